@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.redaction.budget import HITS, PIECES, READ, TRIGGERS, VIEWS, Allowance, Budget
+from mcpguard.core.redaction.budget import HITS, READ, WORK, Allowance, Budget, only
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import DECODED
 from tests.core.redaction.hostile import TOKEN
@@ -22,8 +22,6 @@ SIZE = 100_000
     ("allowance", "spend", "what"),
     [
         (READ, Budget.read, "bytes of disguised or packed text"),
-        (TRIGGERS, Budget.trigger, "beginnings of secrets"),
-        (PIECES, Budget.piece, "pieces of disguised text"),
         (HITS, Budget.hit, "hits"),
     ],
 )
@@ -37,14 +35,64 @@ def test_what_is_allowed_can_be_spent_and_no_more(
         spend(budget, 1)
 
 
-def test_each_view_counts_and_so_does_what_it_has() -> None:
+@pytest.mark.parametrize(
+    ("spend", "what"),
+    [
+        (Budget.trigger, "beginnings of secrets"),
+        (Budget.piece, "pieces of disguised text"),
+        (Budget.view, "disguises"),
+    ],
+)
+def test_all_that_takes_time_is_work(spend: Callable[[Budget, int], None], what: str) -> None:
     budget = Budget(SIZE)
-    for _ in range(VIEWS[0] + int(SIZE * VIEWS[1])):
-        budget.view(0)
-    with pytest.raises(InspectionError, match=f"disguises in {SIZE:,} bytes"):
-        budget.view(0)
+    whole = WORK[0] + int(SIZE * WORK[1])
+    budget.trigger(whole // 2)
+    budget.piece(whole - whole // 2)
+    with pytest.raises(InspectionError, match=f"^too much work in {SIZE:,} bytes: {what}$"):
+        spend(budget, 1)
+
+
+def test_the_first_hits_of_a_value_do_not_count_as_work() -> None:
+    budget = Budget(SIZE)
+    before = budget.work
+    budget.hit(HITS[0])
+    assert budget.work == before
+    budget.hit()
+    assert budget.work < before
+    budget.trigger(budget.work)
+    with pytest.raises(InspectionError, match=f"^too much work in {SIZE:,} bytes: hits$"):
+        budget.hit()
+
+
+def test_less_may_be_unpacked_where_all_wait() -> None:
     with pytest.raises(InspectionError, match="bytes of disguised or packed text"):
-        Budget(SIZE).view(READ[0] + int(SIZE * READ[1]) + 1)
+        Budget(SIZE, 0.3).read(READ[0] + int(SIZE * READ[1]))
+
+
+def test_what_is_unpacked_may_be_looked_through_too() -> None:
+    budget = Budget(SIZE)
+    before = budget.work
+    budget.unpack(SIZE)
+    assert before < budget.work < before + SIZE
+
+
+def test_a_value_has_one_budget() -> None:
+    budgets: list[Budget] = []
+    assert only(budgets, SIZE) is only(budgets, SIZE)
+
+
+def test_looking_and_removing_draw_on_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    make = Budget.__init__
+
+    def noted(self: Budget, size: int, patience: float = 1) -> None:
+        made.append(size)
+        make(self, size, patience)
+
+    monkeypatch.setattr(Budget, "__init__", noted)
+    redactor = Redactor(b"key")
+    assert redactor.inspect({"text": f"a {TOKEN} {ENCODED}", "name1": "b"}).findings
+    assert len([size for size in made if size > 60]) == 1
 
 
 ROWS = 5_000

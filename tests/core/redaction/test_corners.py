@@ -48,8 +48,8 @@ def test_who_needs_what_is_compiled_waits_for_it() -> None:
 def test_places_of_a_flood_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     made = redactor()
     with monkeypatch.context() as narrow:
-        narrow.setattr(budget, "TRIGGERS", (1_000, 0))
-        with pytest.raises(InspectionError, match="more than"):
+        narrow.setattr(budget, "WORK", (1_000, 0))
+        with pytest.raises(InspectionError, match="too much work"):
             made.places(FLOOD)
 
     def broken(*_of: object) -> None:

@@ -37,11 +37,11 @@ _RUN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _FAR = 4200
 _NEAR = 48
 _SHORT = 3
-_COST_OF_A_FORMAT = 3
+_COST_OF_A_FORMAT = 2
 _COST_OF_A_SEARCH = 5
-_COST_OF_A_READING_AROUND = 8
+_COST_OF_A_READING_AROUND = 12
 """Each row of a dump of a database may begin so."""
-_COST_OF_A_BLOCK = 16
+_COST_OF_A_BLOCK = 32
 
 
 class ContinuedReader(Protocol):

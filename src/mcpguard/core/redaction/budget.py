@@ -2,28 +2,33 @@
 
 Law of this file: each allowance is a fixed part and a part that grows with the value, so that the work is
 linear whatever a server sends. A value that needs more is withheld, and the reason says what there was too
-much of.
+much of. Whatever costs time draws on one of them, `WORK`, for what it costs; the others bound memory.
 """
 
 from mcpguard.core.errors import InspectionError
 
-READ = 512 * 1024, 16
-"""Bytes read in views, in all: a fixed number, and so many more for each byte of the value."""
+WORK = 48_000, 0.38
+"""What may be looked through, in units of 0.3 microseconds: a fixed number, and so many more for each byte of
+the value. A place at which something may begin is one, or more, and so is a piece of which a view is made (a
+line, a run of letters, an escape)."""
 
-VIEWS = 256, 1 / 1024
-"""Views, views of views too."""
-
-TRIGGERS = 12_000, 1 / 2
-"""Places at which something may begin, in units of which each costs at most 0.3 microseconds."""
-
-PIECES = 2_000, 1 / 2
-"""Pieces of which views are made: lines, runs of letters, escapes."""
+READ = 4 * 1024 * 1024, 16
+"""Bytes that are decoded or unpacked, in all. The styles of an office document unpack to half a
+megabyte, which is read twice."""
 
 HITS = 2_000, 1 / 64
-"""Things that are found. Each costs some twenty microseconds until it is replaced."""
+"""Things that are found. The fixed part, for small answers full of secrets, does not count as WORK."""
 
 MASKING = 4
 """The patience where a rule masks further kinds: a table may have a mail address in each short row."""
+
+UNPACKED = 16
+"""Unpacked bytes that allow one more unit of WORK: they are text of the value too."""
+
+COST_OF_A_VIEW = 64
+COST_OF_A_HIT = 12
+_FOR_ONE = 32
+"""Bytes of a view that take as long to read as a unit of WORK."""
 
 Allowance = tuple[int, float]
 
@@ -32,56 +37,70 @@ class Budget:
     """What may still be done for a value of `size` bytes of text. Each method raises InspectionError where
     that is used up. For one inspection in one thread."""
 
-    __slots__ = ("_hits", "_patience", "_pieces", "_read", "_size", "_views", "idle", "triggers")
+    __slots__ = ("_free", "_haste", "_hits", "_patience", "_read", "_size", "harmless", "idle", "work")
 
-    def __init__(self, size: int, patience: float = 1, idle: set[int] | None = None) -> None:
-        """`patience`: so many times more may begin or be found, where nobody waits for it; below 1 where all
-        wait. `idle` is that of another budget for the same value."""
+    def __init__(self, size: int, patience: float = 1) -> None:
+        """`patience`: so many times more may be looked through and found, where nobody waits for it; below 1
+        where all wait, and then as much less may be unpacked."""
         self._size = size
         self._patience = patience
-        self._read = _allowed(READ, size)
-        self._views = _allowed(VIEWS, size)
-        self.triggers = int(_allowed(TRIGGERS, size) * patience)
-        """At how many more places something may begin."""
-        self.idle = set[int]() if idle is None else idle
+        self._haste = min(1, patience)
+        self._read = int(_allowed(READ, size) * self._haste)
+        self.work = int(_allowed(WORK, size) * patience)
+        """How many more units of WORK are left."""
+        self.idle = set[int]()
         """The hashes of runs of letters that say nothing: a value is read several times."""
-        self._pieces = int(_allowed(PIECES, size) * patience)
+        self.harmless = set[bytes]()
+        """What stands around values that are not secrets."""
         self._hits = int(_allowed(HITS, size) * patience)
+        self._free = self._hits - int(HITS[0] * patience)
 
     def read(self, size: int) -> None:
-        """This many bytes are about to be read once more, or were unpacked."""
+        """This many bytes were decoded."""
         self._read -= size
         if self._read < 0:
-            self._over(READ, "bytes of disguised or packed text")
+            self._over(READ, "bytes of disguised or packed text", self._haste)
+
+    def unpack(self, size: int) -> None:
+        """This many bytes were unpacked."""
+        self.read(size)
+        self.work += size // UNPACKED
 
     def view(self, size: int) -> None:
         """A view of `size` bytes is about to be read."""
-        self._views -= 1
-        if self._views < 0:
-            self._over(VIEWS, "disguises")
-        self.read(size)
+        self._spend(COST_OF_A_VIEW + size // _FOR_ONE, "disguises")
 
     def piece(self, count: int = 1) -> None:
         """A view is made of this many more pieces."""
-        self._pieces -= count
-        if self._pieces < 0:
-            self._over(PIECES, "pieces of disguised text", self._patience)
+        self._spend(count, "pieces of disguised text")
 
     def trigger(self, count: int = 1) -> None:
         """There are this many more places at which something may begin."""
-        self.triggers -= count
-        if self.triggers < 0:
-            self._over(TRIGGERS, "beginnings of secrets", self._patience)
+        self._spend(count, "beginnings of secrets")
 
     def hit(self, count: int = 1) -> None:
         """This many more things were found."""
         self._hits -= count
         if self._hits < 0:
             self._over(HITS, "hits", self._patience)
+        if self._hits < self._free:
+            self._spend(count * COST_OF_A_HIT, "hits")
 
-    def _over(self, allowance: Allowance, what: str, patience: float = 1) -> None:
+    def _spend(self, count: int, what: str) -> None:
+        self.work -= count
+        if self.work < 0:
+            raise InspectionError(f"too much work in {self._size:,} bytes: {what}")
+
+    def _over(self, allowance: Allowance, what: str, patience: float) -> None:
         allowed = int(_allowed(allowance, self._size) * patience)
         raise InspectionError(f"more than {allowed:,} {what} in {self._size:,} bytes")
+
+
+def only(budgets: list[Budget], size: int) -> Budget:
+    """The one budget of a value of `size` bytes, made when it is first needed: most values need none."""
+    if not budgets:
+        budgets.append(Budget(size))
+    return budgets[0]
 
 
 def _allowed(allowance: Allowance, size: int) -> int:

@@ -7,7 +7,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors.named import values
 from mcpguard.core.redaction.leaves import Layout, Leaves, Order
 from mcpguard.core.redaction.matching import Span
-from mcpguard.core.redaction.placeholder import CREDENTIAL
+from mcpguard.core.redaction.placeholder import CREDENTIAL, NUMBERED
 from mcpguard.core.redaction.rebuilding import EditedLeaf
 
 _FORM = frozenset(
@@ -22,8 +22,6 @@ _FORM = frozenset(
     ]
 )
 """Names without which a result or an error is another thing (specification: schema)."""
-NUMBERED = 10_000
-"""The highest number of a placeholder; what would have a higher one gets 0."""
 
 
 class Numbers:

@@ -5,7 +5,7 @@ looks like one, of a kind that does not exist, is anybody's text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from sys import maxunicode
 
 import msgspec
@@ -16,6 +16,9 @@ from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import KINDS
 
 PLACEHOLDER = rb"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]"
+_PLACEHOLDER = expression(PLACEHOLDER)
+NUMBERED = 10_000
+"""The highest number of a placeholder; what would have a higher one gets 0."""
 CREDENTIAL = "credential:"
 """Begins the kind of each held value; its name follows."""
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
@@ -37,6 +40,27 @@ def kind_of(name: str, shown: Mapping[str, str]) -> str:
     would say where on this machine the value is."""
     called = shown.get(name, "file" if name.startswith("file:") else name).removeprefix(CREDENTIAL)
     return CREDENTIAL + "".join(char if char in _NAME else "_" for char in called[:128])
+
+
+def _ours(text: bytes, kinds: Container[str]) -> Iterator[re.Match[bytes]]:
+    """Those of these kinds that stand in the text."""
+    for found in _PLACEHOLDER.finditer(text):
+        if found[1].decode() in kinds and int(found[2]) <= NUMBERED:
+            yield found
+
+
+def masked(text: bytes, kinds: Container[str]) -> bytes:
+    """The text with placeholders of these `kinds` covered: nothing is found in them or across them."""
+    made: bytearray | None = None
+    for found in _ours(text, kinds):
+        made = made or bytearray(text)
+        made[found.start() : found.end()] = b"\xff" * len(found[0])
+    return bytes(made) if made else text
+
+
+def taken(text: bytes, kinds: Container[str]) -> int:
+    """The highest number of a placeholder that is there already: other values get others."""
+    return max((int(found[2]) for found in _ours(text, kinds)), default=0)
 
 
 def carries_placeholder(value: Json) -> bool:

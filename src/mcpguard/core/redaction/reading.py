@@ -18,7 +18,7 @@ from mcpguard.core.redaction.beginnings import (
     TriggerLiteral,
     triggers,
 )
-from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.budget import Budget, only
 from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.detectors.named import accounts, apart, pairs, values
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
@@ -45,8 +45,8 @@ _FOR_ONE = 32
 COST_OF_A_URL = 8
 COST_OF_A_LOOK = 6
 COST_OF_A_PAIR = 12
-COST_OF_A_JUDGEMENT = 20
-_KNOWN = 1_000
+COST_OF_A_JUDGEMENT = 24
+_KNOWN, _HARMLESS = 1_000, 4_000
 _LONG = 256
 _COST_OF_A_LINE = 4
 """Each line of a log may have its time where others have a user."""
@@ -100,7 +100,8 @@ class ViewReading:
         self._visits = visits
         self._once = once
         self._covered: dict[str, int] = {}
-        self._harmless: set[bytes] = set()
+        # Where lines are joined, a word is not a secret that is one elsewhere.
+        self._harmless = set[bytes]() if view.joined else self._budget.harmless
         self._examples: dict[tuple[str, bytes], bool] = {}
         self._passed: dict[int, int] = {}
         self._missed: dict[int, tuple[int, int]] = {}
@@ -142,8 +143,8 @@ class ViewReading:
         if self._joined and not one.joins:
             return False
         budget = self._budget
-        budget.triggers -= one.cost
-        if budget.triggers < 0:
+        budget.work -= one.cost
+        if budget.work < 0:
             budget.trigger(0)
         start = end - one.size
         covered = self._covered
@@ -210,7 +211,7 @@ class ViewReading:
         if one.kind:
             self._covered[one.kind] = end + one.length(flat, end)
         hit = one.reads(self._pairs, at)
-        if hit is None and around and len(self._harmless) < _KNOWN and values.ends_near(text, at):
+        if hit is None and around and len(self._harmless) < _HARMLESS and values.ends_near(text, at):
             self._harmless.add(around)
         return hit is not None and self._found(hit)
 
@@ -247,7 +248,7 @@ class ViewReading:
         ahead = pairs.ahead_of(text, at)
         self._trigger(1 + COST_OF_A_PAIR if ahead else COST_OF_A_LOOK)
         hit = self._pairs.pair(at, *ahead) if ahead else None
-        if hit is None and len(self._harmless) < _KNOWN and not (ahead and not values.ends_near(text, at)):
+        if hit is None and len(self._harmless) < _HARMLESS and not (ahead and not values.ends_near(text, at)):
             self._harmless.add(around)
         return hit is not None and not (self._joined and self._is_with_another(hit)) and self._found(hit)
 
@@ -265,8 +266,8 @@ class ViewReading:
 
     def _trigger(self, cost: int) -> None:
         budget = self._budget
-        budget.triggers -= cost
-        if budget.triggers < 0:
+        budget.work -= cost
+        if budget.work < 0:
             budget.trigger(0)
         self._visits -= 1
         if self._visits < 0:
@@ -315,14 +316,15 @@ class QuickLook(SignsOfText):
     """Whether there is anything in a text, and the signs in it. More than `visits` places where something may
     begin are looked at more closely; more than `most` are a flood, for which it raises TooMuchAtOnce."""
 
-    __slots__ = ("_flat", "_most", "_perusal", "_visits")
+    __slots__ = ("_budgets", "_flat", "_most", "_perusal", "_visits")
 
-    def __init__(self, text: bytes, visits: int, most: int) -> None:
+    def __init__(self, text: bytes, visits: int, most: int, budgets: list[Budget]) -> None:
         # As Signs does, on the road of every answer.
         self.found = set()
         self.rare = self.may_be_marked = self.may_be_coded = self.packed = False
         self.chances = CHANCES
         self._text = text
+        self._budgets = budgets
         self._visits = visits
         self._most = most
         self._perusal: ViewReading | None = None
@@ -353,5 +355,6 @@ class QuickLook(SignsOfText):
         return (self._perusal or self._peruse()).expression(index, 0, end, 0, text)
 
     def _peruse(self) -> ViewReading:
-        self._perusal = ViewReading(View(self._text), once=True, visits=self._most, flat=self._flat)
+        budget = only(self._budgets, len(self._text))
+        self._perusal = ViewReading(View(self._text), budget, once=True, visits=self._most, flat=self._flat)
         return self._perusal

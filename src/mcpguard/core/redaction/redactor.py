@@ -5,9 +5,8 @@ end is withheld whole (InspectionError). Inspecting an inspected value finds not
 """
 
 import hmac
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from operator import itemgetter
 from sys import maxsize
@@ -16,11 +15,10 @@ from threading import Lock
 import msgspec
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.expressions import expression
 from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.beginnings import Hit, triggers
-from mcpguard.core.redaction.budget import MASKING, Budget
-from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_parts, merged_spans
+from mcpguard.core.redaction.budget import MASKING, Budget, only
+from mcpguard.core.redaction.cuts import Numbers, by_part, edited_parts, merged_spans
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.detectors.named.objects import OPENED
 from mcpguard.core.redaction.held.holding import HeldValues
@@ -28,7 +26,7 @@ from mcpguard.core.redaction.held.search import found_in, mark_of
 from mcpguard.core.redaction.leaves import AS_THEY_ARE, Leaves, edges, has_digit, padded
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
-from mcpguard.core.redaction.placeholder import PLACEHOLDER, kind_of
+from mcpguard.core.redaction.placeholder import kind_of, masked, taken
 from mcpguard.core.redaction.reading import QuickLook, TooMuchAtOnce
 from mcpguard.core.redaction.rebuilding import Rebuild
 from mcpguard.core.redaction.scanning import (
@@ -64,7 +62,6 @@ _RARE = 64
 _NAMES = 2000
 _LONGEST_NAME = 64
 _ROUNDS = 8
-_PLACEHOLDER = expression(PLACEHOLDER)
 _UNMARKED = b""
 _first = itemgetter(slice(1))
 _encode = msgspec.json.Encoder().encode
@@ -191,10 +188,11 @@ class Redactor:
             text, count = leaves.text()
             if len(text) // _MUCH > most:
                 raise TooMuchAtOnce(len(text))
+            budgets: list[Budget] = []
             found = (
-                self._found_reordered(leaves, text, also, most, count)
+                self._found_reordered(leaves, text, also, most, count, budgets)
                 if leaves.reordered()
-                else self._found(text, also, most, count)
+                else self._found(text, also, most, count, budgets=budgets)
             )
             if found or (
                 (
@@ -206,14 +204,14 @@ class Redactor:
                     or not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                 )
                 and (
-                    any(True for _ in members(leaves, Budget(len(text)), text, once=True))
-                    or self._found_named(leaves, also, most)
+                    any(True for _ in members(leaves, only(budgets, len(text)), text, once=True))
+                    or self._found_named(leaves, also, most, budgets)
                 )
             ):
                 if len(text) > most:
                     raise TooMuchAtOnce(len(text))
                 del text  # What is removed takes as much again.
-                return self._clean(value, leaves, wanted, visible)
+                return self._clean(value, leaves, wanted, visible, budgets)
             return Redacted(value, _encode(value) if sent else b"")
         except (InspectionError, TooMuchAtOnce):
             raise
@@ -262,15 +260,23 @@ class Redactor:
             return TOO_LONG
 
     def _found_reordered(
-        self, leaves: Leaves, text: bytes, also: tuple[str, ...], most: int, count: int
+        self,
+        leaves: Leaves,
+        text: bytes,
+        also: tuple[str, ...],
+        most: int,
+        count: int,
+        budgets: list[Budget],
     ) -> bool:
         """Whether anything is in the leaves as they are in their `text`, or as they stand."""
         as_they_stand = edges(leaves.document)
         if len(text) > AT_ONCE:
-            return self._found(text, also, most, count) or self._found(as_they_stand, also, most, known=True)
+            return self._found(text, also, most, count, budgets=budgets) or self._found(
+                as_they_stand, also, most, known=True, budgets=budgets
+            )
         # One search is faster than two of short texts, and nothing goes on over 0xFF.
         both = text[: 1 - len(PAD)] + as_they_stand
-        return self._found(both, also, most, count + len(leaves.document) - 1)
+        return self._found(both, also, most, count + len(leaves.document) - 1, budgets=budgets)
 
     def _are_plain(self, names: Iterable[str]) -> bool:
         """Whether none of the names says anything of what it names; those are remembered."""
@@ -281,8 +287,10 @@ class Redactor:
             self._plain.update(name for name in new[:_NAMES] if len(name) <= _LONGEST_NAME)
         return True
 
-    def _found_named(self, leaves: Leaves, also: tuple[str, ...], most: int) -> bool:
-        return has_digit(leaves.columns) and self._found(leaves.named_text(), also, most, known=True)
+    def _found_named(self, leaves: Leaves, also: tuple[str, ...], most: int, budgets: list[Budget]) -> bool:
+        return has_digit(leaves.columns) and self._found(
+            leaves.named_text(), also, most, known=True, budgets=budgets
+        )
 
     def _may_have(self, text: bytes, also: tuple[str, ...]) -> bool:
         try:
@@ -297,17 +305,18 @@ class Redactor:
         most: int = maxsize,
         leaves: int = maxsize,
         known: bool = False,
-        idle: set[int] | None = None,
+        budgets: list[Budget] | None = None,
         visible: bool = False,
     ) -> bool:
         """Whether anything is in `text`. Of so many `leaves` a separator within one is something too;
-        `known` is that of `views`, `idle` that of `Budget`. With `visible`, what is hidden is nothing."""
+        `known` is that of `views`, `budgets` that of `only`. With `visible`, what is hidden is nothing."""
+        budgets = [] if budgets is None else budgets
         flat = text.replace(b"\x1f", b"")
         if len(text) - len(flat) >= (leaves or 1):
             return True
         visits = _VISITS if len(text) > most else maxsize
         some = _VISITS + len(flat) // _RARE if len(flat) > AT_ONCE else maxsize
-        seen = QuickLook(text, some, visits)
+        seen = QuickLook(text, some, visits, budgets)
         if (
             seen.any(flat)
             or (seen.may_be_marked and seen.marked() and not visible and hides(text))
@@ -317,7 +326,7 @@ class Redactor:
             return True
         if seen.may_be_coded and not known and has_code(text):
             seen.coded()
-        return bool(seen.found or also) and self._found_behind(text, also, most, seen.found, known, idle)
+        return bool(seen.found or also) and self._found_behind(text, also, most, seen.found, known, budgets)
 
     def _found_behind(
         self,
@@ -326,9 +335,9 @@ class Redactor:
         most: int,
         signs: set[int] | None,
         known: bool,
-        idle: set[int] | None,
+        budgets: list[Budget],
     ) -> bool:
-        budget = Budget(len(text), idle=idle)
+        budget = only(budgets, len(text))
         behind = islice(views(text, bool(also), budget, signs, known), 1, None)
         view = next(behind, None)
         if view is None:
@@ -337,14 +346,17 @@ class Redactor:
             raise TooMuchAtOnce(len(text))
         return found_behind(chain([view], behind), self.holds, also, budget)
 
-    def _clean(self, value: Json, leaves: Leaves, wanted: tuple[str, ...], visible: bool) -> Redacted:
+    def _clean(
+        self, value: Json, leaves: Leaves, wanted: tuple[str, ...], visible: bool, budgets: list[Budget]
+    ) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
         unredacted = ExceptionsInForce(wanted)
         findings: dict[Detection, None] = {}
         hidden: Counter[str] = Counter()
         text, _ = leaves.text()
-        numbers = Numbers(self._taken(text))
-        budget = Budget(len(text), MASKING if any(kind in OPT_IN for kind in wanted) else 1)
+        numbers = Numbers(taken(text, self._kinds))
+        masks = any(kind in OPT_IN for kind in wanted)
+        budget = Budget(len(text), MASKING) if masks else only(budgets, len(text))
         del text
         for turn in range(_ROUNDS):
             made = self._cleaner(leaves, unredacted, budget, numbers, hidden if visible else None, turn > 0)
@@ -399,11 +411,11 @@ class Redactor:
             first = order is AS_THEY_ARE
             more: Iterable[Hit] = members(leaves, budget) if first else ()
             if (again or not first) and not (more := [*more]):
-                seen = self._masked(padded(arranged) if first else edges(arranged))
-                if not self._found(seen, unredacted.kinds, known=not first, idle=budget.idle, visible=True):
+                seen = masked(padded(arranged) if first else edges(arranged), self._kinds)
+                if not self._found(seen, unredacted.kinds, known=not first, budgets=[budget], visible=True):
                     continue
             stays = unredacted.over(leaves, order, arranged)
-            spans = self._spans(self._masked(padded(arranged)), unredacted.kinds, more, budget, stays)
+            spans = self._spans(masked(padded(arranged), self._kinds), unredacted.kinds, more, budget, stays)
             if cuts := by_part(spans, order, arranged, budget):
                 return cuts
         return {}
@@ -429,21 +441,3 @@ class Redactor:
 
     def _mark(self, text: bytes, span: Span) -> bytes:
         return hmac.digest(self._key, text[span.start : span.end], "sha256")
-
-    def _masked(self, text: bytes) -> bytes:
-        """Our own placeholders are not text: nothing is found in them or across them."""
-        masked: bytearray | None = None
-        for found in self._placeholders(text):
-            masked = masked or bytearray(text)
-            masked[found.start() : found.end()] = b"\xff" * len(found[0])
-        return bytes(masked) if masked else text
-
-    def _placeholders(self, text: bytes) -> Iterator[re.Match[bytes]]:
-        """Those of ours that stand in the text."""
-        for found in _PLACEHOLDER.finditer(text):
-            if found[1].decode() in self._kinds and int(found[2]) <= NUMBERED:
-                yield found
-
-    def _taken(self, text: bytes) -> int:
-        """The highest number of a placeholder that is there already: other values get others."""
-        return max((int(found[2]) for found in self._placeholders(text)), default=0)

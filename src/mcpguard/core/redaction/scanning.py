@@ -16,11 +16,7 @@ from mcpguard.core.redaction.detectors.named import objects, values
 from mcpguard.core.redaction.detectors.named.naming import that_end_so
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
-from mcpguard.core.redaction.reading import (
-    COST_OF_A_CELL,
-    ViewReading,
-    judged,
-)
+from mcpguard.core.redaction.reading import ViewReading, judged
 from mcpguard.core.redaction.views import View, views
 
 OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
@@ -35,6 +31,9 @@ IMPATIENT = 0.3
 """A condition is decided while all wait: whatever it looks through takes less than some 50 ms."""
 
 _KNOWN = 1_000
+_COST_OF_A_NAME = 8
+_COST_OF_A_ROW = 16
+"""Of a table, and of a judgement of its cell."""
 _COST_OF_A_MEMBER = 12
 """Less than in a text, where the name has to be found: a table has one in each row."""
 
@@ -85,11 +84,15 @@ def tokens(text: bytes, patience: int = 1) -> list[Hit]:
     return ViewReading(View(text), Budget(len(text), patience)).all()
 
 
-def telling(names: Iterable[str]) -> set[str]:
-    """Those of the names of members that say something of their values."""
+def telling(names: Iterable[str], budget: Budget | None = None) -> set[str]:
+    """Those of the names of members that say something of their values. Raises InspectionError where `budget`
+    is used up."""
     new = [*names]
     found = {*filter(objects.is_value, new), *_TELLING.intersection(new)}
-    return found.union([name for name in that_end_so(new) if values.said_of_member(name)])
+    likely = that_end_so(new)
+    if budget is not None:
+        budget.trigger(_COST_OF_A_NAME * len(likely))
+    return found.union([name for name in likely if values.said_of_member(name)])
 
 
 def regather(leaves: Leaves, value: Json) -> None:
@@ -105,7 +108,7 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
     value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves. With `once` only
     whether there is one matters, not where it is."""
     if leaves.telling is None:
-        leaves.telling = telling(leaves.columns)
+        leaves.telling = telling(leaves.columns, budget)
     # What has a name of a secret and no text has others below it.
     beside = {
         name
@@ -153,7 +156,7 @@ def _beside(
 
     def judge(strength: str, value: bytes) -> bool:
         budget.trigger()
-        is_one = judged(budget, COST_OF_A_CELL, strength, value, True)
+        is_one = judged(budget, _COST_OF_A_ROW, strength, value, True)
         verdicts.append(is_one)
         if is_one:
             budget.hit()

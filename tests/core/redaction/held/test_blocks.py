@@ -92,9 +92,9 @@ def test_other_tokens_of_an_issuer_are_looked_at_once_for_all_that_are_held() ->
     counts = []
     for values in ([token(0)], [token(number) for number in range(MANY)]):
         budget = Budget(1_000_000)
-        before = budget.triggers
+        before = budget.work
         set_of(*values).spans(ReducedText(text + PAD, False), budget)
-        counts.append(before - budget.triggers)
+        counts.append(before - budget.work)
     assert counts[1] < 4 * counts[0]
     assert counts[1] < len(text) / 4  # An answer of this length may have half as many.
 

@@ -48,7 +48,7 @@ def test_the_budget_counts_views() -> None:
     budget = Budget(10)
 
     def read() -> None:
-        for _ in range(200):
+        for _ in range(400):
             list(views(b"%41%42" + PAD, budget=budget))
 
     with pytest.raises(InspectionError, match="disguises"):

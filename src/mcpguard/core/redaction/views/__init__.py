@@ -101,10 +101,13 @@ def _below(
 def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set[int]]:
     """The view of `view` without its escapes and what is not seen, and the signs of that."""
     for _ in range(_ROUNDS):
+        before = view.text
         if ESCAPED in signs:
             view = Undisguised(view, budget)
         if QUOTED in signs:
             view = QuotedPrintableView(view, budget)
+        if view.text == before:
+            break  # What is left only looks like escapes.
         signs = signs_of(view.text)
         if signs.isdisjoint(DISGUISED):
             break

@@ -66,6 +66,8 @@ NUMBERS = (
 _NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
 _SOME = expression(rb"(?:[^0-9]{0,24}" + _NUMBER + rb"){1,2000}")
 _EACH = expression(rb"(" + _NUMBER + rb")")
+_FOR_ONE = 8
+"""Numbers, and what stands between them, that cost as much as one piece of another view."""
 _LEAST = 12
 _RUN = expression(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
 _WORD = rb"(?:0[xX][0-9A-Fa-f]{3,16}|[0-9]{9,20})"
@@ -135,7 +137,7 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
                 # What stands between the numbers, and these: many at once, since there may be one for each
                 # few bytes, and not all, since each takes fifty.
                 parts = _EACH.split(part[0])
-                budget.piece(len(parts) // 2)
+                budget.piece(1 + len(parts) // _FOR_ONE)
                 ends.extend(islice(accumulate(map(len, parts[:-1]), initial=ends[-1]), 1, None))
                 codes += bytes(map(_CODES.__getitem__, parts[1::2]))
                 marks.update(parts[0 if first else 2 : -1 : 2])

@@ -10,7 +10,7 @@ from mcpguard.core.redaction.budget import Budget
 
 READABLE = 12
 """Bytes in a row that can be read: fewer are in any bytes by chance."""
-MOST = 4 * 1024 * 1024
+MOST = 16 * 1024 * 1024
 """Bytes that one packed part may come to."""
 
 _SEEN = bytes(97 if byte in b"\t\n\r\x00\x1b" or 32 <= byte < 127 else 32 for byte in range(256))
@@ -127,7 +127,7 @@ def _inflated(data: memoryview, budget: Budget) -> bytes:
     size = 0
     for some in _inflating(data):
         size += len(some)
-        budget.read(len(some))
+        budget.unpack(len(some))
         if size > MOST:
             raise InspectionError(f"packed data comes to more than {MOST:,} bytes")
         if size <= _KEPT:
@@ -188,7 +188,8 @@ def _unpacked(data: memoryview, unpacker: Callable[[], _Unpacker], budget: Budge
             at += len(some)
             said.append(unpack.decompress(some, _STEP))
             size += len(said[-1])
-            budget.read(_SLOW * len(said[-1]))
+            budget.unpack(len(said[-1]))
+            budget.read(len(said[-1]))
             if size > MOST:
                 raise InspectionError(f"packed data comes to more than {MOST:,} bytes")
     except (OSError, LZMAError):

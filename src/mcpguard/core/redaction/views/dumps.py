@@ -171,7 +171,7 @@ _LETTERS = _row(
     _cells,
 )
 _BYTES = expression(
-    rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|\]?,?[ \t\r\n]{1,8}\[?|-)){11,}+"
+    rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|\]?,?[ \t\r\n]{1,8}\[?|-)){3,}+"
     rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z]))?"
 )
 _LINE = expression(rb"[^\r\n]+")
@@ -224,6 +224,7 @@ BARE_SIGNS = (
 """In what BARE finds, and faster to look for: each byte of a text begins with a digit, of others a few in a
 row do, and words do not."""
 _LEAST = 12
+_SHORTEST = 3 * (_LEAST - 1)
 _BEFORE = 256
 """A log has no more than this before a row."""
 
@@ -261,6 +262,8 @@ def _dumps(text: bytes) -> Iterator[tuple[list[re.Match[bytes]], _Decode]]:
     bare = _bare_shapes().search(text, stop)
     for at, end in near(windows(text, _bare_shapes())) if bare else ():
         for block in _BYTES.finditer(text, at, end):
+            if block.end() - block.start() < _SHORTEST:
+                continue  # Were it not matched at all, each byte of it would be tried.
             yield [*_LINE.finditer(text, *block.span())], _plain
     if not bare and not _beginnings().search(text, stop):
         return

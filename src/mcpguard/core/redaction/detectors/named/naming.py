@@ -111,6 +111,7 @@ def words_of(name: str) -> list[str]:
     return [word.lower() for word in _WORDS.split(name) if word]
 
 
+@lru_cache(4096)
 def signal(name: str) -> Signal:
     """What `name` says. A name that has nothing to do with secrets says ""."""
     return signal_of(name, words_of(name)) if may_say(name) else ""
