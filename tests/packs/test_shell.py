@@ -63,14 +63,6 @@ SHOWN = {
     *("grep -r --include='.e*' . .", "grep -r . . --include='*.{py,key}'"),
     *("rg -g .env .", "rg --hidden -g '*.p*' KEY", "rg --type-add 'x:.env' -t x KEY"),
     *("git grep KEY -- '.e*'", "git log -p -- ':(glob)**/.e*'", "git show HEAD -- '*.pem'"),
-    *("set", "env", "env | sort", "env sh -c id", "printenv", "printenv GITHUB_TOKEN"),
-    *("awk 'BEGIN {print ENVIRON[\"GITHUB_TOKEN\"]}'", "ps auxe", "ps eww", "ps -eo pid,environ"),
-    *("git config --list", "git config --get-regexp ."),
-    *("ps aux e", "ps -ef e", "ps -auxe", "ps -ax -E", "ps -u e", "ps -u -o e"),
-    *("/bin/ps auxe", "command ps auxe"),
-    *("git config list", "git --no-pager config --list", "git -C . config -l", "/usr/bin/git config --list"),
-    *("git config --get-regexp 'user.|.'", "git config get --regexp 'user.|.'"),
-    *("git config --get http.https://github.com/.extraheader", "git config remote.origin.url"),
 }
 """Harm that lies in what a program shows, which shell() does not judge."""
 

@@ -15,7 +15,7 @@ from mcpguard.core.functions.sql.text import LEXIS
 
 PRINTING = {
     *(":", "true", "false", "echo", "printf", "expr", "seq", "yes", "sleep", "clear", "times", "tty"),
-    *("arch", "free", "hostid", "logname", "nproc", "ps", "uptime", "uuidgen"),
+    *("arch", "free", "hostid", "logname", "nproc", "uptime", "uuidgen"),
 }
 """Programs that print what they are given, or how the machine is, whatever their options are."""
 WORDS = st.from_regex(r"zq[a-z]{2,10}", fullmatch=True)

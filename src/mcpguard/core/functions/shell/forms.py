@@ -12,7 +12,7 @@ from functools import cache
 
 from msgspec import Struct
 
-from mcpguard.core.functions.shell.programs import known, lines
+from mcpguard.core.functions.shell.programs import WHERE_AND_WHO, known, lines
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.tables import names, read_table
@@ -70,7 +70,20 @@ _RESOURCE = (
     r"(?:all|po|pods?|deploy|deployments?|svc|services?|no|nodes?|ns|namespaces?|ev|events?|ing|ingress(?:es)?|jobs?"
     r"|cronjobs?|sts|statefulsets?|ds|daemonsets?|rs|replicasets?|pvc?|hpa|endpoints)"
 )
+_COLUMN = (
+    r"(?:args|blocked|bsdstart|bsdtime|cgroup|class|cls|cmd|comm|command|cp|c|cputime|drs|egid|egroup|elapsed|etimes?|euid"
+    r"|euser|f|flags?|gid|group|lstart|lwp|maj_flt|min_flt|ni|nice|nlwp|p?pid|pgid|pgrp|pri|psr|rgid|rgroup|rss|rssize"
+    r"|rsz|rtprio|ruid|ruser|s|sess|sid|size|spid|start|start_time|stat|state|stime|sz|tgid|thcount|tid|time|trs|tty?"
+    r"|ucmd|ucomm|uid|uname|user|vsi?ze?|wchan|%?cpu|%?mem|pcpu|pmem)"
+)
+"""What ps prints of a process, but its environment."""
 _LOCAL = r"(?:http://)?(?:localhost|127\.0\.0\.1):(?:3\d{3}|4200|4321|5000|5173|8000|808\d|8888)"
+SETTING = re.compile(
+    r"(?:advice|branch|color|commit|core|diff|fetch|format|gc|init|log|merge|pull|push|rebase|rerere|status|tag|user)"
+    r"\.[\w./-]+",
+    re.ASCII,
+)
+"""The name of a setting of git that holds no secret."""
 _ROLES = {
     role: re.compile(form, re.ASCII | re.DOTALL)
     for role, form in {
@@ -81,12 +94,19 @@ _ROLES = {
         "G": rf"{_TARGET}(?:[:_-]{_PART})*",
         "H": r"(?!(?i:\s*(?:host|proxy)))[^@\n][^\n]*",
         "I": r"[1-9]\d+",
+        "K": r"[+-]?[\w%]+(?:,[+-]?[\w%]+)*",
+        "L": r"\d+(?:,\d+)*",
         "M": r".+",
-        "N": r"\w[\w.:-]*",
+        "N": r"(?!env\Z)\w[\w.:-]*",  # `npm run env` prints the environment.
+        "O": rf"{_COLUMN}=?(?:,{_COLUMN}=?)*",
         "P": r"no:[a-z]+",
         "R": r"default|verbose|dot|json|summary|tap|list|line|html|github|github-actions|spec|min|progress",
         "U": r"https://(?:[a-z0-9-]+\.)+[a-z]+(?:/[\w.~%+@,=-]+)+",
+        "V": "|".join(map(re.escape, sorted(WHERE_AND_WHO))),
         "W": rf"{_RESOURCE}(?:,{_RESOURCE})*(?:/[\w.-]+)?",
+        # What ps is given without a dash: letters, none of them `e`, and what `o` or `p` before it takes.
+        "Y": rf"[1LSTXacfhjlmnrsuvwx]+[op]?|[op]|\d+(?:,\d+)*|{_COLUMN}=?(?:,{_COLUMN}=?)+",
+        "Z": SETTING.pattern,
         "a": r"[a-z_][\w.]*:\w+",
         "c": r"(?!.*\.\.)[\w.,:=+][\w.,:=@+-]*",
         "d": r"\d+(?:\.\d+)?(?:ms|[smh])?",
@@ -317,6 +337,8 @@ class _Match:
             return True
         if value is None and rest:
             value = rest.pop(0)
+        if value is not None and role == "L" and value.single and not value.literal:
+            return True  # Whatever it stands for, ps reads it as numbers.
         return value is not None and (value.literal or _is_index(role, value)) and self.is_of(role, value)
 
     def is_of(self, role: str, word: Word) -> bool:

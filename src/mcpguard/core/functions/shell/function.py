@@ -51,8 +51,18 @@ SHELL = Function(
     prepare=lambda: shell("git log"),
     fields=(
         *("programs", "unknown", "commands", "redirects", "reads", "writes", "outside", "indirect"),
-        *("secrets", "obeyed", "folders", "obeys", "sends", "changes", "pipes", "substitutions"),
-        *("expansions", "variables", "background", "assignments", "functions", "code", "kinds", "simple"),
+        *("secrets", "obeyed", "folders", "obeys", "sends", "changes", "discloses", "pipes"),
+        *(
+            "substitutions",
+            "expansions",
+            "variables",
+            "background",
+            "assignments",
+            "functions",
+            "code",
+            "kinds",
+            "simple",
+        ),
     ),
     elements={
         "commands": ("program", "args", "path", "line", "code", "kind"),

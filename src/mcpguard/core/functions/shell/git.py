@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from functools import cache
 
 from mcpguard.core.functions.shell.arguments import read_arguments
+from mcpguard.core.functions.shell.forms import OTHER, SETTING, kind_of
 from mcpguard.core.functions.shell.programs import Usage, lines, parse
 from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.words import Word
-from mcpguard.core.tables import read_table
+from mcpguard.core.tables import names, read_table
 
 _READING_FORMS = {
     "remote": ("", "get-url"),
@@ -38,6 +39,10 @@ _CONNECTING = ("remote", "submodule")
 """Subcommands that keep or use an address, besides those that use the network."""
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*\..+", re.DOTALL)
 """A setting, as `git config` reads it."""
+_SETS = names(
+    "--global --local --system --worktree --add --replace-all --unset --unset-all --bool --int --type"
+)
+"""Options with which `git config` sets something and prints nothing."""
 
 
 @cache
@@ -66,6 +71,8 @@ def read_git(reading: LineReading, args: Sequence[Word]) -> None:
             _elsewhere(reading, rest.pop(0) if rest else Word(""))
         elif option not in ("--no-pager", "-P", "--version", "--no-optional-locks", "--no-replace-objects"):
             reading.code = True
+            if any("discloses" in subcommands().get(word.text, Usage()).traits for word in rest):
+                reading.discloses.add("git")
             return
     if not rest:
         return
@@ -103,6 +110,12 @@ def _subcommand(reading: LineReading, name: str, program: Usage, rest: list[Word
         _form(reading, name, operands, rest)
     if name == "config" and not _reads_setting([word.text for word in operands], rest):
         reading.code = True
+    if (
+        "discloses" in program.traits
+        and kind_of("git", [Word(name), *rest]) == OTHER
+        and not _sets_setting(operands, rest)
+    ):
+        reading.discloses.add("git")
 
 
 def _reads_setting(operands: list[str], rest: Sequence[Word]) -> bool:
@@ -113,6 +126,16 @@ def _reads_setting(operands: list[str], rest: Sequence[Word]) -> bool:
     return operands in ([], ["list"]) or (
         len(operands) == 1 and (by_pattern or bool(_KEY.fullmatch(operands[0])))
     )
+
+
+def _sets_setting(operands: Sequence[Word], rest: Sequence[Word]) -> bool:
+    """Whether `git config` certainly sets or removes a setting that holds no secret, and prints nothing."""
+    options = {word.text.partition("=")[0] for word in rest if word.text.startswith("-")}
+    subcommand = [word.text for word in operands[:1]] in (["set"], ["unset"])
+    setting = operands[subcommand : subcommand + 1]
+    sets = subcommand or len(operands) == 2 or "--unset" in options
+    known = options <= _SETS and all(word.literal for word in rest)
+    return sets and known and any(SETTING.fullmatch(word.text) for word in setting)
 
 
 def _form(reading: LineReading, name: str, operands: Sequence[Word], rest: Sequence[Word]) -> None:

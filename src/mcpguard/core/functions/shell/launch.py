@@ -70,7 +70,10 @@ def launch(reading: LineReading, words: Sequence[Word], depth: int) -> None:
 def _inner(reading: LineReading, name: str, args: Sequence[Word], depth: int) -> list[list[Word]]:
     """Note what programs that have a language of their own do. Returns the commands that they run."""
     if wrapper := WRAPPERS.get(name):
-        return [_unwrap(reading, wrapper, args, depth)]
+        inner = _unwrap(reading, wrapper, args, depth)
+        if name == "env" and not inner:
+            reading.discloses.add(name)
+        return [inner]
     if name in SHELLS:
         _shell(reading, args, depth)
     elif name in ("find", "gfind"):
@@ -81,6 +84,7 @@ def _inner(reading: LineReading, name: str, args: Sequence[Word], depth: int) ->
         reading.functions |= {one.text.partition("=")[0] for one in args}
     elif name in DECLARING:
         _declare(reading, args, exported=name in EXPORTING)
+        reading.declare(name, args)
     return []
 
 
@@ -104,6 +108,8 @@ def _effects(reading: LineReading, name: str, program: Usage | None, args: Seque
         reading.sends.add(name)
     if "changes" in program.traits:
         reading.changes.add(name)
+    if "discloses" in program.traits:
+        reading.discloses.add(name)
     if "code" in program.traits:
         reading.code = True
     if "inner" not in program.traits:
@@ -137,7 +143,6 @@ def _declare(reading: LineReading, args: Sequence[Word], *, exported: bool) -> N
         name = _NAME.match(word.text)
         if name:
             reading.assign(name[0], exported=exported)
-        reading.code = reading.code or not word.fixed
 
 
 def _unwrap(reading: LineReading, wrapper: Wrapper, args: Sequence[Word], depth: int) -> list[Word]:

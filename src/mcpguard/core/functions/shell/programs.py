@@ -43,15 +43,23 @@ DECLARING = names("""
 """)
 """Builtins that set the variables that their arguments name."""
 
+WHERE_AND_WHO = names("""
+    HOME HOSTNAME HOSTTYPE LANG LINENO LOGNAME OLDPWD OSTYPE PATH PPID PWD RANDOM SECONDS SHELL SHLVL TERM TZ
+    UID USER 0 # ? $ !
+""")
+"""Variables that hold no secret, unless a line sets them."""
+
 SHELLS = names("""
     sh bash dash ash zsh ksh mksh rbash rzsh lksh
 """)
 """Programs that read the language that is read here."""
 
 
-TRAITS = frozenset(("code", "obeys", "sends", "changes", "own", "script", "inner", "sets"))
+TRAITS = frozenset(("code", "obeys", "sends", "changes", "discloses", "own", "script", "inner", "sets"))
 """`code`: each run counts as code. `obeys`: it obeys files of its folder. `sends`: it uses the network.
-`changes`: it changes something, as its name says. `own`: a function reads its arguments, too.
+`changes`: it changes something, as its name says. `discloses`: it prints the environment, settings or
+what was typed before, unless a form in `forms.txt` has all of its words. `own`: a function reads its
+arguments, too.
 `script`: a text among them is a script, which `scripts.py` reads.
 `inner`: they are read only by a function, for the programs that it runs or for its subcommands.
 `sets`: a builtin that may set any variable where it counts as code, or by what it runs."""

@@ -16,7 +16,7 @@ from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.paths.reading import path_within
 from mcpguard.core.functions.shell.files import DATA, Command, obeyed, secrets
 from mcpguard.core.functions.shell.forms import OTHER, READS, SHOWS, kind_of
-from mcpguard.core.functions.shell.programs import RESERVED, ZSH_VARIABLES
+from mcpguard.core.functions.shell.programs import RESERVED, WHERE_AND_WHO, ZSH_VARIABLES
 from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.model import Json
 from mcpguard.core.tables import names
@@ -53,11 +53,16 @@ _VALUE = re.compile(r"--?[\w.-]+=(.+)", re.DOTALL)
 _CLUSTER = re.compile(r"-\w{1,5}", re.ASCII)
 _PARENT = re.compile(r"(?:.*/)?\.\.?[*?\[].*", re.DOTALL)
 """A glob that to dash and BusyBox could mean the folder above, as `.*` does."""
-_WHERE_AND_WHO = names("""
-    HOME HOSTNAME HOSTTYPE LANG LINENO LOGNAME OLDPWD OSTYPE PATH PPID PWD RANDOM SECONDS SHELL SHLVL TERM TZ
-    UID USER 0 # ? $ !
-""")
-"""Variables that hold no secret, unless a line sets them."""
+_QUIET = names("export readonly unset integer float")
+"""Builtins that print nothing where they are given a name; zsh prints the variable for others."""
+_ENVIRONMENT = re.compile(
+    r"(?i:(?<![\w./-])env(?![\w/=:-]| +[a-z]+(?: |$)))"  # Not `poetry env use`.
+    r"|(?i:\b(?:printenv|getenv|environb?|process\.env|meta\.env|show-?env(?:ironment)?)\b|[$]_?ENV\b)"
+    r"|(?<![\w-])ENV\b(?!=)|\bSYMTAB\b"
+    r"|(?: |,)(?:inspect|(?:\S+,)?secrets?)(?:[/, ]|$)",
+    re.ASCII,
+)
+"""Words by which a program that could do anything says that it prints the environment or secrets."""
 _MACHINE = names("""
     /etc/debian_version /etc/issue /etc/lsb-release /etc/os-release /proc/cpuinfo /proc/loadavg /proc/meminfo
     /proc/uptime /proc/version
@@ -85,6 +90,7 @@ class LineReading:
         self.obeys: set[str] = set()
         self.sends: set[str] = set()
         self.changes: set[str] = set()
+        self.discloses: set[str] = set()
         self.commands: list[dict[str, Json]] = []
         self.ran: list[Command] = []
         self.redirects: list[Json] = []
@@ -116,10 +122,14 @@ class LineReading:
         from its words if it does more than read. A variable that is set for it may change what these mean."""
         one, outer = self.commands[-1], (self.code, self.changes, self.sends)
         self.code, self.changes, self.sends = False, set(), set()
+        disclosed, self.discloses = self.discloses, set()
         yield
-        acts = self.code or self.changes or self.sends
+        acts = self.code or self.changes or self.sends or self.discloses
         code, changes, sends = outer
         one["kind"] = OTHER if code else kind_of(path, args, self.places.start) if acts else READS
+        if self.code and _ENVIRONMENT.search(str(one["line"])):
+            self.discloses.add(str(one["program"]))
+        self.discloses = disclosed | (self.discloses if one["kind"] == OTHER else set())
         self.code, self.changes, self.sends = self.code or code, self.changes | changes, self.sends | sends
 
     @contextmanager
@@ -191,6 +201,14 @@ class LineReading:
         harmless = _OBEYED_AS_TEXT.fullmatch(name) or (inner and "proxy" not in name)
         self.code = self.code or not harmless
 
+    def declare(self, program: str, words: Sequence[Word]) -> None:
+        """Note a builtin that sets variables, and what it is given besides their values."""
+        fixed = all(word.fixed for word in words)
+        self.code = self.code or not fixed
+        prints = (one.text[:1] == "-" or not ("=" in one.text or program in _QUIET) for one in words)
+        if not (fixed and words) or any(prints):
+            self.discloses.add(program)
+
     def redirect(self, operator: str, target: Word) -> None:
         """Note a redirect to or from a file. Raises FunctionError for a target that is not known."""
         self.see(target)
@@ -229,7 +247,7 @@ class LineReading:
         self.indirect = self.indirect or not (word.literal or word.pattern)
 
     def _variables(self) -> set[str]:
-        return (self.bare | (self.quoted - self.taken)) - _WHERE_AND_WHO
+        return (self.bare | (self.quoted - self.taken)) - WHERE_AND_WHO
 
     def _acts(self) -> bool:
         """Whether a command does more than read or show, or the shell writes, sets or defines something."""
@@ -245,10 +263,11 @@ class LineReading:
         self.indirect = self.indirect or self.places.unknown
         self.code = self.code or (self.places.unknown and bool(self.obeys))
         outside, self.code = self.code, self.code or self.code_within
+        variables = self._variables()
         for one in self.commands:
             one["code"] = outside or (self.code if one["code"] is None else one["code"])
-            one["kind"] = OTHER if outside and one["kind"] == READS else one["kind"]
-        odd = self.substitutions or self.expansions or self.background or self.indirect or self._variables()
+            one["kind"] = OTHER if (outside and one["kind"] == READS) or variables else one["kind"]
+        odd = self.substitutions or self.expansions or self.background or self.indirect or variables
         changing = frozenset(name for name, _ in self.ran) if self.code else frozenset(self.changes)
         return {
             "programs": sorted(self.programs),
@@ -267,10 +286,11 @@ class LineReading:
             "obeys": sorted(self.obeys),
             "sends": sorted(self.sends),
             "changes": sorted(self.changes),
+            "discloses": sorted(self.discloses),
             "pipes": self.pipes,
             "substitutions": self.substitutions,
             "expansions": self.expansions or self.patterns or bool(self.quoted | self.bare),
-            "variables": sorted(self._variables()),
+            "variables": sorted(variables),
             "background": self.background,
             "assignments": sorted(self.assignments),
             "functions": sorted(self.functions),

@@ -360,7 +360,7 @@ class _Walk:
                 if not name:
                     raise FunctionError("shell() reads only plain names in a declaration")
                 self.reading.assign(name[1], exported=words[0].text in EXPORTING)
-                self.reading.code = self.reading.code or not word.fixed
+            self.reading.declare(words[0].text, words[1:])
 
     def test(self, node: Any, _nesting: int) -> None:
         words = read_words(self.source, node.start_byte, node.end_byte, self.inner)

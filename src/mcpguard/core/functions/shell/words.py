@@ -33,7 +33,7 @@ _CHOICE = re.compile(r"[A-Za-z0-9_./-]*", re.ASCII)
 _COUNTED = re.compile(r"(0|[1-9][0-9]{0,3})\.\.(0|[1-9][0-9]{0,3})", re.ASCII)
 
 _SEVERAL = (b"$@", b"${@}")
-_NUMBERS = (b"$#", b"${#}")
+_NUMBERS = (b"$#", b"${#}", b"$$")
 _STATUS = re.compile(rb"\$\?(?!\[)")
 
 _HERE_DOCUMENT = re.compile(rb"(?<!<)<<(?!<)")
