@@ -246,10 +246,15 @@ def _listed(folder: str) -> list[str]:
 def _is_orphan(pid: int, own: int, session: int) -> bool:
     """Whether `pid` is a child of `own` outside of `session` (proc(5), stat: fields 4 and 6)."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            facts = file.read().rpartition(b")")[2].split()
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)  # Half of the time of `open`, for each of hundreds.
     except OSError:
         return False
+    try:
+        facts = os.read(file, 1024).rpartition(b")")[2].split(None, 4)
+    except OSError:  # It has ended meanwhile.
+        return False
+    finally:
+        os.close(file)
     return int(facts[1]) == own and int(facts[3]) != session
 
 
