@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import counted, plain, style, table
-from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any
+from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any, same_config
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import McpGuardError
@@ -53,7 +53,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print(review.model_dump_json())
     elif args.html is None:
-        _print(review)
+        _print(review, same_config(args.config))
     return 0 if review.evidence.intact else 1
 
 
@@ -109,7 +109,7 @@ def _write(path: Path, review: AccessReview) -> None:
         raise ReportError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _print(review: AccessReview) -> None:
+def _print(review: AccessReview, option: str) -> None:
     from mcpguard.authoring.report.review import State, looks
 
     colours = {"bad": "red", "look": "yellow", "good": "green"}
@@ -129,4 +129,4 @@ def _print(review: AccessReview) -> None:
         rows.append((tier, *(str(states.count(state)) for state in get_args(State))))
     print(table(rows))
     print()
-    print("the whole review: `mcpguard report --html FILE`, or --json")
+    print(f"the whole review: `mcpguard report --html FILE{option}`, or --json")

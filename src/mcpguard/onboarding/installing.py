@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Config, config_option
 from mcpguard.core.errors import CredentialError
 from mcpguard.onboarding import configuration
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
@@ -101,7 +101,7 @@ def _visibility_changes(config: Config, name: str, servers: list[str]) -> list[P
             first = next(iter(config.servers))
             raise MoveError(
                 f"{config.path}: `clients` does not name {name}: say what it sees, as in `mcpguard install "
-                f"{name} --server {first}`"
+                f"{name} --server {first}{config_option(config.path, os.environ)}`"
             )
         return []
     before = configuration.read(config.path)

@@ -164,7 +164,7 @@ def clear_state(config: Config, store: SqliteStore, session: KnownSession, name:
     else:
         raise SessionError(
             f"the session has neither a label nor a limit in use that is called {name!r}; "
-            f"`mcpguard session show {session.name[:8]}` lists them"
+            f"`mcpguard session show {session.name[:8]}{config_option(config.path, os.environ)}` lists them"
         )
 
 

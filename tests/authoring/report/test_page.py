@@ -157,6 +157,7 @@ def test_the_command_says_in_short_what_to_look_at(home: Path, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert " granted but never used." in said
     assert re.search(r"Foundation +\d+", said)
+    assert f"`mcpguard report --html FILE --config {home}`" in said
 
 
 def test_without_a_configuration_it_is_about_what_wrap_recorded(

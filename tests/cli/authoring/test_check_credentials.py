@@ -142,4 +142,5 @@ def test_what_a_program_or_a_service_would_give_is_told_as_not_asked_for(
         (folder / "policy.yaml").write_text(RULES.format(server="git", credential="write"))
         main(["check", "--config", str(folder / "mcpguard.yaml")])
         (line,) = [one for one in capsys.readouterr().out.splitlines() if "git can be started" in one]
-        assert line.endswith(" (not requested; `mcpguard secret check` does that)") == said
+        checks = f"`mcpguard secret check --config {folder / 'mcpguard.yaml'}`"
+        assert line.endswith(f" (not requested; {checks} does that)") == said

@@ -177,6 +177,19 @@ def test_the_evidence_of_a_command_is_signed_where_nobody_is_asked_for_the_key(
 
 
 @pytest.mark.usefixtures("terminal")
+def test_what_lists_labels_and_limits_is_named_with_the_configuration(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used(home)
+    named = ["--config", str(home / "mcpguard.yaml")]
+    assert main(["session", "clear", "nosuch", *named]) == 2
+    assert f"`mcpguard session show {NAME[:8]}` lists them" in capsys.readouterr().err
+    monkeypatch.delenv("MCPGUARD_CONFIG")
+    assert main(["session", "clear", "nosuch", *named]) == 2
+    assert f"`mcpguard session show {NAME[:8]} {shlex.join(named)}` lists them" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("terminal")
 def test_a_session_is_ended_and_its_limits_go_on(home: Path, capsys: Capture) -> None:
     used(home)
     assert main(["session", "end", NAME[:6]]) == 0

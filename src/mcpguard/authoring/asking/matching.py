@@ -12,6 +12,7 @@ from functools import partial
 from heapq import heappop, heappush, merge
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
@@ -253,7 +254,8 @@ def _checked(index: AuditIndex, at: CallAt, raw: tuple[bytes, ...], facts: CallF
 
 def _changed(file: Path) -> AuditError:
     return AuditError(
-        f"the chain {file_name(file)} has changed since it was indexed: `mcpguard audit verify` says where "
+        f"the chain {file_name(file)} has changed since it was indexed: "
+        f"`mcpguard audit verify {quote(str(file.parent))}` says where "
         "it was altered, and --rebuild reads it again"
     )
 

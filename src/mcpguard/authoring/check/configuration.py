@@ -31,7 +31,7 @@ from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.servers import Plain, chosen, clients, servers, split
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
 from mcpguard.authoring.snapshot import Snapshot, read_snapshot
-from mcpguard.config.loading import Config, evidence_folder, load_config
+from mcpguard.config.loading import Config, config_option, evidence_folder, load_config
 from mcpguard.config.policies import present, read_document
 from mcpguard.config.terms import DESKTOP, NotifyTerms
 from mcpguard.core.document.constraints import Path as Way
@@ -95,7 +95,8 @@ def _holders(config: Config, approvers: tuple[str, ...]) -> str:
     """Why none of the passkeys can approve; "" where one can."""
     passkeys = config.approvals.passkeys
     if not passkeys:
-        return "`approvals.passkeys` of the configuration is empty: `mcpguard console` adds a passkey"
+        console = f"`mcpguard console{config_option(config.path, os.environ)}`"
+        return f"`approvals.passkeys` of the configuration is empty: {console} adds a passkey"
     known = [{one.person, *(f"group:{group}" for group in one.groups)} for one in passkeys]
     if approvers and all(one.isdisjoint(approvers) for one in known):
         return f"no passkey in the configuration belongs to {' or '.join(approvers)}"
@@ -111,9 +112,10 @@ def _unreachable(config: Config, approvers: tuple[str, ...]) -> str:
         return ""
     if not _holders(config, approvers):
         return ""
+    console = f"`mcpguard console{config_option(config.path, os.environ)}`"
     return (
         f"without a passkey only the user that serves can answer, which is {me} if mcpguard runs as you, and "
-        "no approver: add a passkey of an approver (`mcpguard console`), or run mcpguard as an approver"
+        f"no approver: add a passkey of an approver ({console}), or run mcpguard as an approver"
     )
 
 

@@ -107,10 +107,11 @@ def warn_unknown(index: AuditIndex, question: CallQuestion) -> None:
         print(f"mcpguard: note: {plain(sentence)}", file=sys.stderr)
 
 
-def note_files(index: AuditIndex) -> None:
-    """Say on standard error which chains were not read, and why, and which are in doubt."""
+def note_files(index: AuditIndex, place: str) -> None:
+    """Say on standard error which chains were not read, and why, and which are in doubt; `place` is
+    `same_place`."""
     for names in index.rivals.values():
-        warn_rivals(names)
+        warn_rivals(names, place)
     for name, whole in index.copies.items():
         said = f"{plain(name)} is a copy of {plain(whole)}, whose calls are counted once"
         print(f"mcpguard: note: {said}", file=sys.stderr)
@@ -146,7 +147,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
         if not calls and not interrupted:
             question.check()
             warn_unknown(index, question)
-        note_files(index)
+        note_files(index, same_place(args))
     if question.failed:
         said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
         print(f"mcpguard: note: {said}, so they do not match", file=sys.stderr)
@@ -192,7 +193,7 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple
                 break
         if not lines:
             warn_unknown(index, question)
-        note_files(index)
+        note_files(index, same_place(args))
     return lines[-args.n :], index.altered
 
 

@@ -175,11 +175,13 @@ def trust(altered: Iterable[str], place: str) -> int:
     return 1 if names else 0
 
 
-def warn_rivals(names: Iterable[str]) -> None:
-    """Say that of these chains, which continue the same one, only one can be true."""
+def warn_rivals(names: Iterable[str], place: str) -> None:
+    """Say that of these chains, which continue the same one, only one can be true; `place` is
+    `query.same_place`."""
+    verify = f"`mcpguard audit verify{place} --public-key KEY`"
     print(
         f"mcpguard: {' and '.join(map(plain, names))} continue the same chain, so only one of them is true, "
-        "and only one outcome of a call: `mcpguard audit verify --public-key KEY` says which is signed",
+        f"and only one outcome of a call: {verify} says which is signed",
         file=sys.stderr,
     )
 

@@ -52,7 +52,7 @@ def tell(path: Path, args: Namespace) -> int:
     else:
         _print_text(call, causes, reports)
     if call.rivals:
-        warn_rivals(call.rivals)
+        warn_rivals(call.rivals, same_place(args))
     return 1 if call.rivals or not all(report.intact for report in reports.values()) else 0
 
 

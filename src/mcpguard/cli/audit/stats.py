@@ -47,7 +47,7 @@ def stats(path: Path, args: argparse.Namespace) -> int:
         folded = only_counted_of(index, question)
         if not found:
             warn_unknown(index, question)
-        note_files(index)
+        note_files(index, same_place(args))
     if args.json:
         from mcpguard.cli.audit.outputs import AuditStatistics
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.terminal import broken, plain
-from mcpguard.cli.parser import add_config, add_snapshot, configured, configured_if_any
+from mcpguard.cli.parser import add_config, add_snapshot, configured, configured_if_any, same_config
 from mcpguard.config.loading import Config
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
@@ -123,6 +124,9 @@ def _add_session(parser: argparse.ArgumentParser) -> None:
     )
 
 
+_CLEARS = re.compile("(`mcpguard session clear [^`]+)`")
+
+
 def _object(text: str) -> dict[str, Json]:
     from mcpguard.authoring.explain.hypothesis import an_object
 
@@ -163,7 +167,8 @@ def execute(args: argparse.Namespace) -> int:
     else:
         _check_server(config, args.server)
         found = _explained(args, policies, config, redactor)
-    _print(found, lines_of(found), args.json, redactor)
+    lines = [_CLEARS.sub(rf"\1{same_config(args.config)}`", line) for line in lines_of(found)]
+    _print(found, lines, args.json, redactor)
     return 1 if isinstance(found, Recorded) and found.altered else 0
 
 
@@ -189,7 +194,7 @@ def _explained(
         session = session_of(args)
         return explained(policies, asked.invocation, session, args.result, redactor, KnownFacts(unknown))
     with _store(config) as store:
-        live, readable = _live(store, asked.invocation)
+        live, readable = _live(store, asked.invocation, same_config(args.config))
         as_now = session_of(args, live) if readable else None
         listed = asked.target is None or asked.target.known
         known = KnownFacts(unknown, partial(_ticket, store, policies, listed))
@@ -219,9 +224,9 @@ def _store(config: Config) -> Iterator[SqliteStore | None]:
         yield store
 
 
-def _live(store: SqliteStore | None, asked: Invocation) -> tuple[StoredSession | None, bool]:
+def _live(store: SqliteStore | None, asked: Invocation, option: str) -> tuple[StoredSession | None, bool]:
     """The session that this call would be decided in now, None for a new one, and whether it can be read.
-    Says which it is."""
+    Says which it is; `option` as of `same_config`."""
     name = name_of(asked.principal, asked.agent)
     try:
         known = [] if store is None else store.known()
@@ -232,7 +237,8 @@ def _live(store: SqliteStore | None, asked: Invocation) -> tuple[StoredSession |
     if found is None:
         return None, True
     if found.state is None:
-        print("note: the session cannot be read: `mcpguard session end` starts it over", file=sys.stderr)
+        ends = f"`mcpguard session end {found.name[:8]}{option}`"
+        print(f"note: the session cannot be read: {ends} starts it over", file=sys.stderr)
         return None, False
     said = ", ".join(found.state.labels) or "none"
     print(f"note: in the session as it is now; its labels: {plain(said)}", file=sys.stderr)

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.cli.parser import add_client, add_config, confirmed, hidden, number, typed
-from mcpguard.config.loading import find_config
+from mcpguard.config.loading import config_option, find_config
 from mcpguard.core.errors import CredentialError, McpGuardError
 from mcpguard.core.policy.terms import MOST_DAYS
 from mcpguard.onboarding.disk import MoveError
@@ -385,8 +385,8 @@ def _after(plan: ImportPlan, vault: Vault) -> None:
     guarded = f"{counted(len(plan.servers), 'server')}: {names}"
     _say(f"{style('guarded', 'green')}  {guarded}; restart {', '.join(titles)}")
     if plan.observed:
-        seen = "`mcpguard audit show --observed` prints what would be refused"
-        _say(f"{style('observed', 'yellow')} {_observed(plan)}; {seen}")
+        shows = f"`mcpguard audit show --observed{config_option(plan.config, os.environ)}`"
+        _say(f"{style('observed', 'yellow')} {_observed(plan)}; {shows} prints what would be refused")
     stays = _left(plan)
     for said in stays or ["nothing"]:
         _say(f"{style('stays', 'yellow' if stays else 'green')}    {said}")
@@ -398,7 +398,8 @@ def _tell_unset(plan: ImportPlan) -> None:
     for server in plan.servers:
         for param in server.unset:
             option = f"{plain(server.name)}.{plain(param)}"
-            said = f"what needs {plain(param)} is refused until `mcpguard import --set {option}=VALUE`"
+            sets = f"`mcpguard import --set {option}=VALUE{config_option(plan.config, os.environ)}`"
+            said = f"what needs {plain(param)} is refused until {sets}"
             _say(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
 
 
