@@ -105,3 +105,28 @@ def test_a_broken_pattern_has_the_reason(name: str, pattern: str, reason: str) -
 )
 def test_a_name_that_is_used_in_another_way_has_its_form(text: str, hint: str) -> None:
     assert said(text, "cpp").endswith(f"; {hint}")
+
+
+@each(
+    ("text", "sentence"),
+    [
+        ('principal == "bob"', "`principal` is an object: read a member of it, such as `principal.id`"),
+        ('args.a == 1 && "bob" != tool', "`tool` is an object: read a member of it, such as `tool.name`"),
+        ('tool.startsWith("x")', "`tool` is an object: read a member of it, such as `tool.name`"),
+        ('args == "x"', "`args` is an object: read a member of it, such as `args.NAME`"),
+        ('principal in ["a"]', "`principal` is an object: read a member of it, such as `principal.id`"),
+        ('args.owner in "acme"', '`in` needs a list on its right, as in `x in ["a", "b"]`, not text'),
+        ('action in "tools/call"', '`in` needs a list on its right, as in `x in ["a", "b"]`, not text'),
+        ('findings == "iban"', '`findings` is a list: write `"x" in findings`'),
+        ('now > "2026-01-01"', '`now` is a time: compare it with `timestamp("2026-01-02T03:04:05Z")`'),
+        ("server == 5", "`==` cannot be applied to text and a number"),
+        ("tool.name == 5 || server == 5", "`==` cannot be applied to text and a number"),
+        ("!server", "`!` cannot be applied to text"),
+        ("server && true", "`&&` cannot be applied to text and a boolean"),
+        ('[args] == "x"', "`==` cannot be applied to a list and text"),
+        ("args.x.matches(5)", "`matches()` cannot be called with any value and a number"),
+        ("server.size == 1", "text has no members"),
+    ],
+)
+def test_types_that_never_fit_are_said_in_words(text: str, sentence: str) -> None:
+    assert said(text, "cpp") == sentence

@@ -259,7 +259,8 @@ def test_a_condition_that_is_not_boolean_is_refused_at_load(text: str) -> None:
 
 @each("text", ["server == 1", "args == 'x'", "now > 5", "findings == 1", "1 && true"])
 def test_types_that_never_fit_are_refused_at_load(text: str) -> None:
-    assert "no matching overload" in mistakes("cpp", text)[0][1]
+    said = mistakes("cpp", text)[0][1]
+    assert "cannot be applied to" in said or "` is a" in said
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -132,15 +132,42 @@ _WRONG = (
 """What is not CEL, as a pattern on the condition without its texts, and what to write."""
 
 
+_OVERLOAD = expression(r"found no matching overload for '([^']+)' applied to '\(([^']*)\)'")
+_SELECT = expression(r"expression of type '([^']+)' cannot be the operand of a select")
+_TYPES = {
+    **{"string": "text", "bool": "a boolean", "bytes": "bytes", "null_type": "null"},
+    **dict.fromkeys(("int", "uint", "double"), "a number"),
+    **{"google.protobuf.Timestamp": "a time", "google.protobuf.Duration": "a duration"},
+    **{"map": "an object", "list": "a list", "dyn": "any value"},
+}
+"""What an engine calls a type, without its parameters, and an author."""
+_WHOLE = {
+    "map": ("an object", "`{0}` is an object: read a member of it, such as `{1}`"),
+    "list": ("a list", '`{0}` is a list: write `"x" in {0}`'),
+    "timestamp": ("a time", '`{0}` is a time: compare it with `timestamp("2026-01-02T03:04:05Z")`'),
+}
+"""By the type of a name, what that is in words, and what to write where it stands by itself."""
+_OF_AN_OBJECT = {
+    **{"principal": "principal.id", "client": "client.agent", "tool": "tool.name", "prompt": "prompt.name"},
+    **{"resource": "resource.uri", "session": "session.labels", "result": "result.content"},
+}
+"""The member of an object that is most often compared."""
+
+
 def advised(
     text: str, mistakes: list[tuple[int, str]], names: Mapping[str, str] = NAMES
 ) -> list[tuple[int, str]]:
     """`mistakes` in the condition `text`, (offset, sentence), with what to write where that is plain; it may
     read `names`."""
     found = []
-    for offset, sentence in mistakes:
-        unknown = _UNKNOWN.search(sentence)
+    for offset, said in mistakes:
+        sentence = said
+        unknown, overload = _UNKNOWN.search(sentence), _OVERLOAD.search(sentence)
         hint = ""
+        if overload:
+            sentence = _mistyped(text, offset, overload[1], _types_in(overload[2]), names)
+        elif selected := _SELECT.search(sentence):
+            sentence = f"{_type_name(selected[1])} has no members"
         if unknown:
             hint = _hyphen(text, unknown[1], names) or _near(unknown[1], names)
         elif sentence.startswith(("Syntax error", "reserved identifier")):
@@ -148,6 +175,45 @@ def advised(
         elif sentence.startswith("has() argument"):
             hint = 'write `has(args.x)`, or `"x" in args`'
         found.append((offset, f"{sentence}; {hint}" if hint else sentence))
+    return found
+
+
+def _types_in(text: str) -> list[str]:
+    """The types of a list of them, in words; a type may have parameters of its own."""
+    bare = text
+    while "(" in bare:
+        bare = re.sub(r"\([^()]*\)", "", bare)
+    return [_type_name(one.strip()) for one in bare.split(",")]
+
+
+def _type_name(type_: str) -> str:
+    return _TYPES.get(type_.partition("(")[0], type_)
+
+
+def _mistyped(text: str, offset: int, operator: str, types: list[str], names: Mapping[str, str]) -> str:
+    """What is wrong with the types of the operands of what stands at `offset`, and what to write."""
+    for name in _alone(text, offset, names):
+        type_, said = _WHOLE.get(names[name], ("", ""))
+        if type_ in types:
+            return said.format(name, _OF_AN_OBJECT.get(name, f"{name}.NAME"))
+    word = operator.strip("_@")
+    if word == "in":
+        return f'`in` needs a list on its right, as in `x in ["a", "b"]`, not {types[-1]}'
+    if word.isalpha():
+        return f"`{word}()` cannot be called with {' and '.join(types)}"
+    return f"`{word}` cannot be applied to {' and '.join(types)}"
+
+
+def _alone(text: str, offset: int, names: Mapping[str, str]) -> list[str]:
+    """The `names` beside `offset` that stand there by themselves: nothing but a method is selected."""
+    tokens = tokens_of(text)
+    at = next(index for index, one in enumerate(tokens) if one.start >= offset)
+    found = []
+    for index in range(max(at - 3, 0), min(at + 4, len(tokens) - 3)):
+        before, after = tokens[index - 1].text if index else "", tokens[index + 1].text
+        method = after == "." and tokens[index + 3].text == "("
+        if tokens[index].text in names and before != "." and (method or after not in (".", "[", "(")):
+            found.append(tokens[index].text)
     return found
 
 
