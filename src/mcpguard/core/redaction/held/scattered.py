@@ -6,6 +6,7 @@ row as nobody can guess count as the value, and everything between them is remov
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import compress
 from typing import NamedTuple
 
 from mcpguard.core.redaction.held.disguise import aligned
@@ -24,6 +25,8 @@ _ENCODED = 128
 _ROOM = 2
 """Characters of the value. Rows are not equally long."""
 _FAR = 4096
+_CAPITALS = bytes(65 <= byte < 91 for byte in range(256))
+_ANY_CASE = bytes(65 <= byte & ~32 < 91 for byte in range(256))
 _FROM_COMMON = b"ETASINROCDLPMFUGZHBWVYKJXQ"
 _FEW = 2
 
@@ -129,10 +132,11 @@ def scattered(stretches: Iterable[str]) -> Iterator[ScatteredLetters]:
 
 def _of(form: str) -> Iterator[ScatteredLetters]:
     """The capitals of a form; where these are too few, its letters."""
-    for is_kept in (str.isupper, str.isalpha):
-        at = tuple(place for place, char in enumerate(form) if is_kept(char) and char.isascii())
-        kept = "".join(form[place] for place in at).encode()
-        text = kept if is_kept is str.isupper else kept.translate(LETTERS)
+    data = form.encode("ascii", "replace")
+    for kept in (_CAPITALS, _ANY_CASE):
+        at = tuple(compress(range(len(data)), data.translate(kept)))
+        found = bytes(data[place] for place in at)
+        text = found if kept is _CAPITALS else found.translate(LETTERS)
         if len(text) >= _least(text):
             yield ScatteredLetters(text, at, len(form))
             return

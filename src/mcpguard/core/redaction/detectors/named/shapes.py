@@ -85,7 +85,9 @@ _NAMES_A_THING = expression(
 
 def is_reference(value: str) -> bool:
     """Whether `value` says where a value is, and holds none."""
-    return value.startswith(_ELSEWHERE) or not _REFERENCE.sub("", value).strip()
+    if value.startswith(_ELSEWHERE) or not value.strip():
+        return True
+    return value.strip()[0] in "$%{" and not _REFERENCE.sub("", value).strip()
 
 
 def has_reference(value: str) -> bool:
