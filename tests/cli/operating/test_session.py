@@ -285,7 +285,7 @@ def test_of_several_one_must_be_named(home: Path, capsys: Capture, monkeypatch: 
 def test_a_state_that_cannot_be_used_is_one_sentence(home: Path, capsys: Capture) -> None:
     (home / "sessions").write_text("")
     assert main(["session", "list"]) == 2
-    assert "state.sqlite cannot be used: " in capsys.readouterr().err
+    assert "the folder of sessions " in capsys.readouterr().err
     (home / "sessions").unlink()
     (home / "sessions").mkdir()
     (home / "sessions" / FILE).write_bytes(b"x" * 5000)
