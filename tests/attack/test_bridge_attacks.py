@@ -163,10 +163,10 @@ def test_a_client_that_never_returns_leaves_an_outcome_when_the_process_ends(ser
     guard = serve({"only": puppet()}, ALLOW)
     client = guard.modern(capabilities=CAN)
     asked(client)
-    assert guard.statuses() == ["input-required"]
+    assert guard.statuses() == ["paused"]
     guard.signal(number)
     assert guard.wait() == 0
-    assert guard.statuses() == ["input-required", "abandoned"]
+    assert guard.statuses() == ["paused", "abandoned"]
     assert guard.unanswered() == set()
 
 
@@ -179,7 +179,7 @@ def test_a_call_whose_client_thinks_longer_than_a_session_may_be_idle_goes_on(se
     pid = guard.legacy().text("act", code="answer = text(str(os.getpid()))")
     eventually(lambda: int(pid) not in family(), "the end of the idle session")
     assert content(retry(client, result))["result"] == ADA
-    assert guard.statuses() == ["input-required", "ok", "resumed", "ok"]
+    assert guard.statuses() == ["paused", "ok", "resumed", "ok"]
 
 
 def test_a_client_that_never_returns_costs_the_call_after_its_time_to_think(serve):
@@ -187,7 +187,7 @@ def test_a_client_that_never_returns_costs_the_call_after_its_time_to_think(serv
     client = guard.modern(capabilities=CAN)
     result = asked(client)
     guard.wait_stderr("[only] cancelled ")
-    eventually(lambda: guard.statuses() == ["input-required", "expired"], "the outcome")
+    eventually(lambda: guard.statuses() == ["paused", "expired"], "the outcome")
     assert guard.unanswered() == set()
     assert refused_state(retry(client, result))
     assert client.text("echo", text="right") == "right"

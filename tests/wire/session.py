@@ -12,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+from mcpguard.core.evidence.between import joined
+from mcpguard.core.evidence.verification import verify as proof
 from tests.wire import warm
 
 SERVERS = Path(__file__).parent.parent / "servers"
@@ -80,7 +82,10 @@ def replace(path, text):
 
 
 class Guard:
-    """`received` is every byte of standard output, `messages` every message in order."""
+    """`received` is every byte of standard output, `messages` every message in order. Its evidence is verified
+    at the end, unless a test has `harmed` it."""
+
+    harmed = False
 
     def __init__(
         self, folder, servers, rules=None, env=None, preexec=None, words=(), cold=False, cwd=None, **more
@@ -278,6 +283,14 @@ class Guard:
         for pipe in (self.process.stdin, self.process.stdout, self._stderr):
             if not pipe.closed:
                 pipe.close()
+        assert self.harmed or not flaws_of(self.audit_folder), "the evidence of this test verifies"
+
+
+def flaws_of(folder):
+    """Why chains of a folder do not verify, each by its file."""
+    chains = {path.name: path.read_bytes().splitlines(keepends=True) for path in folder.glob("*.jsonl")}
+    reports = joined({name: proof(lines) for name, lines in chains.items()}, {})
+    return {name: one.flaws for name, one in reports.items() if one.flaws}
 
 
 def verify(folder, *words):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mcpguard.core.evidence.between import joined as joined_by
 from mcpguard.core.evidence.chain import GENESIS, Chain
-from mcpguard.core.evidence.records import Anchor, Closed, FoldedRecords, Noticed, Record
+from mcpguard.core.evidence.records import PAUSED, Anchor, Closed, FoldedRecords, Noticed, Outcome, Record
 from mcpguard.core.evidence.verification import (
     MAX_FLAWS,
     ChainReport,
@@ -259,6 +259,21 @@ def test_a_second_outcome_for_one_decision_is_a_flaw() -> None:
     assert len(flaws(sealed([opened(), decided(1), outcome(1), outcome(1)]))) == 1
 
 
+def paused(number: int) -> Outcome:
+    """Call `number` waits for its client."""
+    return replace(outcome(number), status=PAUSED)
+
+
+def test_a_call_that_waits_for_its_client_has_one_more_outcome() -> None:
+    asked = [opened(), decided(0), paused(0), decided(1), outcome(1), paused(0)]
+    assert verify(sealed(asked)).flaws == ()
+    assert verify(sealed(asked)).unfinished == ("n-0",)
+    found = verify(sealed([*asked, outcome(0)]))
+    assert (found.flaws, found.unfinished) == ((), ())
+    assert len(flaws(sealed([*asked, outcome(0), outcome(0)]))) == 1
+    assert len(flaws(sealed([opened(), paused(0)]))) == 1
+
+
 def test_a_head_kept_elsewhere_shows_a_cut_off_end() -> None:
     lines = sealed(day())
     head = json.loads(lines[6])["hash"]
@@ -355,6 +370,13 @@ def test_what_a_later_chain_of_the_process_finishes_is_not_unfinished() -> None:
     )
     assert {name: report.unfinished for name, report in reports.items()} == {"a": (), "b": (), "c": ("n-4",)}
     assert all(report.intact for report in reports.values())
+
+
+def test_a_call_that_pauses_in_one_chain_of_the_process_ends_in_another() -> None:
+    for first, then in (([decided(0), paused(0)], [outcome(0)]), ([decided(0)], [paused(0), outcome(0)])):
+        chains = {"a": verify(sealed([opened(), *first, ROTATED]))}
+        chains["b"] = verify(continuing("a", *then))
+        assert [one.flaws for one in joined(chains).values()] == [(), ()]
 
 
 def test_a_later_outcome_that_no_chain_of_the_process_decided_is_a_flaw() -> None:

@@ -44,7 +44,7 @@ def test_each_step_leaves_its_record() -> None:
     retry(world, last(world)["requestState"])
     world.answer(text("done"))
     assert world.trace == [
-        *("decision allow", "outcome asked", "outcome input-required", "reply 1"),
+        *("decision allow", "outcome asked", "outcome paused", "reply 1"),
         *("decision allow", "outcome resumed", f"answer {ELICIT}", "outcome ok", "reply 2"),
     ]
     first, second, asked, again, resumed, ok = world.audit.records

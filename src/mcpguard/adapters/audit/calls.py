@@ -27,7 +27,7 @@ from mcpguard.adapters.audit.reader import (
     line_at,
     origin,
 )
-from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.records import PAUSED, Decided, Noticed, Opened, Outcome, Record
 from mcpguard.core.evidence.verification import continued
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than
 
@@ -247,7 +247,9 @@ def _take(call: CallRecords, line: ChainLine) -> None:
     """Into those of its process. Files are read from the newest to the oldest, lines in their order."""
     record = line.record
     if isinstance(record, Outcome):
-        call.outcome = call.outcome or line
+        before = None if call.outcome is None else call.outcome.record
+        if before is None or (isinstance(before, Outcome) and before.status == PAUSED):
+            call.outcome = line
     elif isinstance(record, Decided):
         if record.effect == "ask":
             call.asked = line

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from mcpguard.adapters.audit.passages import LONGEST, Passage
 from mcpguard.adapters.audit.reader import MOST_ODD, sound_lines
 from mcpguard.core.evidence.chain import GENESIS, continues
-from mcpguard.core.evidence.records import FoldedRecords
+from mcpguard.core.evidence.records import PAUSED, FoldedRecords
 
 if TYPE_CHECKING:
     from mcpguard.core.evidence.records import Decided
@@ -336,6 +336,8 @@ class ChainReading:
             self._ended(*self._early.pop(key))
 
     def _ended(self, found: _Read, place: int) -> None:
+        if found.status == PAUSED:
+            return
         key = self._origin, found.id
         call = self._open.pop(key, None)
         if call is None:

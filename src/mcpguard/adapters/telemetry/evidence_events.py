@@ -13,7 +13,16 @@ from typing import Generic, TypeVar
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
-from mcpguard.core.evidence.records import HANDED_ON, Closed, Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.records import (
+    HANDED_ON,
+    PAUSED,
+    Closed,
+    Decided,
+    Noticed,
+    Opened,
+    Outcome,
+    Record,
+)
 
 T = TypeVar("T")
 
@@ -21,7 +30,7 @@ _decode: Callable[[bytes], Record] = Decoder(Record).decode
 
 MOST_OPEN = 10_000
 """Calls that may wait for their outcome; of more the oldest are given up."""
-WELL = frozenset({"", "ok", "pending", "resumed", "asked", "input-required"})
+WELL = frozenset({"", "ok", "pending", "resumed", "asked", "input-required", PAUSED})
 """Statuses of what did not fail."""
 NO_OUTCOME = "no-outcome"
 """As a status: the process ended between the decision and the outcome, so the call may have been made."""
@@ -101,7 +110,7 @@ class CallJoiner(Generic[T]):
         """What is complete with `line` of the chain `file`; `mark` is what `marks` gives for it."""
         record, place = _read(line), _place(file, line)
         if isinstance(record, Outcome):
-            return (self._ended(record, place),)
+            return () if record.status == PAUSED else (self._ended(record, place),)
         if isinstance(record, Decided) and record.effect == "allow":
             too_many = len(self._open) >= MOST_OPEN
             given_up = (self._given_up(next(iter(self._open))),) if too_many else ()

@@ -51,7 +51,8 @@ STATUS = {
     "expired": "It timed out before it could be finished.",
     "denied": "It was denied before it could be finished.",
     "abandoned": "mcpguard stopped before it was finished.",
-    "input-required": "The server asks the client for more; the call continues with the client's answer.",
+    "input-required": "The server asks the client for more; its next call continues this one.",
+    "paused": "The server asks the client for more; the call waits for the client's answer.",
     "resumed": "With this request, the client continued an earlier call.",
     "asked": "The question was sent to the client.",
 }

@@ -27,6 +27,7 @@ from mcpguard.core.evidence.changes import VOID, made
 from mcpguard.core.evidence.records import (
     HANDED_ON,
     KIND_USED,
+    PAUSED,
     UNDECIDED,
     Closed,
     Decided,
@@ -336,7 +337,7 @@ class RecordTally(Struct):
             self.definitions.setdefault(record.server, set()).add(record.tool)
 
     def _outcome(self, record: Outcome, server: str) -> None:
-        self.counts["ended"] += 1
+        self.counts["ended"] += record.status != PAUSED
         self.counts["brought"] += record.status in RECORDED_RESULTS
         self.counts["inspected"] += record.status in RECORDED_RESULTS and (
             bool(record.result) or record.status == "withheld"

@@ -125,12 +125,17 @@ class Steps(Struct, frozen=True, gc=False, omit_defaults=True):
     inspect: float = 0.0
 
 
+PAUSED = "paused"
+"""The status of an outcome after which the call has another one."""
+
+
 class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True, gc=False):
     """The outcome of an allowed call, durable before the reply leaves.
 
     `status`: ok, tool-error, error, withheld, unavailable, cancelled, disconnected, expired, denied or
-    abandoned; "input-required" where the call continues with the client's answer, "resumed" for the request
-    that brings it, and "asked" for a question that was sent to the client. `result` is the
+    abandoned; "input-required" where the client's next call continues this one, "resumed" for a request that
+    brings an answer, and "asked" for a question that was sent to the client. "paused" is a call that waits
+    for such an answer, and has another outcome afterwards. `result` is the
     sha256 (hex) of the inspected result. `findings` maps "kind path" to nothing but its count.
     `ms` is the time from the decision to here.
     """

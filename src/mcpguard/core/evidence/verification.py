@@ -14,7 +14,7 @@ from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
 from mcpguard.core.evidence.chain import GENESIS, SEAL, SIGNED
-from mcpguard.core.evidence.records import FORMAT, HANDED_ON, Anchor, Record
+from mcpguard.core.evidence.records import FORMAT, HANDED_ON, PAUSED, Anchor, Record
 
 MAX_FLAWS = 100
 """How many flaws are described in a report; a file that is noise must not fill the memory."""
@@ -104,6 +104,7 @@ class _Line(Struct):
     prev: str = ""
     hash: str = ""
     id: str = ""
+    status: str = ""
     effect: str = ""
     format: int = 1
     version: str = ""
@@ -148,6 +149,7 @@ _CALL = re.compile(
 """A call, and what its id begins with and its number."""
 _KINDS = frozenset(one.__struct_config__.tag for one in get_args(Record))
 _EFFECT, _ALLOW, _ASK = b',"effect":"', b',"effect":"allow"', b',"effect":"ask"'
+_PAUSED = b'"status":"%b"' % PAUSED.encode()
 _PLAIN = b'{"kind":"notice"'
 _GAP = b'"what":"evidence-gap"'
 _FOLDED = re.compile(rb'"what":"(?:refusals|lists)-folded"')
@@ -260,7 +262,7 @@ class _Verifier:
         if (call := _CALL.match(raw)) is not None:
             is_first = False
             if raw.startswith(b'{"kind":"outcome"'):
-                self._finished(call[1])
+                self._finished(call[1], raw.startswith(_PAUSED, call.end()))
             else:
                 at = raw.find(_EFFECT)
                 if raw.startswith(_ALLOW, at):
@@ -316,7 +318,7 @@ class _Verifier:
         elif line.kind == "checkpoint":
             self._checkpoint(raw, line)
         elif line.kind == "outcome":
-            self._finished(line.id.encode())
+            self._finished(line.id.encode(), line.status == PAUSED)
         elif line.kind == "decision" and line.effect != "ask":
             if line.effect == "allow":
                 self.open[line.id.encode()] = None
@@ -332,11 +334,15 @@ class _Verifier:
         elif number < span[0]:
             span[0] = number
 
-    def _finished(self, call: bytes) -> None:
+    def _finished(self, call: bytes, is_paused: bool) -> None:
+        """A call has an outcome, and another one afterwards if it `is_paused`."""
         if call in self.open:
-            del self.open[call]
+            if not is_paused:
+                del self.open[call]
         elif self.continues and call not in self.carried:
             self.carried[call] = None
+            if is_paused:
+                self.open[call] = None
         else:
             self.flaw(_NOT_DECIDED)
 

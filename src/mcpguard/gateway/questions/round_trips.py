@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from msgspec import Struct
 
 from mcpguard.core.errors import MessageError, UpstreamError
+from mcpguard.core.evidence.records import PAUSED
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.tickets import Ticket
@@ -268,9 +269,7 @@ class RoundTrips:
         sealed, digest = await scope.inspector.seal(
             result, 0, request.redact, server=permit.invocation.server
         )
-        outcome = scope.recorder.outcome(
-            permit.invocation, "input-required", started, digest, times=request.times
-        )
+        outcome = scope.recorder.outcome(permit.invocation, PAUSED, started, digest, times=request.times)
         await scope.audit.write(outcome)
         scope.client.reply(request.id, sealed)
 

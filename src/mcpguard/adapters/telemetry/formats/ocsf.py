@@ -45,7 +45,7 @@ def event(one: EvidenceEvent, host: str) -> dict[str, Any]:
 
 
 def _call(one: EvidenceEvent, record: Decided, host: str) -> dict[str, Any]:
-    status = _OTHER if one.status in ("pending", "asked", "input-required", "resumed") else _SUCCESS
+    status = _OTHER if one.status in ("pending", "asked", "input-required", "paused", "resumed") else _SUCCESS
     status = _FAILURE if one.failed else status
     activity = 2 if record.method in _READING or record.method.endswith("/list") else _OTHER
     found = _frame(one, API_ACTIVITY, 6, activity, _severity(one))
