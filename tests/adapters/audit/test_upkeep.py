@@ -326,6 +326,19 @@ async def test_a_long_chain_goes_on_in_a_new_one_without_a_gap(
     assert proof(folder, {}).missing == [names[1]]
 
 
+async def test_a_chain_that_was_begun_by_a_rotation_is_signed_before_anything_is_recorded(
+    folder: Path,
+) -> None:
+    owner = Owner(folder)
+    owner.sink.signer = SigningKey(KEY)
+    await owner.stored(OPENED)
+    await owner.over(owner.sink.switch(chain_file.ChainFile(folder, sync=False), ()))
+    found = proof(folder, {}, by=PUBLIC.verifies)
+    assert [report.flaws for report in found.reports.values()] == [(), ()]
+    assert kinds(owner.sink.path) == ["opened", "checkpoint"]
+    owner.sink.close(CLOSED)
+
+
 async def test_a_call_that_ends_after_the_clock_was_set_back_is_read_to_its_end(
     folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

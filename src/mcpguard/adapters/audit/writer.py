@@ -169,6 +169,8 @@ class AuditFile:
         self.file = new
         self._batch = LineGroup(new, new.chain.mark)
         self._batch.lines.append(new.chain.seal(opened))
+        if self.signer is not None:  # Nothing else may be recorded for a long time.
+            self.checkpoint(())
         self.pending = self._flying is None
         if self._turn is not None:
             self._turn.touch()
