@@ -84,7 +84,10 @@ def test_without_a_session_what_depends_on_it_is_refused() -> None:
             "limit: {per: 1h, units: 2, cost: args.n}",
             "the limit of 2 units in 1h is reached. There is room again at 2026-01-02T01:01:00Z",
         ),
-        ("limit: {per: 1h, calls: 2}, message: Slow down.", "Slow down."),
+        (
+            "limit: {per: 1h, calls: 2}, message: Slow down.",
+            "the limit of 2 calls in 1h is reached. There is room again at 2026-01-02T01:01:00Z. Slow down.",
+        ),
     ],
 )
 def test_beyond_its_limit_a_rule_refuses(rule: str, said: str) -> None:

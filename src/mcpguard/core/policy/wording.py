@@ -40,18 +40,21 @@ def reached(charge: Charge) -> str:
 
 
 def limits_reached(charges: dict[CompiledRule, Charge], now: datetime, session: Session) -> str:
-    """What the author of one of these rules says, whose limits have no room for what a call is charged; else
-    that the first of them is reached, and when there is room again or who can make it."""
-    if said := first_message(charges):
-        return said
-    said = reached(next(iter(charges.values())))
+    """That the first of the limits of these rules, which have no room for what a call is charged, is reached,
+    and when there is room again or who can make it; then what their author says."""
+    said = f"{reached(next(iter(charges.values())))}. {_room_again(charges, now, session)}"
+    message = first_message(charges)
+    return f"{said}. {message}" if message else said
+
+
+def _room_again(charges: dict[CompiledRule, Charge], now: datetime, session: Session) -> str:
     if any(charge.amount > charge.most for charge in charges.values()):
-        return f"{said}. This call alone would use more"
+        return "This call alone would use more"
     free = {rule.name: session.free_at(charge, now) for rule, charge in charges.items()}
     stuck = [name for name, at in free.items() if at is None]
     if stuck:
-        return f"{said}. A person can make room with `mcpguard session clear {stuck[0]}`"
-    return f"{said}. There is room again at {utc(max(filter(None, free.values())))}"
+        return f"A person can make room with `mcpguard session clear {stuck[0]}`"
+    return f"There is room again at {utc(max(filter(None, free.values())))}"
 
 
 def what_passes(allow: Iterable[CompiledRule]) -> str:

@@ -311,8 +311,8 @@ class Rule(Filled):
     message: str = Field(
         "",
         description="What the model is told when this rule refuses, or, for `allow`, when no rule allows a "
-        "call that this one would under other circumstances: say what would pass. `{params.NAME}` stands for "
-        "the value of a param.",
+        "call that this one would under other circumstances: say what would pass. That a `limit` is reached "
+        "is said before it. `{params.NAME}` stands for the value of a param.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:
