@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
-from mcpguard.adapters.system.files import write_whole
+import pytest
+
+from mcpguard.adapters.system.files import private_file, write_whole
 
 
 def test_a_file_is_replaced_behind_a_link_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -31,3 +34,27 @@ def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
         assert pipe.is_fifo()
     finally:
         os.close(reader)
+
+
+def test_a_file_that_root_makes_belongs_to_the_owner_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = list[tuple[int, int]]()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _file, user, group: given.append((user, group)))
+    real = os.stat(tmp_path)
+    theirs = SimpleNamespace(st_uid=4711, st_gid=4712)
+    monkeypatch.setattr(os, "stat", lambda path, **_: theirs if path == tmp_path else real)
+    for _ in range(2):
+        os.close(private_file(tmp_path / "chain", os.O_RDWR))
+    assert given == [(4711, 4712)]  # Once: what is there already may be a link to another file.
+    theirs.st_uid = 0
+    os.close(private_file(tmp_path / "other", os.O_RDWR))
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
+    theirs.st_uid = 4711
+    os.close(private_file(tmp_path / "mine", os.O_RDWR))
+    assert len(given) == 1
+    with pytest.raises(FileExistsError):
+        private_file(tmp_path / "chain", os.O_WRONLY | os.O_EXCL)
+    monkeypatch.undo()
+    assert stat.S_IMODE((tmp_path / "chain").stat().st_mode) == 0o600

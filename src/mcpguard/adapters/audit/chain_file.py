@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mcpguard.adapters.audit.heads import Heads
-from mcpguard.adapters.system.files import sync_folder
+from mcpguard.adapters.system.files import private_file, sync_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import Anchor, Closed, Opened
@@ -188,7 +188,7 @@ class LineGroup(Wait[None]):
 
 
 def _create(path: Path, sync: bool) -> int:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    file = private_file(path, os.O_WRONLY | os.O_EXCL | os.O_APPEND)
     with suppress(OSError):  # Some file systems have no locks.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if sync:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.audit.passages import LONGEST, Passage
 from mcpguard.adapters.audit.reader import MOST_ODD, sound_lines
+from mcpguard.adapters.system.files import private_file
 from mcpguard.core.evidence.chain import GENESIS, continues
 from mcpguard.core.evidence.records import PAUSED, FoldedRecords
 
@@ -410,7 +411,7 @@ def open_index(path: Path | None) -> sqlite3.Connection:
     if path is not None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives its further files the mode of this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(private_file(path, os.O_RDWR))
     with ExitStack() as undo:
         database = sqlite3.connect(":memory:" if path is None else path, timeout=30, isolation_level=None)
         undo.callback(database.close)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mcpguard.adapters.audit.reader import lines
-from mcpguard.adapters.system.files import claimed
+from mcpguard.adapters.system.files import claimed, private_file
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.expressions import expression
 
@@ -48,7 +48,7 @@ def _compress(path: Path, packed: Path) -> None:
     fresh = path.with_name(f"{path.name}.gz.new")
     fresh.unlink(missing_ok=True)
     try:
-        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        file = private_file(fresh, os.O_WRONLY | os.O_EXCL)
         with (
             path.open("rb") as whole,
             open(file, "wb") as raw,

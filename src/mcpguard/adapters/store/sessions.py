@@ -16,9 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.system.clock import Uptime
+from mcpguard.adapters.system.files import private_file
 from mcpguard.core.policy.session import LabelCause, StoredSession
-
-LOCKED = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
 class OpenSessions:
@@ -50,7 +49,7 @@ class OpenSessions:
         OSError."""
         if name in self._held or name not in self._open:
             return
-        held = os.open(self._path(name), LOCKED, 0o600)
+        held = private_file(self._path(name), os.O_RDWR)
         try:
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:  # Another process looks whether it is in use; the next decision tries again.
@@ -64,7 +63,7 @@ class OpenSessions:
         if name in self._held:
             return True
         try:
-            held = os.open(self._path(name), LOCKED, 0o600)
+            held = private_file(self._path(name), os.O_RDWR)
         except OSError:
             return True  # Not known, so it goes on.
         try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from msgspec import Struct
 
 from mcpguard.adapters.store import sessions, tickets
-from mcpguard.adapters.store.sessions import LOCKED, OpenSessions, SessionRow, decode, decode_earlier, encode
+from mcpguard.adapters.store.sessions import OpenSessions, SessionRow, decode, decode_earlier, encode
 from mcpguard.adapters.store.upkeep import (
     REPLACED,
     checkpoint,
@@ -31,6 +31,7 @@ from mcpguard.adapters.store.upkeep import (
 )
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.disk import WaitedDisk
+from mcpguard.adapters.system.files import private_file
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import PARTS, Session, StoredSession, name_of
@@ -347,7 +348,7 @@ class SqliteStore:
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives its further files the mode of this one.
-        file = os.open(self._path, LOCKED, 0o600)
+        file = private_file(self._path, os.O_RDWR)
         self._inode = os.fstat(file).st_ino
         os.close(file)
         with ExitStack() as opened:

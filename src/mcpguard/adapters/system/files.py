@@ -31,11 +31,29 @@ def without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def private_file(path: Path, flags: int) -> int:
+    """A descriptor of a file that only its owner may read, which is made where it is missing; `flags` as for
+    open(2). What root makes belongs to the owner of the folder, since a service has to read what a person
+    leaves in its folder. Raises OSError."""
+    flags |= os.O_CREAT | os.O_CLOEXEC
+    try:
+        # Only what did not exist, or a link would give away another file.
+        file = os.open(path, flags | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if flags & os.O_EXCL:
+            raise
+        return os.open(path, flags, 0o600)
+    folder = os.stat(path.parent)
+    if os.geteuid() == 0 != folder.st_uid:
+        os.fchown(file, folder.st_uid, folder.st_gid)
+    return file
+
+
 def take_lock(path: Path, patience: float, pause: float) -> int:
     """The descriptor that holds the lock until it is closed; the file is made where it is missing. Blocks
     for `patience` seconds at most, and looks again after each `pause`. Raises OSError, BlockingIOError where
     another has it for this long."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = private_file(path, os.O_RDWR)
     ends = time.monotonic() + patience
     while True:
         try:
