@@ -27,6 +27,7 @@ from mcpguard.adapters.telemetry.status_file import (
     status_here,
 )
 from mcpguard.cli import main
+from mcpguard.config.user_state import user_state
 from mcpguard.gateway.ports import Health, LostAlerts, Need
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -108,7 +109,8 @@ async def written(file: StatusFile) -> None:
 def test_nothing_runs(folder: Path, capsys: Capture) -> None:
     assert main(["status"]) == 0
     assert capsys.readouterr().out == (
-        "mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it\n"
+        "mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it. This looked in "
+        f"{user_state()}: a process of another user or of a service is not found there\n"
     )
     assert main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"running": []}

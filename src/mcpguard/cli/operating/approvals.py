@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.own_process import groups_of_user
 from mcpguard.adapters.system.terminal import coloured, plain, style, table
 from mcpguard.cli.parser import add_config, configured, confirmed, person_for, same_config
@@ -64,7 +65,8 @@ def execute(args: argparse.Namespace) -> int:
         }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
-    print(table([_HEAD, *map(_row, waiting)]) if waiting else "no call waits for an approval")
+    folder = plain(str(config.session_folder or default_folder()))
+    print(table([_HEAD, *map(_row, waiting)]) if waiting else f"no call waits for an approval in {folder}")
     if in_force:
         print()
         print(table([_IN_FORCE, *(_in_force(one, current) for one in in_force)]))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard import __version__
-from mcpguard.adapters.system.terminal import broken, counted, table
+from mcpguard.adapters.system.terminal import broken, counted, plain, table
+from mcpguard.config.user_state import user_state
 from mcpguard.core.legible import utc
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
@@ -42,7 +43,8 @@ def execute(args: argparse.Namespace) -> int:
         print(StatusReport.model_validate({"running": found}).model_dump_json())
     elif not found:
         said = "mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it"
-        print(broken(said))
+        other = "a process of another user or of a service is not found there"
+        print(broken(f"{said}. This looked in {plain(str(user_state()))}: {other}"))
     else:
         print(table([_HEAD, *(row for status in found for row in _rows(status))]))
     for said in [] if args.json else locked():

@@ -166,7 +166,8 @@ class AskEntry(Filled):
     approvers: Items[Approver] = Field(
         (),
         description="Who may approve: principals (`SOURCE:ID`) and groups (`group:NAME`), never who made the "
-        "call. Default: whoever uses one of the channels.",
+        "call. Groups are those of the operating system, or of the owner of a passkey, and never of a token. "
+        "Default: whoever uses one of the channels.",
     )
     show: Items[str] = Field(
         (),
