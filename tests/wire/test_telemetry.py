@@ -243,7 +243,7 @@ def test_prometheus_reads_what_the_process_counted(serve):
         guard.modern().call("echo", text=text)
     guard.modern().call("none-of-this-name")
     found = samples(guard)
-    call = ("p", "echo", "tools/call", "allow", "", "ok")
+    call = ("p", "echo", "tools/call", "allow", "", "ok", "")
     assert found["mcpguard_calls_total", *call] == 2
     assert found["mcpguard_call_duration_seconds_bucket", *call, "+Inf"] == 2
     assert found["mcpguard_ready", "evidence"] == 1
@@ -272,7 +272,7 @@ def test_there_are_metrics_only_as_long_as_the_configuration_says_so(serve):
     assert guard.modern().call("echo", text="a")
     write_config(guard.folder, {"p": puppet()}, telemetry={"metrics": True})
     eventually(lambda: guard.open("GET", "/metrics").status == 200, "metrics")
-    call = ("p", "echo", "tools/call", "allow", "", "ok")
+    call = ("p", "echo", "tools/call", "allow", "", "ok", "")
     assert samples(guard)["mcpguard_calls_total", *call] == 1
     write_config(guard.folder, {"p": puppet()})
     eventually(lambda: guard.open("GET", "/metrics").status == 404, "no metrics")

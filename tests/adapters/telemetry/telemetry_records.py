@@ -12,7 +12,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.following import FollowedLine
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.telemetry.evidence_events import CallJoiner, EvidenceEvent
-from mcpguard.core.evidence.records import Decided, Noticed, Outcome, Record, Steps
+from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome, Record, Steps
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 from tests.cli.audit.test_verb import chain
 
@@ -55,6 +55,16 @@ STORY: tuple[Record, ...] = (
     structs.replace(DECIDED, id="n-7"),
 )
 """All kinds; the last call has no outcome."""
+
+OBSERVED: tuple[Record, ...] = (
+    structs.replace(DECIDED, id="o-1", observed=ObservedRefusal("rule", ("docs/protected", "docs/b"))),
+    structs.replace(OUTCOME, id="o-1"),
+    structs.replace(DECIDED, id="o-2"),
+    structs.replace(OUTCOME, id="o-2", shadow="deny (rule) docs/trial"),
+    structs.replace(DECIDED, id="o-3", shadow="allow docs/loose"),
+    structs.replace(OUTCOME, id="o-3", observed=ObservedRefusal("limit", ("docs/bytes",))),
+)
+"""Calls that were let through although policies would refuse them, or withhold their result."""
 
 
 def events_of(folder: Path, *records: Record) -> list[EvidenceEvent]:

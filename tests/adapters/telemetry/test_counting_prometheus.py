@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mcpguard.adapters.telemetry.counting import ClientCounts, Counts, page
 from mcpguard.gateway.ports import Health, Need, SinkState
-from tests.adapters.telemetry.telemetry_records import EVIL, events_of
+from tests.adapters.telemetry.telemetry_records import EVIL, OBSERVED, events_of
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 
@@ -31,8 +31,8 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     found = read(page(counts, sinks, needs, ClientCounts(4, {"streams": 2}, {"streams": 1}), upstreams))
     assert found["mcpguard_upstreams"] == {("git", "running"): 2, ("git", "failed"): 1}
     calls = found["mcpguard_calls_total"]
-    assert calls["github", "get", "tools/call", "allow", "", "ok"] == 2
-    assert calls["github", EVIL.replace("\r", " "), "tools/call", "deny", "rule", "denied"] == 1
+    assert calls["github", "get", "tools/call", "allow", "", "ok", ""] == 2
+    assert calls["github", EVIL.replace("\r", " "), "tools/call", "deny", "rule", "denied", ""] == 1
     assert sum(calls.values()) == 7
     assert found["mcpguard_detections_total"] == {("github-token",): 2, ("email",): 1}
     assert found["mcpguard_notices_total"] == {("pin-changed",): 1}
@@ -50,14 +50,21 @@ def test_a_histogram_is_cumulative(tmp_path: Path) -> None:
     counts = Counts()
     counts.add(events_of(tmp_path / "audit"))
     found = read(page(counts, (), (), ClientCounts(0, {}, {})))
-    key = ("github", "get", "tools/call", "allow", "", "ok")
+    key = ("github", "get", "tools/call", "allow", "", "ok", "")
     buckets = [
-        value for labels, value in found["mcpguard_call_duration_seconds_bucket"].items() if labels[:6] == key
+        value for labels, value in found["mcpguard_call_duration_seconds_bucket"].items() if labels[:7] == key
     ]
     assert buckets == sorted(buckets)
     assert (buckets[0], buckets[1], buckets[-1]) == (1, 2, 2)
     assert found["mcpguard_call_duration_seconds_count"][key] == 2
     assert abs(found["mcpguard_call_duration_seconds_sum"][key] - 0.014) < 1e-9
+
+
+def test_calls_that_policies_would_refuse_are_series_of_their_own(tmp_path: Path) -> None:
+    counts = Counts()
+    counts.add(events_of(tmp_path / "audit", *OBSERVED))
+    found = read(page(counts, (), (), ClientCounts(0, {}, {})))["mcpguard_calls_total"]
+    assert {labels[-1]: count for labels, count in found.items()} == {"rule": 1, "shadow": 1, "limit": 1}
 
 
 def test_nothing_counted_is_a_page_too() -> None:

@@ -6,11 +6,21 @@ import json
 from hashlib import sha256
 
 import pytest
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, Chain
-from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.records import (
+    Closed,
+    Decided,
+    Noticed,
+    ObservedRefusal,
+    Opened,
+    Outcome,
+    Record,
+    let_through,
+    observed_in,
+)
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, sealed
 from tests.rows import each
 
@@ -95,3 +105,35 @@ def test_the_longest_line_verifies_and_one_byte_more_is_refused() -> None:
     assert len(Chain().seal(notice(room))) == MAX_LINE
     with pytest.raises(AuditError, match="1 MiB"):
         Chain().seal(notice(room + 1))
+
+
+RULE, LIMIT = ObservedRefusal("rule", ("a/b",), "No."), ObservedRefusal("limit", ("a/c",))
+
+
+@each(
+    ("decision", "ended", "why"),
+    [
+        ({}, None, ""),
+        ({}, {}, ""),
+        ({"observed": RULE}, None, "rule"),
+        ({"observed": RULE}, {"observed": LIMIT}, "rule"),
+        ({}, {"observed": LIMIT}, "limit"),
+        ({"shadow": "deny (no-rule)"}, {}, "shadow"),
+        ({}, {"shadow": "deny (rule) a/b"}, "shadow"),
+        ({"shadow": "allow a/b"}, {}, ""),
+        ({"effect": "deny", "shadow": "deny (rule) a/b"}, None, ""),
+    ],
+)
+def test_a_call_was_let_through_if_policies_in_force_would_have_refused_it(
+    decision: dict[str, object], ended: dict[str, object] | None, why: str
+) -> None:
+    assert (
+        let_through(replace(decided(1), **decision), None if ended is None else replace(outcome(1), **ended))
+        == why
+    )
+
+
+def test_what_is_observed_of_a_call_and_of_its_result_is_one_refusal() -> None:
+    both = observed_in(replace(decided(1), observed=RULE), replace(outcome(1), observed=LIMIT))
+    assert both == ObservedRefusal("rule", ("a/b", "a/c"), "No.")
+    assert both.text == "rule a/b, a/c"

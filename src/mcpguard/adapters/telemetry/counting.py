@@ -21,15 +21,15 @@ from mcpguard.gateway.ports import Health, Need, SinkState
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds of durations in seconds, as the semantic conventions for MCP advise."""
 
-Call = tuple[str, str, str, str, str, str]
-"""Server, tool, method, effect, cause, status. The tool is "" where no server has one of this name: whoever
-calls makes such names up."""
+Call = tuple[str, str, str, str, str, str, str]
+"""Server, tool, method, effect, cause, status, and why it was only let through. The tool is "" where no
+server has one of this name: whoever calls makes such names up."""
 
 
-def call_of(record: Decided, status: str) -> Call:
+def call_of(record: Decided, status: str, observed: str) -> Call:
     """What a call counts as."""
     tool = "" if record.cause == "unknown" else record.tool
-    return record.server, tool, record.method, record.effect, record.cause, status
+    return record.server, tool, record.method, record.effect, record.cause, status, observed
 
 
 class Durations(Struct):
@@ -60,7 +60,7 @@ class Counts:
             record, outcome = one.record, one.outcome
             if isinstance(record, Decided):
                 ms, findings = (None, {}) if outcome is None else (outcome.ms, outcome.findings)
-                self.called(call_of(record, one.status), ms, findings)
+                self.called(call_of(record, one.status, one.let_through), ms, findings)
             elif isinstance(record, Noticed):
                 self.noticed(record)
 
@@ -96,7 +96,7 @@ class ClientCounts(Struct, frozen=True):
     refused_tokens: int = 0
 
 
-_CALL = ("server", "tool", "method", "effect", "cause", "status")
+_CALL = ("server", "tool", "method", "effect", "cause", "status", "observed")
 Sample = tuple[str, Mapping[str, str], float]
 """A suffix of the name, labels, value."""
 Family = tuple[str, str, str, list[Sample]]

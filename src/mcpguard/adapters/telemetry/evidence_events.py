@@ -22,6 +22,7 @@ from mcpguard.core.evidence.records import (
     Opened,
     Outcome,
     Record,
+    let_through,
 )
 
 T = TypeVar("T")
@@ -70,6 +71,11 @@ class EvidenceEvent(Struct, frozen=True, gc=False):
         if self.unfinished:
             return NO_OUTCOME
         return {"deny": "denied", "ask": "pending"}.get(self.record.effect, self.record.effect)
+
+    @property
+    def let_through(self) -> str:
+        """As the function of this name; "" for what is not a call."""
+        return let_through(self.record, self.outcome) if isinstance(self.record, Decided) else ""
 
     @property
     def failed(self) -> bool:
@@ -174,7 +180,7 @@ def title(one: EvidenceEvent) -> str:
     record = one.record
     if isinstance(record, Decided):
         what = "/".join(filter(None, (record.server, record.tool or record.subject))) or record.method
-        return f"{what}: {one.status}"
+        return f"{what}: {one.status}{', would be refused' * bool(one.let_through)}"
     if isinstance(record, Noticed):
         return record.what
     return type(record).__name__.lower()

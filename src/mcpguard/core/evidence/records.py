@@ -61,6 +61,11 @@ class ObservedRefusal(Struct, frozen=True, omit_defaults=True):
     rules: tuple[str, ...] = ()
     message: str = ""
 
+    @property
+    def text(self) -> str:
+        """`CAUSE RULE, RULE`."""
+        return " ".join(filter(None, (self.cause, ", ".join(self.rules))))
+
 
 class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaults=True, gc=False):
     """A verdict, durable before any effect. `args` and `tool_digest` are sha256 in hex.
@@ -158,6 +163,30 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     received: int = 0
     error: str = ""
     message: str = ""
+
+
+def observed_in(decision: Decided, outcome: Outcome | None) -> ObservedRefusal | None:
+    """What the policies would have refused of a call and withheld of its result, in one."""
+    one, two = decision.observed, None if outcome is None else outcome.observed
+    if one is None or two is None:
+        return one or two
+    return ObservedRefusal(one.cause, (*one.rules, *two.rules), one.message or two.message)
+
+
+def shadow_in(decision: Decided, outcome: Outcome | None) -> str:
+    """What rules in shadow mode would have decided about a call and its result."""
+    return "; ".join(filter(None, (decision.shadow, outcome.shadow if outcome else "")))
+
+
+def let_through(decision: Decided, outcome: Outcome | None) -> str:
+    """Why a call that was allowed would have been refused, or its result withheld, if policies were enforced:
+    the cause, `shadow` for rules in shadow mode; "" for a call that would not."""
+    if decision.effect != "allow":
+        return ""
+    refusal = observed_in(decision, outcome)
+    if refusal is not None:
+        return refusal.cause
+    return "shadow" if "deny (" in shadow_in(decision, outcome) else ""
 
 
 class FoldedRecords(Struct, frozen=True, omit_defaults=True):

@@ -17,7 +17,7 @@ from mcpguard.adapters.telemetry.evidence_events import CallJoiner, EvidenceEven
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS
 from mcpguard.core.evidence.records import Decided, Outcome
-from tests.adapters.telemetry.telemetry_records import ASKED, DENIED, EVIL, events_of
+from tests.adapters.telemetry.telemetry_records import ASKED, DENIED, EVIL, OBSERVED, OUTCOME, events_of
 from tests.adapters.telemetry.telemetry_records import DECIDED as CALL
 from tests.rows import each
 
@@ -34,6 +34,28 @@ def test_a_call_is_one_event_with_its_outcome(story: list[EvidenceEvent]) -> Non
         *[("", False), ("ok", False), ("ok", False), ("denied", True), ("tool-error", True), ("", False)],
         *[("withheld", True), ("pending", False), ("no-outcome", True), ("", False)],
     ]
+
+
+def test_a_call_that_policies_would_refuse_is_no_clean_success_in_any_format(tmp_path: Path) -> None:
+    found = [one for one in events_of(tmp_path / "a", CALL, OUTCOME, *OBSERVED) if one.status]
+    whole = ["", "rule docs/protected, docs/b", "deny (rule) docs/trial", "limit docs/bytes"]
+    causes = ["", "rule", "shadow", "limit"]
+    assert [one.let_through for one in found] == causes
+    for one, said, cause in zip(found, whole, causes, strict=True):
+        cells = dict(zip(COLUMNS, next(csv.reader(io.StringIO(csv_rows.line(one)))), strict=True))
+        column = "shadow" if cause == "shadow" else "observed"
+        assert cells[column] == said
+        header, extension = parsed(cef.line(one))
+        assert extension.get("mcpguardShadow" if cause == "shadow" else "flexString1", "") == said
+        event = ocsf.event(one, "host-1")
+        assert flaws(event, SCHEMA["classes"]["6003"], "event") == []
+        assert event["unmapped"].get(column, "") == said
+        if cause:
+            assert (header[5:], event["severity_id"]) == (["github/get: ok, would be refused", "5"], 3)
+            assert event["status_detail"].startswith("would be refused: ")
+            assert b"<108>" in syslog_message(one, "x", "h")
+        else:
+            assert (header[5:], event["severity_id"]) == (["github/get: ok", "1"], 1)
 
 
 def test_a_chain_of_another_process_ends_no_call() -> None:

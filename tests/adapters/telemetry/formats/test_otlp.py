@@ -23,7 +23,16 @@ from mcpguard.adapters.telemetry.formats import otlp, protobuf
 from mcpguard.core.errors import TelemetryError
 from mcpguard.core.evidence.records import Decided, Steps
 from mcpguard.protocol.trace import ids_of
-from tests.adapters.telemetry.telemetry_records import ANSWERED, ASKED, NOW, PARENT, STORY, chain, events_of
+from tests.adapters.telemetry.telemetry_records import (
+    ANSWERED,
+    ASKED,
+    NOW,
+    OBSERVED,
+    PARENT,
+    STORY,
+    chain,
+    events_of,
+)
 from tests.adapters.telemetry.test_exporting import web
 from tests.rows import each
 
@@ -152,6 +161,32 @@ def test_what_is_out_of_the_ordinary_is_logged(story: list[EvidenceEvent]) -> No
     detected = next(one for one in found if one.span_id == ids_of("n-2", "")[1])
     assert detected.trace_id.hex() == PARENT[3:35]
     assert detected.severity_number == 13
+
+
+def test_a_call_that_policies_would_refuse_is_marked_logged_and_counted(tmp_path: Path) -> None:
+    story = events_of(tmp_path / "audit", *OBSERVED)
+    would = [
+        {name: one[f"mcpguard.{name}"] for name in ("observed", "shadow") if f"mcpguard.{name}" in one}
+        for one in (values(one.attributes) for one in spans(story) if one.kind == 2)
+    ]
+    assert would == [
+        {"observed": "rule docs/protected, docs/b"},
+        {"shadow": "deny (rule) docs/trial"},
+        {"observed": "limit docs/bytes", "shadow": "allow docs/loose"},
+    ]
+    read = ExportLogsServiceRequest.FromString(otlp.logs(signals(story), "h"))
+    logged = [one for one in read.resource_logs[0].scope_logs[0].log_records if one.trace_id]
+    assert [(one.severity_text, one.body.string_value) for one in logged] == [
+        ("WARN", "github/get: ok, would be refused")
+    ] * 3
+    counted = ExportMetricsServiceRequest.FromString(otlp.metrics(signals(story), "h"))
+    (calls,) = (
+        one.sum
+        for one in counted.resource_metrics[0].scope_metrics[0].metrics
+        if one.name == "mcpguard.calls"
+    )
+    causes = {values(one.attributes)["mcpguard.observed.cause"]: one.as_int for one in calls.data_points}
+    assert causes == {"rule": 1, "shadow": 1, "limit": 1}
 
 
 def test_metrics_are_what_a_batch_adds(story: list[EvidenceEvent]) -> None:

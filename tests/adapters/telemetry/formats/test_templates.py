@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf, templates
-from mcpguard.core.evidence.records import Decided, Outcome, Record
+from mcpguard.core.evidence.records import Decided, ObservedRefusal, Outcome, Record
 from tests.adapters.telemetry.telemetry_records import ANSWERED, ASKED, EVIL, STORY, events_of
 
 FORMATS: dict[str, tuple[Callable[[EvidenceEvent], str], Callable[[EvidenceEvent, str], str]]] = {
@@ -54,6 +54,9 @@ CHANGES: list[dict[str, object]] = [
     {"args": EVIL},
     {"result": "f" * 64},
     {"session": EVIL},
+    {"observed": ObservedRefusal("rule", ("docs/protected",))},
+    {"shadow": "deny (rule) docs/trial"},
+    {"ticket": "4f1c09aa"},
 ]
 
 

@@ -23,11 +23,13 @@ _TEXTS = (
     ("sourceServiceName", "agent", 1023), ("cat", "what", 1023),
 )  # fmt: skip
 _CUSTOM = (
-    ("tool", "tool"), ("rules", "rules"), ("session", "session"), ("trace", "trace"),
-    ("findings", "findings"), ("chain", "chain"),
+    ("cs1", "tool"), ("cs2", "rules"), ("cs3", "session"), ("cs4", "trace"), ("cs5", "findings"),
+    ("cs6", "chain"), ("flexString1", "observed"),
 )  # fmt: skip
-"""Label -> column, for the six custom texts."""
-_MOST_CUSTOM = 4_000
+"""Key -> column, which is its label."""
+_OURS = (("mcpguardShadow", "shadow"),)
+"""The same for keys of our own, which CEF allows where it has none."""
+_MOST_CUSTOM, _MOST_FLEX = 4_000, 1_023
 _MOST_MESSAGE = 1_023
 
 
@@ -54,6 +56,8 @@ def severity(one: EvidenceEvent) -> int:
     found = one.outcome is not None and (one.outcome.findings or one.status == "withheld")
     if one.status == "denied" or found:
         return 6
+    if one.let_through:
+        return 5
     return 4 if one.failed else 1
 
 
@@ -70,9 +74,13 @@ def _extension(one: EvidenceEvent) -> Iterable[str]:
             yield f"{key}={_value(cells[column][:most])}"
     if reason := cells["cause"]:
         yield f"reason={_value(reason)}"
-    for index, (label, column) in enumerate(_CUSTOM, 1):
+    for key, column in _CUSTOM:
         if cells[column]:
-            yield f"cs{index}={_value(cells[column][:_MOST_CUSTOM])} cs{index}Label={label}"
+            most = _MOST_FLEX if key.startswith("flex") else _MOST_CUSTOM
+            yield f"{key}={_value(cells[column][:most])} {key}Label={column}"
+    for key, column in _OURS:
+        if cells[column]:
+            yield f"{key}={_value(cells[column][:_MOST_CUSTOM])}"
     if cells["ms"]:
         yield f"cfp1={cells['ms']} cfp1Label=ms"
     if said := why(one) or cells["detail"]:

@@ -9,7 +9,7 @@ from msgspec import json
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, title
-from mcpguard.adapters.telemetry.formats.rows import kind_of, milliseconds, row, why
+from mcpguard.adapters.telemetry.formats.rows import kind_of, milliseconds, row, unenforced, why
 from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome
 
@@ -24,6 +24,7 @@ _READING = ("resources/read", "prompts/get", "completion/complete")
 _UNMAPPED = (
     "rules", "human", "actor", "agent", "session", "credentials", "approval", "labels", "findings",
     "unredacted", "ms", "sent", "received", "args", "result", "policy_digest", "chain", "hash", "cause",
+    "observed", "shadow", "ticket",
 )  # fmt: skip
 
 _GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused")
@@ -54,7 +55,7 @@ def _call(one: EvidenceEvent, record: Decided, host: str) -> dict[str, Any]:
     found["status_id"] = status
     found["status"] = {_SUCCESS: "Success", _FAILURE: "Failure"}.get(status, one.status)
     found["status_code"] = one.status
-    if reason := why(one) or record.cause:
+    if reason := why(one) or record.cause or _would_be(one, record):
         found["status_detail"] = reason
     found["actor"] = _actor(record)
     api: dict[str, Any] = {"operation": record.method, "request": {"uid": record.id}}
@@ -82,9 +83,14 @@ def _actor(record: Decided) -> dict[str, Any]:
     return actor
 
 
+def _would_be(one: EvidenceEvent, record: Decided) -> str:
+    said = "; ".join(filter(None, unenforced(record, one.outcome)))
+    return f"would be refused: {said}" if one.let_through else ""
+
+
 def _severity(one: EvidenceEvent) -> int:
     found = one.outcome is not None and (one.outcome.findings or one.status == "withheld")
-    if one.status == "denied" or found:
+    if one.status == "denied" or found or one.let_through:
         return _MEDIUM
     return _LOW if one.failed else _INFORMATIONAL
 

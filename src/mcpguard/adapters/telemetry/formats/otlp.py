@@ -33,7 +33,7 @@ from mcpguard.adapters.telemetry.formats.protobuf import (
     text,
     varint,
 )
-from mcpguard.adapters.telemetry.formats.rows import COLUMNS, kind_of, row, why
+from mcpguard.adapters.telemetry.formats.rows import COLUMNS, kind_of, row, unenforced, why
 from mcpguard.core.evidence.records import Decided, Noticed, Steps
 from mcpguard.protocol.trace import ids_of
 
@@ -58,6 +58,8 @@ _OWN = (
     ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
 )  # fmt: skip
 """What differs from call to call."""
+_Would = tuple[str, str, str]
+"""Why a call was only let through, and what policies that are not enforced would have decided."""
 _same = attrgetter("cause", "method", "tool", "subject", *(field for field, _ in _SAME))
 _owned = attrgetter(*(field for field, _ in _OWN))
 _TEXTS = *(name for _, name in _OWN), "mcpguard.evidence.hash"
@@ -78,7 +80,7 @@ _QUIET = WELL - {"pending"}
 """Statuses of calls that are logged only where something was found."""
 _CALL_LABELS = (
     "mcpguard.server", "gen_ai.tool.name", "mcp.method.name", "mcpguard.effect", "mcpguard.cause",
-    "mcpguard.status",
+    "mcpguard.status", "mcpguard.observed.cause",
 )  # fmt: skip
 
 
@@ -117,9 +119,10 @@ def signals(one: EvidenceEvent) -> Signals:
     if not isinstance(record, Decided):
         notice = record if isinstance(record, Noticed) else None
         return Signals(one.place, one.at, b"", _log(one), notice=notice)
-    log = _log(one) if status not in _QUIET or (outcome and outcome.findings) else b""
+    loud = status not in _QUIET or one.let_through or (outcome and outcome.findings)
+    log = _log(one) if loud else b""
     if status == "pending":  # The span is that of the decision that ends the wait.
-        return Signals(one.place, one.at, b"", log, call_of(record, status))
+        return Signals(one.place, one.at, b"", log, call_of(record, status, ""))
     spans, call = _spans(one, record, status)
     if outcome is None:
         return Signals(one.place, one.at, spans, log, call)
@@ -171,7 +174,8 @@ def _spans(one: EvidenceEvent, record: Decided, status: str) -> tuple[bytes, Cal
     failure = why(one)[:200] if status not in WELL else ""
     found = () if outcome is None else tuple(outcome.findings)
     parent = _PARENT + bytes.fromhex(record.trace[36:52]) if record.trace else b""
-    said, after, call = _alike(shown, failure, status, one.place.file, found, _same(record))
+    would = _would(one, record)
+    said, after, call = _alike(shown, failure, status, one.place.file, found, would, _same(record))
     told = _own(9, one, record)
     size = _ROOT + len(parent) + len(said) + len(told)
     head = TAGS[2], varint(size), _TRACE, trace, parent, _START, times[0], _END, end, _SPAN, own, said, told
@@ -183,7 +187,13 @@ def _spans(one: EvidenceEvent, record: Decided, status: str) -> tuple[bytes, Cal
 
 @lru_cache(2048)
 def _alike(
-    shown: int, failure: str, status: str, chain: str, findings: tuple[str, ...], same: tuple[Any, ...]
+    shown: int,
+    failure: str,
+    status: str,
+    chain: str,
+    findings: tuple[str, ...],
+    would: _Would,
+    same: tuple[Any, ...],
 ) -> tuple[bytes, list[bytes], Call]:
     """Of calls that are alike: what is the same in their spans; the spans of the steps in the set of bits
     `shown`, with empty parts in place of both times, and of the ids; and what they count as."""
@@ -200,8 +210,8 @@ def _alike(
                 said = _titled(name, _CLIENT) + _conventional(9, method, tool, subject) + failed
             parts[-1] += TAGS[2] + varint(_CHILD + len(said)) + _START
             parts += b"", _END, b"", b"", bytes((bit,)) + said
-    said = _titled(name, _SERVER) + failed + _shared(9, status, chain, findings, same)
-    call = server, "" if cause == "unknown" else tool, method, effect, cause, status
+    said = _titled(name, _SERVER) + failed + _shared(9, status, chain, findings, would, same)
+    call = server, "" if cause == "unknown" else tool, method, effect, cause, status, would[0]
     return said, parts, call
 
 
@@ -222,13 +232,20 @@ def _conventional(field: int, method: str, tool: str, subject: str) -> bytes:
     return b"".join(sized(field, one) for one in found)
 
 
-def _shared(field: int, status: str, chain: str, findings: tuple[str, ...], same: tuple[Any, ...]) -> bytes:
+def _would(one: EvidenceEvent, record: Decided) -> _Would:
+    return (one.let_through, *unenforced(record, one.outcome))
+
+
+def _shared(
+    field: int, status: str, chain: str, findings: tuple[str, ...], would: _Would, same: tuple[Any, ...]
+) -> bytes:
     """The attributes that many calls share, each in this field of a message."""
     _cause, method, tool, subject, *values = same
     error = "" if status in WELL else status.replace("-", "_") if status == "tool-error" else status
     named: dict[str, Any] = {"mcpguard.status": status, "error.type": error, "mcpguard.evidence.chain": chain}
     named |= {name: value for (_, name), value in zip(_SAME, values, strict=True)}
     named["mcpguard.findings"] = findings
+    _, named["mcpguard.observed"], named["mcpguard.shadow"] = would
     found = [
         _attribute(name, value) if isinstance(value, str) else _listed(name, value)
         for name, value in named.items()
@@ -281,7 +298,7 @@ def _log(one: EvidenceEvent) -> bytes:
     if isinstance(record, Decided):
         trace, span = ids_of(record.id, record.trace)
         found = () if one.outcome is None else tuple(one.outcome.findings)
-        said = _shared(6, one.status, one.place.file, found, _same(record))
+        said = _shared(6, one.status, one.place.file, found, _would(one, record), _same(record))
         said += _own(6, one, record)
         message = sized(6, _attribute("mcpguard.message", why(one)))
         return sized(2, head + body + said + message + sized(9, trace) + sized(10, span))

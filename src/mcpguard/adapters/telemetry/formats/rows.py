@@ -3,13 +3,14 @@
 from msgspec import UNSET
 
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
-from mcpguard.core.evidence.records import Decided, Outcome
+from mcpguard.core.evidence.records import Decided, ObservedRefusal, Outcome, observed_in, shadow_in
 
 COLUMNS = (
     "at", "kind", "id", "effect", "status", "cause", "rules", "server", "tool", "subject", "method",
     "principal", "human", "actor", "agent", "client", "session", "request", "trace", "credentials",
     "approval", "labels", "findings", "unredacted", "ms", "sent", "received", "message", "error", "what",
-    "detail", "args", "result", "policy_digest", "version", "host", "chain", "hash",
+    "detail", "args", "result", "policy_digest", "version", "host", "chain", "hash", "observed", "shadow",
+    "ticket",
 )  # fmt: skip
 """As fields of records; `kind` is `call` for a decision, `status` that of `EvidenceEvent`."""
 
@@ -32,7 +33,15 @@ def row(one: EvidenceEvent) -> dict[str, str]:
     found["host"] = one.host or found["host"]
     found["chain"] = one.place.file
     found["hash"] = one.place.hash
+    if isinstance(one.record, Decided):
+        found["observed"], found["shadow"] = unenforced(one.record, one.outcome)
     return found
+
+
+def unenforced(record: Decided, outcome: Outcome | None) -> tuple[str, str]:
+    """What policies that are only observed, and rules in shadow mode, would have decided."""
+    refusal = observed_in(record, outcome)
+    return "" if refusal is None else refusal.text, shadow_in(record, outcome)
 
 
 def stamp(one: EvidenceEvent) -> str:
@@ -59,6 +68,8 @@ def _cell(name: str, value: object) -> str:
         return "; ".join(f"{what} x{count}" if count > 1 else str(what) for what, count in value.items())
     if isinstance(value, (tuple, list)):
         return ", ".join(map(str, value))
+    if isinstance(value, ObservedRefusal):
+        return value.text
     return str(value)
 
 

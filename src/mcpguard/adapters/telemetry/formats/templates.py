@@ -22,9 +22,10 @@ LONGEST = 40
 """Characters of an id that no format cuts."""
 _SAME = attrgetter(
     "effect", "cause", "rules", "server", "tool", "subject", "method", "principal", "human", "actor", "agent",
-    "client", "session", "credentials", "approval", "labels", "message", "policy_digest",
+    "client", "session", "credentials", "approval", "ticket", "labels", "message", "policy_digest",
+    "observed", "shadow",
 )  # fmt: skip
-_SAME_AFTER = attrgetter("status", "rules", "labels", "error", "message")
+_SAME_AFTER = attrgetter("status", "rules", "labels", "error", "message", "observed", "shadow")
 _PLAIN = (ascii_letters + digits + " -").encode()
 _NOTHING = Outcome(datetime.min, "", "", 0.0)
 """In the place of an outcome that is not there."""
