@@ -91,6 +91,53 @@ def test_json_has_the_names_of_conditions_and_the_place(audit: str, capsys: Capt
     assert call["principal"] == {"id": "ada", "source": "os-user", "name": "os-user:ada", "human": ""}
 
 
+def test_what_policies_would_have_refused_is_marked_and_can_be_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "120")
+    folder = str(tmp_path / "audit")
+    done = structs.replace(DONE, findings={})
+    refusal, limit = ObservedRefusal("rule", ("docs/protected",)), ObservedRefusal("limit", ("docs/few",))
+    ended = [
+        (structs.replace(CALL, id="n-1"), done),
+        (structs.replace(CALL, id="n-2", observed=refusal), structs.replace(done, observed=limit)),
+        (structs.replace(CALL, id="n-3"), structs.replace(done, observed=limit)),
+        (structs.replace(CALL, id="n-4", shadow="deny (rule) docs/trial"), done),
+        (structs.replace(CALL, id="n-5", shadow="allow docs/loose"), done),
+    ]
+    records = [one for call, end in ended for one in (call, structs.replace(end, id=call.id))]
+    folder_of(tmp_path / "audit", *records, structs.replace(DENIED, shadow="deny (limit) a/b"))
+    assert ids(capsys, 'observed.cause != ""', folder) == ["n-2", "n-3"]
+    assert ids(capsys, '"docs/few" in observed.rules && ms > 0', folder) == ["n-2", "n-3"]
+    assert ids(capsys, 'shadow.startsWith("deny") && effect == "allow"', folder) == ["n-4"]
+    assert main(["audit", "query", folder, "--json"]) == 0
+    calls = json.loads(capsys.readouterr().out)["calls"]
+    assert calls[1]["observed"] == {"cause": "rule", "rules": ["docs/protected", "docs/few"]}
+    assert [call["shadow"] for call in calls[3:5]] == ["deny (rule) docs/trial", "allow docs/loose"]
+    for verb in ("query", "tail"):
+        assert main(["audit", verb, folder]) == 0
+        rows = [row for row in capsys.readouterr().out.splitlines() if "github/get" in row]
+        assert [row.split()[1] for row in rows] == ["✓", "△", "△", "△", "✓"]
+        assert "would be refused (docs/protected, docs/" in rows[1]
+        assert "would be withheld (limit docs/few)" in rows[2]
+        assert "in shadow mode deny (rule) docs/trial" in rows[3]
+    assert main(["audit", "stats", folder, "--by", "observed", "--json"]) == 0
+    figures = {
+        one["name"]: (one["calls"], one["observed"]) for one in json.loads(capsys.readouterr().out)["rows"]
+    }
+    assert figures == {
+        "(none)": (3, 0),
+        "rule docs/protected": (1, 1),
+        "limit docs/few": (1, 1),
+        "deny (rule) docs/trial": (1, 1),
+    }
+    assert main(["audit", "stats", folder]) == 0
+    head, one, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[:5] == ["SERVER", "CALLS", "DENIED", "WITHHELD", "OBSERVED"]
+    assert "github" in one
+
+
 def test_nothing_found_says_so_and_what_was_perhaps_meant(audit: str, capsys: Capture) -> None:
     assert main(["audit", "query", audit, "--tool", "pushh"]) == 0
     said = capsys.readouterr()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,10 +23,10 @@ from mcpguard.adapters.audit.passages import LONGEST, Passage
 from mcpguard.adapters.audit.reader import MOST_ODD, sound_lines
 from mcpguard.adapters.system.files import private_file
 from mcpguard.core.evidence.chain import GENESIS, continues
-from mcpguard.core.evidence.records import PAUSED, FoldedRecords
+from mcpguard.core.evidence.records import PAUSED, FoldedRecords, ObservedRefusal
 
 if TYPE_CHECKING:
-    from mcpguard.core.evidence.records import Decided
+    from mcpguard.core.evidence.records import Decided, Outcome
 
 FILE_BITS = 40
 """A place is the number of a file, then the offset of the line in this many bits."""
@@ -37,7 +38,7 @@ before that of the one that it continues."""
 _FOLDED = b'"what":"refusals-folded"'
 _MOST = 1 << 50
 """Of milliseconds and bytes; the database has room for larger numbers than that, and no call has them."""
-FORM = 12
+FORM = 13
 """Of the tables; an index of another one is made again."""
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
@@ -69,7 +70,8 @@ class FoldedRefusals(Struct, frozen=True):
 
 class CallFacts(Struct, frozen=True, array_like=True):
     """What many calls have in common. `kinds` are those of the detections, `status` is "" without an
-    outcome; the rest is as in the records."""
+    outcome, `observed` and `withheld` are cause and rules of what is only observed of the decision and of
+    the outcome, whose other fields are the last ones; the rest is as in the records."""
 
     principal: str
     human: str
@@ -86,8 +88,17 @@ class CallFacts(Struct, frozen=True, array_like=True):
     labels: tuple[str, ...]
     facts: tuple[str, ...]
     policy_digest: str
+    observed: tuple[str, ...] = ()
+    shadow: str = ""
     status: str = ""
     kinds: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    result_shadow: str = ""
+
+    @property
+    def decided(self) -> CallFacts:
+        """Without what the outcome adds."""
+        return replace(self, status="", kinds=(), withheld=(), result_shadow="")
 
 
 class _Read(Struct):
@@ -114,6 +125,8 @@ class _Read(Struct):
     status: str = ""
     ms: Annotated[float, Meta(ge=0, le=_MOST)] = 0.0
     findings: dict[str, int] = {}
+    observed: ObservedRefusal | None = None
+    shadow: str = ""
     sent: Annotated[int, Meta(ge=0, le=_MOST)] = 0
     received: Annotated[int, Meta(ge=0, le=_MOST)] = 0
     folded: FoldedRecords | None = None
@@ -152,30 +165,35 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
+_common = attrgetter(
+    "principal", "human", "agent", "client", "method", "server", "tool", "tool_digest", "effect", "cause",
+    "rules", "session", "session_labels", "session_facts", "policy_digest",
+)  # fmt: skip
+
+
+_facts: Callable[..., CallFacts] = CallFacts
+
+
 def facts_of(decision: _Read | Decided) -> CallFacts:
     """Those of a call without an outcome."""
-    return CallFacts(
-        decision.principal,
-        decision.human,
-        decision.agent or "",
-        decision.client,
-        decision.method,
-        decision.server,
-        decision.tool,
-        decision.tool_digest,
-        decision.effect,
-        decision.cause,
-        decision.rules,
-        decision.session,
-        decision.session_labels,
-        decision.session_facts,
-        decision.policy_digest,
+    principal, human, agent, *more = _common(decision)
+    return _facts(principal, human, agent or "", *more, _refusal(decision.observed), decision.shadow)
+
+
+def facts_after(facts: CallFacts, outcome: _Read | Outcome) -> CallFacts:
+    """Those of a call with this outcome."""
+    kinds = sorted({what.partition(" ")[0] for what in outcome.findings}) if outcome.findings else ()
+    return replace(
+        facts,
+        status=outcome.status,
+        kinds=tuple(kinds),
+        withheld=_refusal(outcome.observed),
+        result_shadow=outcome.shadow,
     )
 
 
-def kinds_of(findings: Mapping[str, int]) -> tuple[str, ...]:
-    """The kinds of what an outcome says was removed."""
-    return tuple(sorted({what.partition(" ")[0] for what in findings})) if findings else ()
+def _refusal(observed: ObservedRefusal | None) -> tuple[str, ...]:
+    return () if observed is None else (observed.cause, *observed.rules)
 
 
 class IndexRows:
@@ -347,9 +365,7 @@ class ChainReading:
             return
         facts = call.facts if isinstance(call.facts, CallFacts) else self._rows.stored_facts(call.facts)
         self._drop(call)
-        kinds = kinds_of(found.findings)
-        ended = replace(facts, status=found.status, kinds=kinds)
-        number = self._rows.number_of(ended)
+        number = self._rows.number_of(facts_after(facts, found))
         took = round(found.ms * 1000)
         self._calls.append((number, call.at, call.place, took, found.sent, found.received, place))
         # A passage has the texts of the calls that are decided in it, whenever they end.

@@ -14,6 +14,7 @@ from msgspec import Struct
 from mcpguard.adapters.audit.index import AuditIndex
 from mcpguard.adapters.audit.indexing import CallFacts
 from mcpguard.authoring.asking.question import CallQuestion
+from mcpguard.core.evidence.records import DENIED_IN_SHADOW, ObservedRefusal
 
 PARTS = 24
 """Into this many equal parts the time is divided."""
@@ -21,23 +22,35 @@ NONE = "(none)"
 
 
 class Figures(Struct, frozen=True):
-    """Of calls with one `name`. `p50` and `p95` are in milliseconds, None where no call has an outcome;
+    """Of calls with one `name`. `observed` were let through although policies would have refused
+    them. `p50` and `p95` are in milliseconds, None where no call has an outcome;
     `over_time` is how many calls there were in each of PARTS parts of the time, the oldest first."""
 
     name: str
     calls: int
     denied: int
     withheld: int
+    observed: int
     p50: float | None
     p95: float | None
     bytes: int
     over_time: tuple[int, ...]
 
 
+def _let_through(facts: CallFacts) -> str:
+    """What would have refused a call that was allowed: cause and rules."""
+    if facts.effect != "allow":
+        return ""
+    if cause := facts.observed or facts.withheld:
+        return ObservedRefusal(cause[0], cause[1:]).text
+    return next((one for one in (facts.shadow, facts.result_shadow) if DENIED_IN_SHADOW in one), "")
+
+
 class _Sum(Struct):
     calls: int = 0
     denied: int = 0
     withheld: int = 0
+    observed: int = 0
     bytes: int = 0
     times: array[int] = array("q")
     durations: array[int] = array("q")
@@ -50,12 +63,13 @@ _BY: dict[str, Callable[[CallFacts], Iterable[str]]] = {
     "rule": lambda facts: facts.rules or ("",),
     "cause": lambda facts: (facts.cause,),
     "client": lambda facts: (facts.client,),
+    "observed": lambda facts: (_let_through(facts),),
 }
 
 
 def figures_by(index: AuditIndex, question: CallQuestion, by: str) -> list[Figures]:
-    """Those of the calls that match, most calls first; `by` is server, tool, principal, rule, cause or
-    client. The question is one of filters alone."""
+    """Those of the calls that match, most calls first; `by` is one of `_BY`. The question is one of
+    filters alone."""
     sums: dict[str, _Sum] = {}
     for number, facts in index.facts().items():
         if question.may_match(facts):
@@ -73,6 +87,7 @@ def _add(to: _Sum, facts: CallFacts, rows: list[tuple[int, int | None, int]]) ->
     to.calls += len(rows)
     to.denied += len(rows) if facts.effect == "deny" else 0
     to.withheld += len(rows) if facts.status == "withheld" else 0
+    to.observed += len(rows) if _let_through(facts) else 0
     to.bytes += sum(size for _, _, size in rows)
     to.times.extend(at for at, _, _ in rows)
     to.durations.extend(took for _, took, _ in rows if took is not None)
@@ -88,6 +103,7 @@ def _figures(name: str, one: _Sum, first: int, step: int) -> Figures:
         one.calls,
         one.denied,
         one.withheld,
+        one.observed,
         _percentile(durations, 50),
         _percentile(durations, 95),
         one.bytes,

@@ -15,11 +15,10 @@ from pathlib import Path
 from shlex import quote
 
 from msgspec import Struct, to_builtins
-from msgspec.structs import replace
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt, ChainSpan
-from mcpguard.adapters.audit.indexing import CallFacts, facts_of, kinds_of, microseconds
+from mcpguard.adapters.audit.indexing import CallFacts, facts_after, facts_of, microseconds
 from mcpguard.adapters.audit.line_reader import LineReader
 from mcpguard.adapters.audit.reader import Removed, chain_name, file_name
 from mcpguard.authoring.asking.filters import CallFilter, LineFilter
@@ -173,7 +172,7 @@ class _Search:
         """The calls in these parts of chains that may match, the newest first."""
         by_decision: dict[CallFacts, list[int]] = {}
         for number, facts in self._all_facts.items():
-            numbers = by_decision.setdefault(replace(facts, status="", kinds=()), [])
+            numbers = by_decision.setdefault(facts.decided, [])
             numbers += [number] if number in self._depends else []
         found: list[tuple[int, int, CallAt]] = []
         done, told = 0, -1
@@ -294,9 +293,7 @@ def view_of(call: FoundCall, facts: CallFacts) -> dict[str, Json]:
 def facts_with(decision: Decided, outcome: Outcome | None) -> CallFacts:
     """The facts of a call, as the index has them."""
     facts = facts_of(decision)
-    if outcome is None:
-        return facts
-    return replace(facts, status=outcome.status, kinds=kinds_of(outcome.findings))
+    return facts if outcome is None else facts_after(facts, outcome)
 
 
 def printable(call: FoundCall) -> dict[str, object]:

@@ -36,6 +36,8 @@ VOCABULARY = Vocabulary(
         "rules": "list",
         "status": "string",
         "findings": "list",
+        "observed": "map",
+        "shadow": "string",
         "ms": "number",
         "credentials": "list",
         "approval": "string",
@@ -52,6 +54,7 @@ VOCABULARY = Vocabulary(
         ("prompt",): ("name",),
         ("resource",): ("uri",),
         ("principal",): ("id", "source", "name", "human"),
+        ("observed",): ("cause", "rules"),
         ("client",): ("agent", "claims"),
         ("client", "claims"): ("name", "version"),
         ("session",): ("name", "labels", "facts"),
@@ -63,7 +66,8 @@ VOCABULARY = Vocabulary(
     },
 )
 """The names of policies where a policy has them, and those of records. `findings` are the kinds of what was
-removed, as in a policy; `policy` is the digest."""
+removed, as in a policy; `policy` is the digest; `observed` and `shadow` are what policies that are only
+observed, and rules in shadow mode, would have refused."""
 
 SHARED = frozenset(VOCABULARY.names) - {
     *("id", "at", "subject", "prompt", "resource", "args", "ms", "credentials", "approval", "ticket"),
@@ -90,6 +94,11 @@ def view_of_facts(facts: CallFacts) -> dict[str, Json]:
         "status": facts.status,
         "findings": list(facts.kinds),
         "policy": facts.policy_digest,
+        "observed": {
+            "cause": (facts.observed or facts.withheld or ("",))[0],
+            "rules": [*facts.observed[1:], *facts.withheld[1:]],
+        },
+        "shadow": "; ".join(filter(None, (facts.shadow, facts.result_shadow))),
     }
 
 

@@ -76,6 +76,13 @@ class CallSession(Printed):
     facts: tuple[str, ...] = Field(description="Facts that it had, likewise.")
 
 
+class ObservedCall(Printed):
+    """What policies that are only observed would have refused a recorded call with."""
+
+    cause: str = Field(description='As `cause`; "" if they would not have refused it.')
+    rules: tuple[str, ...] = Field(description="The rules that would have refused it or withheld its result.")
+
+
 class QueriedCall(Printed):
     """A call on record, with the names that conditions of queries use."""
 
@@ -95,6 +102,8 @@ class QueriedCall(Printed):
     rules: tuple[str, ...] = Field(description="The rules that decided.")
     status: str = Field(description='The status of its outcome; "" without one.')
     findings: tuple[str, ...] = Field(description="The kinds of what was removed from the result.")
+    observed: ObservedCall = Field(description="What is only observed: the call went on.")
+    shadow: str = Field(description="What rules in shadow mode would have decided otherwise.")
     ms: float | None = Field(description="Milliseconds from the decision to the outcome; null without one.")
     credentials: tuple[str, ...] = Field(description="Names of credentials of the server.")
     approval: str = Field(description="The ticket, and who approved.")
@@ -121,10 +130,14 @@ class QueriedCalls(Printed):
 class AuditFigures(Printed):
     """Figures of the calls with one name."""
 
-    name: str = Field(description="The server, tool, principal, rule, cause or client; `(none)` without one.")
+    name: str = Field(description="What `by` names; `(none)` without one.")
     calls: int = Field(description="How many calls there were.")
     denied: int = Field(description="How many of them were denied.")
     withheld: int = Field(description="Of how many the result was withheld.")
+    observed: int = Field(
+        description="How many were let through although policies that are only observed, or rules in shadow "
+        "mode, would have refused them or withheld their results."
+    )
     p50: float | None = Field(description="The median duration in milliseconds; null without an outcome.")
     p95: float | None = Field(description="The duration that 95 % do not exceed, likewise.")
     bytes: int = Field(description="Bytes to servers and from them.")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from unicodedata import east_asian_width
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.core.evidence.records import Decided, Noticed, Outcome
+from mcpguard.core.evidence.records import Decided, Noticed, Outcome, let_through, observed_in, shadow_in
 from mcpguard.core.legible import utc
 
 LOOKS = {
@@ -23,6 +23,7 @@ LOOKS = {
     "verified": ("◆", "*", "cyan"),
     "altered": ("≠", "!", "magenta"),
     "waiting": ("?", "?", "yellow"),
+    "observed": ("△", "^", "yellow"),
     "failed": ("!", "!", "magenta"),
     "running": ("○", "o", "dim"),
     "noted": ("·", "-", "dim"),
@@ -63,6 +64,8 @@ def _look_of(decision: Decided, outcome: Outcome | None) -> str:
         return "running"
     if outcome.status in _NOT_DONE:
         return "failed"
+    if let_through(decision, outcome):
+        return "observed"
     return "redacted" if outcome.findings else "allowed"
 
 
@@ -82,7 +85,7 @@ def call_line(decision: Decided, outcome: Outcome | None, columns: int, left: in
             style(clock, "dim"),
             style(shown(sign), colour),
             target,
-            style(detail, colour if look in ("denied", "failed", "waiting") else "dim"),
+            style(detail, colour if look in ("denied", "failed", "waiting", "observed") else "dim"),
             took.rjust(7),
             style(plain(decision.id), "dim"),
         )
@@ -107,13 +110,22 @@ def target_of(decision: Decided) -> str:
 
 def detail_of(decision: Decided, outcome: Outcome | None) -> str:
     """The rule or cause, and what was out of the ordinary."""
-    why = ", ".join(decision.rules) or decision.cause
+    why = "; ".join(filter(None, (would_be(decision, outcome), ", ".join(decision.rules) or decision.cause)))
     if outcome is None:
         return why
     status = "" if outcome.status == "ok" else outcome.status
     kinds = sorted({one.partition(" ")[0] for one in outcome.findings})
     removed = f"removed {', '.join(kinds)}" if kinds else ""
     return "; ".join(filter(None, (status, removed, why)))
+
+
+def would_be(decision: Decided, outcome: Outcome | None) -> str:
+    """What policies that are not enforced would have done."""
+    refusal, shadow = observed_in(decision, outcome), shadow_in(decision, outcome)
+    by = "" if refusal is None else refusal.text.removeprefix("rule " if refusal.rules else "")
+    verb = "refused" if decision.observed is not None else "withheld"
+    said = f"would be {verb} ({by})" if by else ""
+    return "; ".join(filter(None, (said, f"in shadow mode {shadow}" if shadow else "")))
 
 
 def duration(ms: float) -> str:

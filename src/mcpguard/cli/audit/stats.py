@@ -22,8 +22,8 @@ from mcpguard.core.evidence.bounds import only_counted
 if TYPE_CHECKING:
     from mcpguard.authoring.asking.figures import Figures
 
-BY = ("server", "tool", "principal", "rule", "cause", "client")
-_FIXED = (("CALLS", 6), ("DENIED", 7), ("WITHHELD", 9), ("P50", 8), ("P95", 8), ("BYTES", 6))
+BY = ("server", "tool", "principal", "rule", "cause", "client", "observed")
+_FIXED = (("CALLS", 6), ("DENIED", 7), ("WITHHELD", 9), ("OBSERVED", 8), ("P50", 8), ("P95", 8), ("BYTES", 6))
 
 
 def add_stats(parser: argparse.ArgumentParser) -> None:
@@ -66,26 +66,28 @@ def stats(path: Path, args: argparse.Namespace) -> int:
 
 
 def _lines(found: list[Figures], by: str, parts: int) -> list[str]:
-    room = max(12, width() - sum(wide + 1 for _, wide in _FIXED))
+    fixed = [one for one in _FIXED if one[0] != "OBSERVED" or any(figures.observed for figures in found)]
+    room = max(12, width() - sum(wide + 1 for _, wide in fixed))
     wide = max(12, *(len(plain(one.name)) for one in found))
     # Two names that are cut alike say less than a row without its bars.
     bars = min(parts, room - wide - 1) if wide + 10 <= room else 0
     wide = min(wide, room)
     over_time = "OVER TIME" if bars else ""
-    head = " ".join([by.upper().ljust(wide), *(name.rjust(size) for name, size in _FIXED), over_time])
-    return [style(head.rstrip(), "bold"), *(_line(one, wide, bars, parts) for one in found)]
+    head = " ".join([by.upper().ljust(wide), *(name.rjust(size) for name, size in fixed), over_time])
+    return [style(head.rstrip(), "bold"), *(_line(one, fixed, wide, bars, parts) for one in found)]
 
 
-def _line(one: Figures, wide: int, bars: int, parts: int) -> str:
-    cells = (
-        amount(one.calls),
-        amount(one.denied) if one.denied else "",
-        amount(one.withheld) if one.withheld else "",
-        "" if one.p50 is None else duration(one.p50),
-        "" if one.p95 is None else duration(one.p95),
-        amount(one.bytes),
-    )
-    right = [cell.rjust(size) for cell, (_, size) in zip(cells, _FIXED, strict=True)]
+def _line(one: Figures, fixed: list[tuple[str, int]], wide: int, bars: int, parts: int) -> str:
+    cells = {
+        "CALLS": amount(one.calls),
+        "DENIED": amount(one.denied) if one.denied else "",
+        "WITHHELD": amount(one.withheld) if one.withheld else "",
+        "OBSERVED": amount(one.observed) if one.observed else "",
+        "P50": "" if one.p50 is None else duration(one.p50),
+        "P95": "" if one.p95 is None else duration(one.p95),
+        "BYTES": amount(one.bytes),
+    }
+    right = [cells[name].rjust(size) for name, size in fixed]
     counts: dict[int, int] = {}
     for part, count in enumerate(one.over_time):
         counts[part * bars // parts] = counts.get(part * bars // parts, 0) + count

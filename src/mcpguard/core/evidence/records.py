@@ -23,6 +23,8 @@ MOST_ARGUMENTS = 16 * 1024
 MOST_MESSAGE = 1_000
 """Characters of a message that are recorded."""
 
+DENIED_IN_SHADOW = "deny ("
+"""What `shadow` has of a refusal, before its cause."""
 
 Aware = Annotated[datetime, Meta(tz=True)]
 """A time that says its zone."""
@@ -186,7 +188,7 @@ def let_through(decision: Decided, outcome: Outcome | None) -> str:
     refusal = observed_in(decision, outcome)
     if refusal is not None:
         return refusal.cause
-    return "shadow" if "deny (" in shadow_in(decision, outcome) else ""
+    return "shadow" if DENIED_IN_SHADOW in shadow_in(decision, outcome) else ""
 
 
 class FoldedRecords(Struct, frozen=True, omit_defaults=True):
