@@ -185,7 +185,10 @@ def one(options):
     made = redactor(20)
     made.hold("env:A", Secret(HELD))
     made.settle()
-    for warm in ({"a": f"{HELD} {TOKEN} %41 eyJ ://a:b@ x@y.z"}, SHAPES[options.shape](2_000)):
+    for warm in (
+        {"a": f"{HELD} {TOKEN} %41 eyJ ://a:b@ x@y.z"},
+        SHAPES[options.shape](min(options.size, 100_000)),
+    ):
         try:
             made.inspect(warm)
         except InspectionError:
