@@ -57,6 +57,8 @@ CHANGES: list[dict[str, object]] = [
     {"observed": ObservedRefusal("rule", ("docs/protected",))},
     {"shadow": "deny (rule) docs/trial"},
     {"ticket": "4f1c09aa"},
+    {"credential": "github-write"},
+    {"actor": "agent-7"},
 ]
 
 

@@ -24,10 +24,14 @@ _TEXTS = (
 )  # fmt: skip
 _CUSTOM = (
     ("cs1", "tool"), ("cs2", "rules"), ("cs3", "session"), ("cs4", "trace"), ("cs5", "findings"),
-    ("cs6", "chain"), ("flexString1", "observed"),
+    ("cs6", "chain"), ("flexString1", "observed"), ("flexString2", "actor"),
 )  # fmt: skip
 """Key -> column, which is its label."""
-_OURS = (("mcpguardShadow", "shadow"),)
+_OURS = (
+    ("mcpguardShadow", "shadow"), ("mcpguardHuman", "human"), ("mcpguardApproval", "approval"),
+    ("mcpguardTicket", "ticket"), ("mcpguardCredentials", "credentials"), ("mcpguardLabels", "labels"),
+    ("mcpguardCredential", "credential"), ("mcpguardPolicyDigest", "policy_digest"), ("mcpguardHash", "hash"),
+)  # fmt: skip
 """The same for keys of our own, which CEF allows where it has none."""
 _MOST_CUSTOM, _MOST_FLEX = 4_000, 1_023
 _MOST_MESSAGE = 1_023

@@ -24,7 +24,7 @@ _READING = ("resources/read", "prompts/get", "completion/complete")
 _UNMAPPED = (
     "rules", "human", "actor", "agent", "session", "credentials", "approval", "labels", "findings",
     "unredacted", "ms", "sent", "received", "args", "result", "policy_digest", "chain", "hash", "cause",
-    "observed", "shadow", "ticket",
+    "observed", "shadow", "ticket", "credential",
 )  # fmt: skip
 
 _GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused")

@@ -33,7 +33,7 @@ from mcpguard.adapters.telemetry.formats.protobuf import (
     text,
     varint,
 )
-from mcpguard.adapters.telemetry.formats.rows import COLUMNS, kind_of, row, unenforced, why
+from mcpguard.adapters.telemetry.formats.rows import COLUMNS, kind_of, of_both, row, unenforced, why
 from mcpguard.core.evidence.records import Decided, Noticed, Steps
 from mcpguard.protocol.trace import ids_of
 
@@ -50,7 +50,7 @@ _SAME = (
     ("principal", "user.id"), ("human", "mcpguard.human"), ("actor", "mcpguard.actor"),
     ("agent", "gen_ai.agent.name"), ("client", "mcpguard.client"),
     ("policy_digest", "mcpguard.policy.digest"),
-    ("rules", "mcpguard.rules"), ("credentials", "mcpguard.credentials"), ("labels", "mcpguard.labels"),
+    ("credentials", "mcpguard.credentials"), ("credential", "mcpguard.credential"),
 )  # fmt: skip
 """What is the same in many calls: field of the record, and name."""
 _OWN = (
@@ -58,8 +58,9 @@ _OWN = (
     ("approval", "mcpguard.approval"), ("ticket", "mcpguard.ticket"), ("args", "mcpguard.arguments.sha256"),
 )  # fmt: skip
 """What differs from call to call."""
-_Would = tuple[str, str, str]
-"""Why a call was only let through, and what policies that are not enforced would have decided."""
+_Added = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
+"""Why a call was only let through, what policies that are not enforced would have decided, and the rules and
+labels that the outcome adds to."""
 _same = attrgetter("cause", "method", "tool", "subject", *(field for field, _ in _SAME))
 _owned = attrgetter(*(field for field, _ in _OWN))
 _TEXTS = *(name for _, name in _OWN), "mcpguard.evidence.hash"
@@ -174,8 +175,8 @@ def _spans(one: EvidenceEvent, record: Decided, status: str) -> tuple[bytes, Cal
     failure = why(one)[:200] if status not in WELL else ""
     found = () if outcome is None else tuple(outcome.findings)
     parent = _PARENT + bytes.fromhex(record.trace[36:52]) if record.trace else b""
-    would = _would(one, record)
-    said, after, call = _alike(shown, failure, status, one.place.file, found, would, _same(record))
+    added = _added(one, record)
+    said, after, call = _alike(shown, failure, status, one.place.file, found, added, _same(record))
     told = _own(9, one, record)
     size = _ROOT + len(parent) + len(said) + len(told)
     head = TAGS[2], varint(size), _TRACE, trace, parent, _START, times[0], _END, end, _SPAN, own, said, told
@@ -192,7 +193,7 @@ def _alike(
     status: str,
     chain: str,
     findings: tuple[str, ...],
-    would: _Would,
+    added: _Added,
     same: tuple[Any, ...],
 ) -> tuple[bytes, list[bytes], Call]:
     """Of calls that are alike: what is the same in their spans; the spans of the steps in the set of bits
@@ -210,8 +211,8 @@ def _alike(
                 said = _titled(name, _CLIENT) + _conventional(9, method, tool, subject) + failed
             parts[-1] += TAGS[2] + varint(_CHILD + len(said)) + _START
             parts += b"", _END, b"", b"", bytes((bit,)) + said
-    said = _titled(name, _SERVER) + failed + _shared(9, status, chain, findings, would, same)
-    call = server, "" if cause == "unknown" else tool, method, effect, cause, status, would[0]
+    said = _titled(name, _SERVER) + failed + _shared(9, status, chain, findings, added, same)
+    call = server, "" if cause == "unknown" else tool, method, effect, cause, status, added[0]
     return said, parts, call
 
 
@@ -232,12 +233,13 @@ def _conventional(field: int, method: str, tool: str, subject: str) -> bytes:
     return b"".join(sized(field, one) for one in found)
 
 
-def _would(one: EvidenceEvent, record: Decided) -> _Would:
-    return (one.let_through, *unenforced(record, one.outcome))
+def _added(one: EvidenceEvent, record: Decided) -> _Added:
+    rules, labels = (of_both(record, one.outcome, name) for name in ("rules", "labels"))
+    return (one.let_through, *unenforced(record, one.outcome), rules, labels)
 
 
 def _shared(
-    field: int, status: str, chain: str, findings: tuple[str, ...], would: _Would, same: tuple[Any, ...]
+    field: int, status: str, chain: str, findings: tuple[str, ...], added: _Added, same: tuple[Any, ...]
 ) -> bytes:
     """The attributes that many calls share, each in this field of a message."""
     _cause, method, tool, subject, *values = same
@@ -245,7 +247,8 @@ def _shared(
     named: dict[str, Any] = {"mcpguard.status": status, "error.type": error, "mcpguard.evidence.chain": chain}
     named |= {name: value for (_, name), value in zip(_SAME, values, strict=True)}
     named["mcpguard.findings"] = findings
-    _, named["mcpguard.observed"], named["mcpguard.shadow"] = would
+    _, named["mcpguard.observed"], named["mcpguard.shadow"], rules, labels = added
+    named |= {"mcpguard.rules": rules, "mcpguard.labels": labels}
     found = [
         _attribute(name, value) if isinstance(value, str) else _listed(name, value)
         for name, value in named.items()
@@ -298,7 +301,7 @@ def _log(one: EvidenceEvent) -> bytes:
     if isinstance(record, Decided):
         trace, span = ids_of(record.id, record.trace)
         found = () if one.outcome is None else tuple(one.outcome.findings)
-        said = _shared(6, one.status, one.place.file, found, _would(one, record), _same(record))
+        said = _shared(6, one.status, one.place.file, found, _added(one, record), _same(record))
         said += _own(6, one, record)
         message = sized(6, _attribute("mcpguard.message", why(one)))
         return sized(2, head + body + said + message + sized(9, trace) + sized(10, span))

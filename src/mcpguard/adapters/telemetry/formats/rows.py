@@ -10,11 +10,13 @@ COLUMNS = (
     "principal", "human", "actor", "agent", "client", "session", "request", "trace", "credentials",
     "approval", "labels", "findings", "unredacted", "ms", "sent", "received", "message", "error", "what",
     "detail", "args", "result", "policy_digest", "version", "host", "chain", "hash", "observed", "shadow",
-    "ticket",
+    "ticket", "credential",
 )  # fmt: skip
 """As fields of records; `kind` is `call` for a decision, `status` that of `EvidenceEvent`."""
 
 _COUNTS = ("findings", "unredacted")
+_BOTH = ("rules", "labels")
+"""What a decision and its outcome both add to."""
 
 
 def kind_of(one: EvidenceEvent) -> str:
@@ -44,6 +46,12 @@ def unenforced(record: Decided, outcome: Outcome | None) -> tuple[str, str]:
     return "" if refusal is None else refusal.text, shadow_in(record, outcome)
 
 
+def of_both(record: Decided, outcome: Outcome | None, name: str) -> tuple[str, ...]:
+    """`rules` or `labels` of a decision, and what its outcome adds."""
+    added = () if outcome is None else getattr(outcome, name)
+    return tuple(dict.fromkeys((*getattr(record, name), *added))) if added else getattr(record, name)
+
+
 def stamp(one: EvidenceEvent) -> str:
     """When it was over: RFC 3339 in UTC with milliseconds."""
     return one.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -56,6 +64,8 @@ def milliseconds(one: EvidenceEvent) -> int:
 
 def _text(one: EvidenceEvent, name: str) -> str:
     """The field of the outcome, else of the record."""
+    if name in _BOTH and one.outcome is not None and isinstance(one.record, Decided):
+        return _cell(name, of_both(one.record, one.outcome, name))
     for part in (one.outcome, one.record):
         value = getattr(part, name, UNSET)
         if value is not UNSET and value not in (None, "", (), {}, 0):
