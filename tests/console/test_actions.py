@@ -90,6 +90,18 @@ def test_an_approval_that_a_change_of_the_policies_has_ended_is_void(browser: Br
     assert "It counts for nothing by now: the policies have changed" in browser.see("/tickets/t1")
 
 
+def test_an_approval_by_other_policies_is_said_to_count_for_nothing(browser: Browser) -> None:
+    browser.asks()
+    assert ">void</span>" not in browser.see()
+    browser.asks(id="t2", policies="others", args="b")
+    assert browser.see().count(">void</span>") == 1
+    answer = browser.post(f"{browser.root}/tickets/t2/approve")
+    assert answer.headers["location"] == f"{browser.root}/tickets/t2?said=void"
+    said = browser.see("/tickets/t2?said=void")
+    assert "an approval counts for nothing: the call has to be made again." in said
+    assert "goes through" not in said
+
+
 def test_only_arguments_of_the_call_can_be_left_open(browser: Browser) -> None:
     browser.asks(parts={"force": "1"})
     answer = browser.post(f"{browser.root}/tickets/t1/approve", lasts="session", free=["other"])

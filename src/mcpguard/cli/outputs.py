@@ -261,6 +261,9 @@ class WaitingTicket(Printed):
     rules: tuple[str, ...] = Field(description="The rules that ask.")
     message: str = Field(description="What their author says.")
     shown: str = Field(description="The inspected arguments as JSON, at most 65,536 characters of them.")
+    void: bool = Field(
+        description="Whether an approval would count for nothing, since the policies have changed."
+    )
 
 
 class AnsweredCall(Printed):

@@ -114,12 +114,16 @@ def taken_or_ended(config: Config, store: SqliteStore, ticket: Ticket, by: str) 
 
 
 def is_void(ticket: Ticket, policies: str) -> bool:
-    """Whether an answer counts for nothing under the policies with that digest; not where they do not load,
-    since whoever serves keeps those it has."""
+    """Whether the ticket and its answer count for nothing under the policies with that digest; not where
+    they do not load, since whoever serves keeps those it has."""
     return policies not in ("", ticket.policies)
 
 
 VOID_ANSWER = "void: the policies have changed"
+VOID_TICKET = (
+    "the policies have changed since it was asked, so an approval counts for nothing: "
+    "the call has to be made again"
+)
 
 
 def length_of(answer: TicketAnswer) -> str:

@@ -33,9 +33,9 @@ SHOWN = '{"text":"a\\u202eb \\u001b[31m","list":[1]}'
 
 def ask(folder: Path, **more: Any) -> SqliteStore:
     now = time.time()
-    one = structs.replace(
-        TICKET, created=now, expires=now + 60, message="Pushing is seen.", shown=SHOWN, **more
-    )
+    about = {"created": now, "expires": now + 60, "message": "Pushing is seen.", "shown": SHOWN}
+    policies = load_policies(configured(None).policies, OPT_IN).digest
+    one = structs.replace(TICKET, **{**about, "policies": policies, **more})
     found = store(folder)
     given_by(found.ask(one))
     return found
@@ -88,6 +88,41 @@ def test_a_person_sees_the_call_and_approves_it(home: Path, capsys: Capture, say
     ((what, detail),) = notices(home)
     assert what == "approval-given"
     assert detail.startswith("ticket t1 of os-user:ada by os-user:")
+
+
+def test_whoever_approves_after_the_policies_changed_is_told_that_the_call_has_to_be_made_again(
+    home: Path, capsys: Capture, says: list[str]
+) -> None:
+    ask(home)
+    says.append("y")
+    policy = (home / "p.yaml").read_text()
+    (home / "p.yaml").write_text(policy.replace("Nothing leaves", "Nothing gets out"))
+    assert main(["approvals"]) == 0
+    assert "void: the policies have changed" in capsys.readouterr().out
+    assert main(["approvals", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["waiting"][0]["void"]
+    assert main(["approve", "t1"]) == 0
+    said = capsys.readouterr().out
+    counts_for_nothing = (
+        "the policies have changed since it was asked, so an approval counts for nothing: "
+        "the call has to be made again\n"
+    )
+    assert f"\n{counts_for_nothing}" in said
+    assert said.endswith(f"approved, but {counts_for_nothing}")
+    assert "goes through until" not in said
+
+
+def test_a_ticket_counts_while_the_policies_on_disk_do_not_load(
+    home: Path, capsys: Capture, says: list[str]
+) -> None:
+    ask(home)
+    says.append("y")
+    (home / "p.yaml").write_text("no policy")
+    assert main(["approvals"]) == 0
+    assert main(["approve", "t1"]) == 0
+    said = capsys.readouterr().out
+    assert "void" not in said
+    assert "the same call goes through until" in said
 
 
 def test_a_person_refuses_a_call_with_a_reason(home: Path, says: list[str]) -> None:
@@ -182,8 +217,7 @@ def test_an_answer_that_could_not_be_stored_is_void_in_evidence(
 
 def shown(folder: Path, capsys: Capture, says: list[str], **more: Any) -> list[str]:
     """The lines that a person sees of a call."""
-    now = time.time()
-    given_by(store(folder).ask(structs.replace(TICKET, created=now, expires=now + 60, **more)))
+    ask(folder, **{"message": "", **more})
     says.append("n")
     assert main(["approve", "t1"]) == 1
     return capsys.readouterr().out.split("\n")
@@ -313,7 +347,7 @@ def test_a_time_out_of_the_rule_bounds_the_approval(home: Path, capsys: Capture,
 def test_approvals_in_force_are_listed_and_a_person_ends_one(
     home: Path, capsys: Capture, says: list[str]
 ) -> None:
-    ask(home, parts=PARTS)
+    ask(home, parts=PARTS, policies="others")
     says.append("y")
     main(["approve", "t1", "--for-session", "--any", "text"])
     given_by(store(home).use("t1", time.time()))
@@ -343,7 +377,7 @@ def test_approvals_in_force_are_listed_and_a_person_ends_one(
 
 
 def test_a_refusal_by_other_policies_is_void_too(home: Path, capsys: Capture, says: list[str]) -> None:
-    ask(home)
+    ask(home, policies="others")
     says.append("y")
     main(["deny", "t1"])
     main(["approvals"])

@@ -47,26 +47,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such approval, or where it is not ended from a terminal."""
-    from mcpguard.serve.interventions import store_of
+    from mcpguard.serve.interventions import is_void, store_of
 
     config = configured(args.config)
     with closing(store_of(config)) as store:
         if args.what:
             return _end(config, store, args.ticket, args.config)
         waiting, in_force, refused = store.waiting(), store.approved(), store.denied()
-    current = _digest(config) if in_force or refused else ""
+    current = _digest(config) if waiting or in_force or refused else ""
     if args.json:
-        from mcpguard.cli.outputs import WaitingTickets
+        from mcpguard.cli.outputs import WaitingTicket, WaitingTickets
 
+        own = [name for name in WaitingTicket.model_fields if name != "void"]
         shown = {
-            "waiting": waiting,
+            "waiting": [
+                {"void": is_void(one, current), **{name: getattr(one, name) for name in own}}
+                for one in waiting
+            ],
             "in_force": [_described(one, current, "lasts", "uses", "free") for one in in_force],
             "refused": [_described(one, current, "reason") for one in refused],
         }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
     folder = plain(str(config.session_folder or default_folder()))
-    print(table([_HEAD, *map(_row, waiting)]) if waiting else f"no call waits for an approval in {folder}")
+    rows = [_row(one, current) for one in waiting]
+    print(table([_HEAD, *rows]) if rows else f"no call waits for an approval in {folder}")
     if in_force:
         print()
         print(table([_IN_FORCE, *(_in_force(one, current) for one in in_force)]))
@@ -87,8 +92,10 @@ def _end(config: Config, store: SqliteStore, ticket_id: str | None, option: str 
     return 0
 
 
-def _row(one: Ticket) -> tuple[str, ...]:
-    waits = f"{max(0, time.time() - one.created):.0f} s"
+def _row(one: Ticket, policies: str) -> tuple[str, ...]:
+    from mcpguard.serve.interventions import VOID_ANSWER, is_void
+
+    waits = VOID_ANSWER if is_void(one, policies) else f"{max(0, time.time() - one.created):.0f} s"
     return one.id, waits, one.principal, one.acting, one.summary, ", ".join(one.rules)
 
 
@@ -151,6 +158,9 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
         given = said(ticket, who, groups_of_user())
         must_count(config, ticket, given)
         _show(config, store, ticket)
+        void = _void(config, ticket) if always is None and given.verdict == "approved" else ""
+        if void:
+            print(style(void, "yellow"))
         question = _question(ticket, given) if always is None else _standing(config, ticket, always)
         if not confirmed(question):
             print("not answered")
@@ -166,9 +176,16 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
             taken_or_ended(config, store, ticket, who)
             became = "approved: the rule lets the call through"
         elif given.verdict == "approved":
-            became = _became(store, ticket)
+            became = f"approved, but {void}" if void else _became(store, ticket)
     print(style(became, "green"))
     return 0
+
+
+def _void(config: Config, ticket: Ticket) -> str:
+    """Why an approval of the ticket counts for nothing; "" where it counts."""
+    from mcpguard.serve.interventions import VOID_TICKET, is_void
+
+    return VOID_TICKET if is_void(ticket, _digest(config)) else ""
 
 
 def _became(store: SqliteStore, ticket: Ticket) -> str:

@@ -15,7 +15,7 @@ from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
-from mcpguard.serve.interventions import is_void
+from mcpguard.serve.interventions import VOID_TICKET, is_void
 
 MOST_BEFORE = 8
 """Calls that the session made before."""
@@ -72,6 +72,7 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
         problem, sessions = str(failure), []
     desk.watch.waiting = len(queue)
     one = chosen or (queue[0] if queue else None)
+    desk.rulebook.refresh()
     with desk.lock:
         desk.evidence.poll()
         shown = None if one is None else _ticket_page(desk, one, sessions)
@@ -89,9 +90,11 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
         alone=chosen is not None,
         effect_of=effect_of,
         lasts=LASTS,
+        digest=desk.rulebook.digest,
+        is_void=is_void,
         problem=problem,
         said=SAID.get(said, ""),
-        denied=said == "denied",
+        warned=said in ("denied", "void"),
     )
 
 
@@ -108,6 +111,7 @@ SAID = {
     "approved": "Approved: the call goes on.",
     "kept": "Approved, but no call is waiting for it now. The same call goes through if it is made again "
     "in time.",
+    "void": f"Approved, but {VOID_TICKET}.",
     "denied": "Denied: the agent was told.",
     "standing": "The rule is written and in force, and the call goes on.",
     "written": "The rule is written and in force: it lets the same call through.",
