@@ -50,7 +50,7 @@ from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.evidence.bounds import folded_about
 from mcpguard.core.evidence.records import FORMAT, Decided, Noticed
-from mcpguard.core.model import Json
+from mcpguard.core.model import Json, split_principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, no_argument
 from mcpguard.core.redaction.detectors import OPT_IN
@@ -363,7 +363,7 @@ def _closed_case(group: AlikeCalls, rule: str, policies: PolicySet) -> list[str]
     """A test that the rule allows nothing: of a call without arguments, or, where another rule allows that,
     of one on record. Raises SuggestError if no test can show it."""
     key = group.key
-    source, _, who = key.principal.rpartition(":")
+    source, who = split_principal(key.principal)
     name = f"{rule} allows nothing until its condition is filled in"
     for args in ({}, *reversed(group.arguments)):
         given = f", args: {constant(args)}" if args else ""

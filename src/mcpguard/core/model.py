@@ -8,16 +8,29 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from re import DOTALL
 from typing import Any
 
 from msgspec import Struct, json
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.secret import Placeholder
 
 Json = Any
 """What `msgspec.json.decode` returns: dict, list, str, int, float, bool or None."""
 
 _text = json.Encoder(order="deterministic").encode
+
+
+_OF_ISSUER = expression(r"(https?://(?:\[[^]/]*\]|[^/:]*)(?::[0-9]{1,5})?(?:/[^:]*)?):(.*)", DOTALL)
+"""A URL and a subject. Both may have colons; the path of an issuer is taken to have none."""
+
+
+def split_principal(text: str) -> tuple[str, str]:
+    """Source and id of a principal, which records write as `SOURCE:ID`."""
+    found = _OF_ISSUER.fullmatch(text)
+    source, _, name = text.partition(":")
+    return (found[1], found[2]) if found else (source, name)
 
 
 class Principal(Struct, frozen=True):

@@ -14,7 +14,7 @@ from mcpguard.core.conditions.cel_text import string_value, tokens_of
 from mcpguard.core.conditions.choices import compared
 from mcpguard.core.conditions.names import Vocabulary
 from mcpguard.core.errors import did_you_mean
-from mcpguard.core.model import Json
+from mcpguard.core.model import Json, split_principal
 
 VOCABULARY = Vocabulary(
     names={
@@ -78,7 +78,7 @@ SHARED = frozenset(VOCABULARY.names) - {
 
 def view_of_facts(facts: CallFacts) -> dict[str, Json]:
     """What conditions may read of all calls with these facts."""
-    source, _, name = facts.principal.rpartition(":")
+    source, name = split_principal(facts.principal)
     client, _, version = facts.client.rpartition("/")
     return {
         "action": facts.method,

@@ -36,7 +36,7 @@ from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import any_true, engine_for
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.errors import AuditError, did_you_mean
-from mcpguard.core.model import Json
+from mcpguard.core.model import Json, split_principal
 
 if TYPE_CHECKING:
     from mcpguard.core.conditions.cel_python import PythonCondition
@@ -84,7 +84,7 @@ class Filters(Struct, frozen=True):
     def folded_of(self, counted: FoldedRefusals) -> int:
         """How many of these refusals pass, as far as that is on record. A kind has the method, the server,
         the tool and the rule or the cause, one after the other."""
-        name = counted.principal.rpartition(":")[2]
+        _, name = split_principal(counted.principal)
         if not (
             (self.session in ("", counted.session) or self._begins(counted.session))
             and self.principal in ("", counted.principal, name)
@@ -115,7 +115,7 @@ class Filters(Struct, frozen=True):
 
 def principals_of(facts: CallFacts) -> tuple[str, ...]:
     """What one may call the principal of a call."""
-    name = facts.principal.rpartition(":")[2]
+    _, name = split_principal(facts.principal)
     return tuple(filter(None, (facts.principal, name, facts.human)))
 
 

@@ -42,7 +42,7 @@ from mcpguard.config.policies import builtin_read_only
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import KIND_USED
 from mcpguard.core.evidence.verification import anchors
-from mcpguard.core.model import Cause, Invocation, Json
+from mcpguard.core.model import Cause, Invocation, Json, split_principal
 from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.egress import ASTRAY
 from mcpguard.core.policy.obligations import ObligationError, charges_of, with_arguments
@@ -319,9 +319,7 @@ def _asked(
     found: Recorded, decision: dict[str, Any], args: dict[str, Json], kind: str, under: _Under
 ) -> Supposition:
     options = under.options
-    source, _, who = found.principal.partition(":")
-    if source in ("http", "https") and who != "anonymous":
-        source, _, who = found.principal.rpartition(":")
+    source, who = split_principal(found.principal)
     options.principal, options.source = options.principal or who, options.source or source
     name = found.tool or found.subject
     target = target_of(options, found.server, kind, name, under.config) if kind else None

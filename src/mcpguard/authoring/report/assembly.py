@@ -24,7 +24,7 @@ from mcpguard.authoring.report.tally import RecordTally, TalliedPrincipal, UseCo
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.core.errors import ConfigError
-from mcpguard.core.model import Invocation, Principal
+from mcpguard.core.model import Invocation, Principal, split_principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.protocol.catalogue import KINDS
 
@@ -188,7 +188,7 @@ class _Reaching(Struct, frozen=True):
     ) -> Iterator[tuple[str, str, str, str]]:
         """(server, kind, name, answer) of everything that the servers of `agent` offer; without a snapshot
         what was `used` counts as offered."""
-        source, _, principal = name.rpartition(":")
+        source, principal = split_principal(name)
         asking = Invocation("report", "", Principal(principal, source), self.now, agent)
         try:
             servers = self.config.view(agent).servers

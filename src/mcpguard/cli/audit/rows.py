@@ -15,6 +15,7 @@ from unicodedata import east_asian_width
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome, let_through, observed_in, shadow_in
 from mcpguard.core.legible import utc
+from mcpguard.core.model import split_principal
 
 LOOKS = {
     "allowed": ("✓", "+", "green"),
@@ -104,8 +105,8 @@ def target_of(decision: Decided) -> str:
     """What was called, and by whom where several come to one process."""
     what = decision.tool or decision.subject or decision.method
     named = f"{decision.server}/{what}" if decision.server else what
-    by = "" if decision.principal.startswith("os-user:") else f" by {decision.principal.rpartition(':')[2]}"
-    return f"{named}{by}"
+    source, who = split_principal(decision.principal)
+    return named if source == "os-user" else f"{named} by {who}"
 
 
 def detail_of(decision: Decided, outcome: Outcome | None) -> str:

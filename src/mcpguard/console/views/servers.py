@@ -17,7 +17,7 @@ from mcpguard.config.urls import literal_host
 from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
 from mcpguard.console.views.decisions import effect_of
-from mcpguard.core.model import Invocation, Principal
+from mcpguard.core.model import Invocation, Principal, split_principal
 from mcpguard.gateway.ports import Health
 
 MOST_THINGS = 200
@@ -119,7 +119,7 @@ def _reach(desk: Desk, server: str, kind: str, name: str, who: str) -> Reach | N
     found = listed(server, kind, [entry])
     if desk.rulebook.policies is None or not found:
         return None
-    source, _, identity = who.partition(":") if who.startswith("os-user:") else who.rpartition(":")
+    source, identity = split_principal(who)
     principal = Principal(identity, source)
     asking = Invocation("console", "", principal, datetime.now(UTC), desk.config.agent)
     return reach(desk.rulebook.policies, asking, found[0])

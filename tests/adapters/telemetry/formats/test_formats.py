@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.telemetry.destinations import framed, syslog_message
-from mcpguard.adapters.telemetry.evidence_events import CallJoiner, EvidenceEvent
+from mcpguard.adapters.telemetry.evidence_events import CallJoiner, EvidenceEvent, LinePlace
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf
 from mcpguard.adapters.telemetry.formats.rows import COLUMNS
 from mcpguard.core.evidence.records import Decided, Outcome
@@ -220,6 +220,21 @@ def test_the_checker_of_ocsf_sees_what_is_wrong(story: list[EvidenceEvent]) -> N
 def test_arguments_stay_in_the_evidence(story: list[EvidenceEvent], tmp_path: Path) -> None:
     texts = [text for one in story for text in (csv_rows.line(one), cef.line(one), ocsf.line(one, "h"))]
     assert not any("canary-argument" in text for text in texts)
+
+
+@each(
+    ("principal", "user"),
+    [
+        ("os-user:ada", {"name": "ada"}),
+        ("https://login.example:ada", {"name": "ada", "domain": "https://login.example"}),
+        ("http://127.0.0.1:9401:urn:ada", {"name": "urn:ada", "domain": "http://127.0.0.1:9401"}),
+    ],
+)
+def test_the_user_of_ocsf_is_the_subject_of_the_token(principal: str, user: dict[str, str]) -> None:
+    one = EvidenceEvent(structs.replace(CALL, principal=principal), LinePlace("a", "f" * 64))
+    event = ocsf.event(one, "h")
+    assert event["actor"]["user"] == {"uid": principal} | user
+    assert flaws(event, SCHEMA["classes"]["6003"], "event") == []
 
 
 def test_who_is_unknown_has_no_name_and_one_with_another_form_is_shown(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, title
 from mcpguard.adapters.telemetry.formats.rows import kind_of, milliseconds, row, unenforced, why
 from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome
+from mcpguard.core.model import split_principal
 
 VERSION = "1.8.0"
 API_ACTIVITY = 6003
@@ -75,7 +76,9 @@ def _call(one: EvidenceEvent, record: Decided, host: str) -> dict[str, Any]:
 
 
 def _actor(record: Decided) -> dict[str, Any]:
-    actor: dict[str, Any] = {"user": {"uid": record.principal, "name": record.principal.partition(":")[2]}}
+    source, who = split_principal(record.principal)
+    issuer = {"domain": source} if "://" in source else {}
+    actor: dict[str, Any] = {"user": {"uid": record.principal, "name": who} | issuer}
     if name := record.client or record.agent:
         actor["app_name"] = name
     if record.session:
