@@ -244,7 +244,9 @@ class AlertsEntry(Written):
         description="A value that mcpguard holds was found in what a server sent, or a client sent one that "
         "is not for this server.",
     )
-    pin_change: bool = Field(True, description="A tool has a different definition than before.")
+    pin_change: bool = Field(
+        True, description="A tool has a definition that it never had before, in any session."
+    )
     evidence_gap: bool = Field(True, description="No evidence can be written, or none could be for a time.")
     quiet_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
         600.0, description="How long the same alert is not repeated."

@@ -147,6 +147,9 @@ class ClientScope(Struct, eq=False, kw_only=True):
     """Whether an upstream gets a trace also where its client did not begin one."""
     known: Wait[None] = field(default_factory=lambda: NO_WAIT)
     """Over once the values that must be recognised are held; no request reaches a server before."""
+    definitions: Callable[[str, str, Mapping[str, str]], Mapping[str, str]] = lambda *_: {}
+    """Of a server, a kind of list and its entries (name -> digest) those that were defined otherwise in other
+    sessions, and never so: the digest of the last definition."""
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
 

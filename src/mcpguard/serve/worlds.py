@@ -6,9 +6,10 @@ or sees reaches the other (law 8).
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from hashlib import sha256
 
 from msgspec import structs
 
@@ -20,6 +21,7 @@ from mcpguard.adapters.credentials.broker import Broker, shown_for
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.store.definitions import KnownDefinitions
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.disk import to_loop
@@ -85,6 +87,7 @@ class Shared:
         folder = config.session_folder or default_folder()
         self.store = SqliteStore(folder, config.session_idle_seconds, self.clock)
         self.store.changed, self.store.replaced = changed, partial(self.warn, "state-replaced")
+        self.known = KnownDefinitions(folder, partial(to_loop, loop, report, ""))
         egress = Egress(self.redactor, bound_of(settings.servers, config.credentials))
         self.judge = Judge(settings.policies, self.store, report, egress)
         named, rotated = named_of(settings), partial(to_loop, loop, self.note, "credential-rotated")
@@ -109,6 +112,12 @@ class Shared:
 
     def _blocked(self) -> str | None:
         return self.gate.problem if self._blocks else None
+
+    def definitions(self, server: str, kind: str, found: Mapping[str, str]) -> Mapping[str, str]:
+        """See `ClientScope.definitions`. A server that is started or reached otherwise is another one."""
+        entry = self.settings.config.servers.get(server)
+        what = "" if entry is None else repr((entry.command, entry.args, entry.url and entry.url.texts))
+        return self.known.changed(f"{server} {sha256(what.encode()).hexdigest()[:16]}", kind, found)
 
     @property
     def evidence(self) -> AuditSink:
@@ -143,6 +152,7 @@ class Shared:
     async def close(self) -> None:
         """End every lease, and read nothing any more."""
         await asyncio.to_thread(self.credentials.close)
+        self.known.close()
         await self.recognising.close()
 
     def _notifying(self) -> None:
@@ -247,6 +257,7 @@ class World:
             alert=shared.alert,
             advice=settings.advice,
             prefix=settings.config.prefix,
+            definitions=shared.definitions,
         )
 
     def _configure(self) -> None:

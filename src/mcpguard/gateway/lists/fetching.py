@@ -231,12 +231,16 @@ class Fetching:
             self._scope.report(server, said)
 
     def _note_changes(self, server: str, kind: Kind, before: dict[str, Listed]) -> None:
-        """Leave evidence of tools and prompts that have a different definition than `before`."""
+        """Leave evidence of tools and prompts that have a different definition than `before`, or than in
+        earlier sessions."""
         scope, changed = self._scope, []
-        for entry in self.catalogue.entries(server, kind) if kind.id_key == "name" else ():
+        entries = self.catalogue.entries(server, kind) if kind.id_key == "name" else ()
+        earlier = scope.definitions(server, kind.name, {entry.name: entry.digest for entry in entries})
+        for entry in entries:
             known = before.get(entry.exposed)
-            if known is not None and known.digest != entry.digest:
-                changed.append(f"{kind.name} {entry.name}: sha256 {known.digest}, now {entry.digest}")
+            digest = earlier.get(entry.name, "") if known is None else known.digest
+            if digest not in ("", entry.digest):
+                changed.append(f"{kind.name} {entry.name}: sha256 {digest}, now {entry.digest}")
         more = len(changed) - MOST_NOTED
         said = changed[:MOST_NOTED] + ([f"{more} more {kind.name}s"] if more > 0 else [])
         for one in said:
