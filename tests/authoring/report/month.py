@@ -107,6 +107,7 @@ def _day(morning: datetime, rounds: int, who: str) -> Iterator[Decided | Outcome
             agent="claude-code" if who == ADA else "ci",
             client="claude-code/2.1.0" if who == ADA else "",
             human="https://login.example:ada" if who == BOT else "",
+            actor="build-agent" if who == BOT else "",
             labels=labels,
             session=sha(who)[:32],
         )

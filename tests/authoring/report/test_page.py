@@ -13,6 +13,7 @@ from mcpguard.authoring.report.page import lasted, page, templates
 from mcpguard.authoring.report.review import AccessReview
 from mcpguard.cli import main
 from tests.authoring.report import month
+from tests.authoring.report.month import BOT
 from tests.authoring.report.test_review import review
 from tests.console.chromium import chromium
 from tests.rows import each
@@ -76,6 +77,7 @@ def test_whatever_a_name_is_it_stays_text(found: AccessReview) -> None:
                 "detail",
                 "by",
                 "principal",
+                "actor",
                 "config",
                 "policies",
                 "because",
@@ -108,6 +110,13 @@ def test_each_section_is_there_and_every_link_leads_to_one(found: AccessReview) 
     names = re.findall(r'<section id="(\w+)"', made)
     assert len(names) == 14
     assert set(re.findall(r'href="#(\w+)"', made)) <= set(names)
+
+
+def test_it_says_which_agents_acted_for_somebody(found: AccessReview) -> None:
+    made = page(found)
+    bot = next(one for one in found.principals if one.name == BOT)
+    assert f"; through agents build-agent ({bot.allowed} allowed, {bot.refused} refused)" in made
+    assert f"{BOT} through build-agent</td>" in made
 
 
 def test_a_review_of_nothing_is_a_page_too(tmp_path: Path) -> None:

@@ -68,6 +68,12 @@ def test_it_says_who_can_reach_what_and_what_they_used(written: Path) -> None:
         False,
         True,
     )
+    assert ada.actors == ()
+    assert [(one.name, one.allowed, one.refused) for one in bot.actors] == [
+        ("build-agent", bot.allowed, bot.refused)
+    ]
+    assert {one.actor for one in found.denied if one.principal == BOT} == {"build-agent"}
+    assert {one.actor for one in found.denied if one.principal == ADA} == {""}
     assert reached(found, ADA, "github/list_issues").answer == "if"
     assert reached(found, ADA, "files/read_file").answer == "yes"
     dropped = reached(found, ADA, "warehouse/drop_table")

@@ -87,6 +87,7 @@ def test_without_any_nothing_is_said(verb: str, audit: Path, capsys: Capture) ->
         (("--rule", "team/none"), 0),
         (("--principal", "ada"), 1_260),
         (("--principal", "bob"), 0),
+        (("--actor", "bot-7"), 0),
         (("--session", "0123456789"), 0),
         (("--since", "1h"), 1_260),
         (("--until", "1h"), 0),

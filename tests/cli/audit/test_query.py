@@ -88,7 +88,8 @@ def test_json_has_the_names_of_conditions_and_the_place(audit: str, capsys: Capt
     assert main(["audit", "query", 'effect == "deny"', audit, "--json"]) == 0
     (call,) = json.loads(capsys.readouterr().out)["calls"]
     assert (call["tool"]["name"], call["args"], call["ms"], call["line"]) == ("push", {"to": "/etc"}, None, 4)
-    assert call["principal"] == {"id": "ada", "source": "os-user", "name": "os-user:ada", "human": ""}
+    who = {"id": "ada", "source": "os-user", "name": "os-user:ada", "human": "", "actor": ""}
+    assert call["principal"] == who
 
 
 def test_what_policies_would_have_refused_is_marked_and_can_be_asked_for(
@@ -136,6 +137,38 @@ def test_what_policies_would_have_refused_is_marked_and_can_be_asked_for(
     head, one, *_ = capsys.readouterr().out.splitlines()
     assert head.split()[:5] == ["SERVER", "CALLS", "DENIED", "WITHHELD", "OBSERVED"]
     assert "github" in one
+
+
+def test_the_calls_of_an_agent_that_acts_for_people_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "120")
+    folder = str(tmp_path / "audit")
+    people = {"n-1": "https://id:ada", "n-2": "https://id:eve"}
+    calls = [
+        structs.replace(DENIED, id=one, principal=who, human=who, actor="bot-7")
+        for one, who in people.items()
+    ]
+    folder_of(tmp_path / "audit", *calls, structs.replace(DENIED, id="n-3", principal="https://id:ada"))
+    assert ids(capsys, 'principal.actor == "bot-7"', folder) == ["n-1", "n-2"]
+    assert ids(capsys, folder, "--actor", "bot-7", "--principal", "eve") == ["n-2"]
+    assert main(["audit", "query", folder, "--actor", "bot-8"]) == 0
+    assert "no call on record has the actor bot-8; did you mean `bot-7`?" in capsys.readouterr().err
+    assert main(["audit", "query", folder, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["calls"]
+    assert [call["principal"]["actor"] for call in found] == ["bot-7", "bot-7", ""]
+    for verb in ("query", "tail"):
+        assert main(["audit", verb, folder]) == 0
+        rows = [row for row in capsys.readouterr().out.splitlines() if "git" in row and " by " in row]
+        assert [row.partition(" by ")[2].partition("  ")[0] for row in rows] == [
+            *("bot-7 for ada", "bot-7 for eve", "ada")
+        ]
+    assert main(["audit", "show", folder]) == 0
+    assert "by bot-7 for https://id:ada" in capsys.readouterr().out
+    assert main(["audit", "stats", folder, "--by", "actor", "--json"]) == 0
+    figures = {one["name"]: one["calls"] for one in json.loads(capsys.readouterr().out)["rows"]}
+    assert figures == {"bot-7": 2, "(none)": 1}
 
 
 def test_nothing_found_says_so_and_what_was_perhaps_meant(audit: str, capsys: Capture) -> None:

@@ -38,7 +38,7 @@ before that of the one that it continues."""
 _FOLDED = b'"what":"refusals-folded"'
 _MOST = 1 << 50
 """Of milliseconds and bytes; the database has room for larger numbers than that, and no call has them."""
-FORM = 13
+FORM = 14
 """Of the tables; an index of another one is made again."""
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
@@ -75,6 +75,7 @@ class CallFacts(Struct, frozen=True, array_like=True):
 
     principal: str
     human: str
+    actor: str
     agent: str
     client: str
     method: str
@@ -109,6 +110,7 @@ class _Read(Struct):
     id: str = ""
     principal: str = ""
     human: str = ""
+    actor: str = ""
     agent: str | None = None
     client: str = ""
     method: str = ""
@@ -166,18 +168,16 @@ def microseconds(at: datetime) -> int:
 
 
 _common = attrgetter(
-    "principal", "human", "agent", "client", "method", "server", "tool", "tool_digest", "effect", "cause",
-    "rules", "session", "session_labels", "session_facts", "policy_digest",
+    "principal", "human", "actor", "agent", "client", "method", "server", "tool", "tool_digest", "effect",
+    "cause", "rules", "session", "session_labels", "session_facts", "policy_digest",
 )  # fmt: skip
-
-
 _facts: Callable[..., CallFacts] = CallFacts
 
 
 def facts_of(decision: _Read | Decided) -> CallFacts:
     """Those of a call without an outcome."""
-    principal, human, agent, *more = _common(decision)
-    return _facts(principal, human, agent or "", *more, _refusal(decision.observed), decision.shadow)
+    principal, human, actor, agent, *more = _common(decision)
+    return _facts(principal, human, actor, agent or "", *more, _refusal(decision.observed), decision.shadow)
 
 
 def facts_after(facts: CallFacts, outcome: _Read | Outcome) -> CallFacts:

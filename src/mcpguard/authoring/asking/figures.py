@@ -60,6 +60,7 @@ _BY: dict[str, Callable[[CallFacts], Iterable[str]]] = {
     "server": lambda facts: (facts.server,),
     "tool": lambda facts: ("/".join(filter(None, (facts.server, facts.tool or facts.method))),),
     "principal": lambda facts: (facts.principal,),
+    "actor": lambda facts: (facts.actor,),
     "rule": lambda facts: facts.rules or ("",),
     "cause": lambda facts: (facts.cause,),
     "client": lambda facts: (facts.client,),

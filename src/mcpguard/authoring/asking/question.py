@@ -67,6 +67,7 @@ class Filters(Struct, frozen=True):
     tool: str = ""
     server: str = ""
     principal: str = ""
+    actor: str = ""
     session: str = ""
     rule: str = ""
 
@@ -76,6 +77,7 @@ class Filters(Struct, frozen=True):
             (not self.denied or facts.effect == "deny")
             and self.tool in ("", facts.tool)
             and self.server in ("", facts.server)
+            and self.actor in ("", facts.actor)
             and (self.session in ("", facts.session) or self._begins(facts.session))
             and (not self.principal or self.principal in principals_of(facts))
             and (not self.rule or any(self.rule in _rule_names(one) for one in facts.rules))
@@ -88,6 +90,7 @@ class Filters(Struct, frozen=True):
         if not (
             (self.session in ("", counted.session) or self._begins(counted.session))
             and self.principal in ("", counted.principal, name)
+            and not self.actor
         ):
             return 0
         return sum(
@@ -131,6 +134,7 @@ _NAMED: dict[str, Callable[[CallFacts], Iterable[str]]] = {
     "server": lambda facts: (facts.server,),
     "session": lambda facts: (facts.session,),
     "principal": principals_of,
+    "actor": lambda facts: (facts.actor,),
     "rule": lambda facts: [name for rule in facts.rules for name in _rule_names(rule)],
 }
 

@@ -212,6 +212,12 @@ def _principals(tally: RecordTally, reaching: _Reaching) -> Iterator[shown.Revie
             agents=tuple(sorted(principal.agents)),
             clients=tuple(sorted(principal.clients)),
             humans=tuple(sorted(principal.humans)),
+            actors=tuple(
+                shown.ActingAgent.model_validate({"name": actor} | structs.asdict(use))
+                for actor, use in sorted(
+                    principal.actors.items(), key=lambda one: -one[1].allowed - one[1].refused
+                )
+            ),
             allowed=principal.use.allowed,
             refused=principal.use.refused,
             asked=principal.asked,

@@ -56,6 +56,15 @@ class ReachedThing(Printed):
     last: datetime | None = Field(description="When it was last used.")
 
 
+class ActingAgent(Printed):
+    """An agent that acted for a principal, by a verified token."""
+
+    name: str = Field(description="As the token calls it (RFC 8693: `sub` in `act`).")
+    allowed: int = Field(description="How many of its requests were allowed.")
+    refused: int = Field(description="How many were refused.")
+    last: datetime | None = Field(description="Its last one.")
+
+
 class ReviewedPrincipal(Printed):
     """Somebody who used mcpguard, and what they can reach and used."""
 
@@ -63,6 +72,9 @@ class ReviewedPrincipal(Printed):
     agents: tuple[str, ...] = Field(description="The agents by the labels of their launchers: claims.")
     clients: tuple[str, ...] = Field(description="What their clients call themselves: claims.")
     humans: tuple[str, ...] = Field(description="For whom they acted, where a verified token says so.")
+    actors: tuple[ActingAgent, ...] = Field(
+        description="Agents that acted for them, the busiest first: their requests are among those below."
+    )
     allowed: int = Field(description="Requests that were allowed.")
     refused: int = Field(description="Requests that were refused.")
     asked: int = Field(description="Requests that a person was asked about.")
@@ -87,6 +99,7 @@ class DeniedCalls(Printed):
     """Requests that were refused for the same reason."""
 
     principal: str = Field(description="Who made them.")
+    actor: str = Field(description='The agent that acted for them, by a verified token; "" for none.')
     what: str = Field(description="`SERVER/TOOL`, or the method.")
     cause: str = Field(description="As in a record.")
     rules: tuple[str, ...] = Field(description="The rules that refused.")

@@ -195,12 +195,14 @@ class TalliedPrincipal(Struct):
     agents: set[str] = field(default_factory=set)
     clients: set[str] = field(default_factory=set)
     humans: set[str] = field(default_factory=set)
+    actors: dict[str, UseCount] = field(default_factory=dict)
 
 
 class Refused(Struct, frozen=True):
     """What refusals are grouped by."""
 
     principal: str
+    actor: str
     what: str
     cause: str
     rules: tuple[str, ...]
@@ -305,7 +307,8 @@ class RecordTally(Struct):
             self.credential_calls.update({*record.credentials, *filter(None, [record.credential])})
         else:
             target = "/".join(filter(None, (record.server, record.tool or record.subject)))
-            key = Refused(record.principal, target or record.method, record.cause, record.rules)
+            what = target or record.method
+            key = Refused(record.principal, record.actor, what, record.cause, record.rules)
             group = self.refusals.setdefault(key, AlikeRefusals(0, record.at, record.id))
             group.count += 1
             if record.at >= group.last:
@@ -327,6 +330,9 @@ class RecordTally(Struct):
         ):
             if name and len(names) < 100:  # A client may call itself anything, each time.
                 names.add(name)
+        # A token names them, and an identity provider can name as many as it likes.
+        if record.actor in principal.actors or (record.actor and len(principal.actors) < 100):
+            principal.actors.setdefault(record.actor, UseCount()).add(allowed, record.at)
         kind = "tool" if record.method == "tools/call" else KIND_USED.get(record.method)
         name = record.tool or record.subject
         if kind is not None and record.server and name:

@@ -52,6 +52,7 @@ class CallPrincipal(Printed):
     source: str = Field(description="As in policies.")
     name: str = Field(description="`SOURCE:ID`, as records have it.")
     human: str = Field(description="The person for whom an agent acts, as far as a token says so.")
+    actor: str = Field(description="The agent that acts for `human`, by the same token.")
 
 
 class ClientClaims(Printed):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcpguard.authoring.asking.matching import FoundCall
     from mcpguard.authoring.asking.question import CallQuestion, Filters
 
-FILTERS = ("since", "until", "denied", "tool", "server", "principal", "session", "rule")
+FILTERS = ("since", "until", "denied", "tool", "server", "principal", "actor", "session", "rule")
 
 
 def add_query(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +50,9 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="NAME", default="", help="only calls of this server")
     parser.add_argument(
         "--principal", metavar="ID", default="", help="only calls by this principal: SOURCE:ID or ID"
+    )
+    parser.add_argument(
+        "--actor", metavar="AGENT", default="", help="only calls by this agent for a person, by their token"
     )
     parser.add_argument(
         "--session",

@@ -106,7 +106,8 @@ def target_of(decision: Decided) -> str:
     what = decision.tool or decision.subject or decision.method
     named = f"{decision.server}/{what}" if decision.server else what
     source, who = split_principal(decision.principal)
-    return named if source == "os-user" else f"{named} by {who}"
+    by = f"{decision.actor} for {who}" if decision.actor else who
+    return named if source == "os-user" else f"{named} by {by}"
 
 
 def detail_of(decision: Decided, outcome: Outcome | None) -> str:

@@ -159,7 +159,8 @@ def _row(line: bytes) -> tuple[str, ...]:
     asker = first("principal")
     if first("kind") == "decision" and not asker.startswith("os-user:"):
         # Over HTTP several come to one process; on stdio the first record says who it is.
-        where = f"{where or first('method')} by {asker}"
+        by = f"{actor} for {asker}" if (actor := first("actor")) else asker
+        where = f"{where or first('method')} by {by}"
     return (
         _at(first("at")),
         first("kind"),

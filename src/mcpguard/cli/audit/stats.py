@@ -22,7 +22,7 @@ from mcpguard.core.evidence.bounds import only_counted
 if TYPE_CHECKING:
     from mcpguard.authoring.asking.figures import Figures
 
-BY = ("server", "tool", "principal", "rule", "cause", "client", "observed")
+BY = ("server", "tool", "principal", "actor", "rule", "cause", "client", "observed")
 _FIXED = (("CALLS", 6), ("DENIED", 7), ("WITHHELD", 9), ("OBSERVED", 8), ("P50", 8), ("P95", 8), ("BYTES", 6))
 
 
