@@ -85,6 +85,14 @@ NOBODY = "version: 1\npolicy: team\nrules:\n  - {id: one, effect: allow, tools: 
 CONFIG = "version: 1\nservers: {files: {command: x}}\npolicies: [team.yaml]\naudit: {path: audit}\n"
 
 
+TESTS_OF = """\
+version: 1
+policies: [{}]
+tests:
+  - {{name: a tool, call: {{server: files, tool: x}}, expect: allow}}
+"""
+
+
 def found(
     folder: Path, config: str = CONFIG, policy: str = NOBODY, codes: tuple[str, ...] = ()
 ) -> AccessReview:
@@ -142,7 +150,7 @@ rules:
   - {id: one, effect: allow, server: files, tools: [x], when: '!("private" in session.labels)', spotlight: true, limit: {calls: 3, per: 1h}}
   - {id: two, effect: ask, server: files, tools: [x]}
 """
-    (tmp_path / "team_test.yaml").touch()
+    (tmp_path / "team_test.yaml").write_text(TESTS_OF.format("team.yaml"))
     review = found(tmp_path, policy=policy)
     assert states(
         review,
@@ -155,6 +163,31 @@ rules:
         ("Governance", "advanced"),
         ("Anomaly detection", "foundation"),
     ) == ["met", "met", "met", "met", "partly", "met", "met", "partly"]
+
+
+def test_a_policy_is_tested_where_a_test_names_it(tmp_path: Path) -> None:
+    def governance() -> tuple[str, str]:
+        one = tier(found(tmp_path, config), "Governance", "advanced")
+        return one.state, one.why
+
+    config = CONFIG.replace("[team.yaml]", "[team.yaml, other/more.yaml]")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "more.yaml").write_text(NOBODY.replace("policy: team", "policy: more"))
+    (tmp_path / "team_test.yaml").write_text(TESTS_OF.format("elsewhere.yaml"))
+    (tmp_path / "broken_test.yaml").write_text("no tests")
+    assert governance() == ("partly", "no policy test that can be read names more.yaml, team.yaml")
+    (tmp_path / "team_test.yaml").write_text(TESTS_OF.format("team.yaml"))
+    assert governance() == ("partly", "no policy test that can be read names more.yaml")
+    samples = (
+        "version: 1\npostures: {more: [more.yaml]}\naims: {refused: 5, asked: 10, allowed: 2, calls: 1}\n"
+        "call: {server: files, tool: x}\ngroups: [{name: g, ordinary: [more], calls: [{args: {}}]}]\n"
+    )
+    (tmp_path / "other" / "calls_test.yaml").write_text(samples)
+    assert governance()[0] == "met"
+
+
+def test_one_policy_is_counted_as_one(tmp_path: Path) -> None:
+    assert tier(found(tmp_path), "Governance").why.startswith("1 policy can name an owner and an end;")
 
 
 @pytest.mark.parametrize(

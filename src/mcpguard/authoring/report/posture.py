@@ -16,10 +16,13 @@ from msgspec import Struct, convert, structs
 
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report.review import ReviewedControl, State, VerifiedEvidence
+from mcpguard.authoring.tests.running import policies_named_below
 from mcpguard.core.policy.terms import as_tuple
 from mcpguard.core.tables import entries
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mcpguard.authoring.findings import Report
     from mcpguard.authoring.report.tally import RecordTally
     from mcpguard.config.loading import Config
@@ -267,17 +270,19 @@ def _owned(present: TierEvidence) -> Verdict:
         return "not met", f"a policy has expired ({late})"
     return (
         "partly",
-        f"{len(policies)} policies can name an owner and an end; that they do is a matter of review",
+        f"{counted(len(policies), 'policy', 'policies')} can name an owner and an end; whether that is done "
+        "is a matter of review",
     )
 
 
 def _tested(present: TierEvidence) -> Verdict:
     paths = [path for path in present.config.policy_paths if path.exists()]
-    bare = sorted(path.name for path in paths if not any(path.parent.glob("*_test.yaml")))
+    named: set[Path] = set().union(*(policies_named_below(one) for one in {path.parent for path in paths}))
+    bare = sorted(path.name for path in paths if path.resolve() not in named)
     if not paths:
         return "not met", "there is no policy to test"
     if bare:
-        return "partly", f"no policy test is next to {', '.join(bare)}"
+        return "partly", f"no policy test that can be read names {', '.join(bare)}"
     return "met", "every policy has its tests: `mcpguard test` runs them in a pipeline"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from msgspec import Struct, json
 from pydantic import Field
 
-from mcpguard.authoring.tests.cases import CallEntry, Case, PolicyTests, method_of, target_of
+from mcpguard.authoring.tests.cases import PATTERN, CallEntry, Case, PolicyTests, method_of, target_of
 from mcpguard.authoring.tests.rehearsal import (
     CaseOutcome,
     Look,
@@ -241,6 +242,21 @@ def load(files: list[Path], known: CompiledPolicies) -> list[Loaded]:
     if problems:
         raise PolicyError(list(problems.values()))
     return loaded
+
+
+def policies_named_below(folder: Path) -> set[Path]:
+    """The files of policies, resolved, that the tests in a folder and those below name, without the tests
+    that cannot be read: what `mcpguard test` would report."""
+    found: set[Path] = set()
+    for file in folder.rglob(PATTERN):
+        with suppress(PolicyError):
+            document = Document(read_document(file, PolicyError), str(file), PolicyError)
+            if document.has("postures"):
+                lists = list(document.read(PostureSamples).postures.values())
+            else:
+                lists = [document.read(PolicyTests).policies]
+            found.update(one.path.resolve() for named in lists for one in _files(file, named))
+    return found
 
 
 def _loaded(file: Path, known: CompiledPolicies) -> Loaded:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.authoring.tests.cases import PATTERN
 from mcpguard.cli.parser import add_config
 from mcpguard.config.loading import find_config, load_config
 from mcpguard.config.policies import PolicyFile, read_document
@@ -28,8 +29,6 @@ EXAMPLES = (
     "mcpguard test policies/git_test.yaml --junit report.xml",
 )
 
-PATTERN = "*_test.yaml"
-"""What a file of tests is called."""
 _DEFAULT = Path("policies")
 _ADVICE = "name a file or folder of tests, or a configuration with --config (`mcpguard help test-a-policy`)"
 
