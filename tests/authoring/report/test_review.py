@@ -12,6 +12,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.authoring.findings import Finding, Report, Unchecked
 from mcpguard.authoring.report.assembly import Period, reviewed
+from mcpguard.authoring.report.page import page
 from mcpguard.authoring.report.review import AccessReview, ReachedThing, looks
 from mcpguard.authoring.report.tally import DwellWatch, RecordTally
 from mcpguard.authoring.snapshot import Snapshot
@@ -96,6 +97,25 @@ def test_what_only_records_name_is_reached_by_the_rules_that_match_it(tmp_path: 
     policy.write_text(f"{month.POLICY}  - {{id: all, effect: allow, server: github, tools: ['create_*']}}\n")
     assert reached(review(config), ADA, "github/create_issue").answer == "if"
     assert reached(review(config), ADA, "warehouse/drop_table").answer == "no"
+
+
+def test_what_groups_may_have_granted_is_no_plain_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(month, "BOT", "http://127.0.0.1:9401:ci-bot")
+    config = month.write(tmp_path)
+    rule = """{id: all, effect: allow, tools: ["*"], when: '"team" in principal.groups'}"""
+    (tmp_path / "team.yaml").write_text(f"version: 1\npolicy: team\nrules:\n  - {rule}\n")
+    found = review(config)
+    assert [one.groups_unknown for one in found.principals] == [False, True]
+    granted, dropped = (
+        reached(found, month.BOT, f"{one}") for one in ("files/read_file", "warehouse/drop_table")
+    )
+    assert (granted.answer, granted.allowed > 0) == ("unknown", True)
+    assert (dropped.answer, dropped.allowed) == ("no", 0)
+    mine = reached(found, ADA, "files/read_file")
+    assert (mine.answer, mine.allowed > 0) == ("no", True)
+    made = page(found)
+    assert "unknown</span>" in made
+    assert "no longer</span>" in made
 
 
 def test_a_rule_and_a_tool_that_nobody_used_are_unused_grants(written: Path) -> None:

@@ -223,9 +223,14 @@ def _principals(tally: RecordTally, reaching: _Reaching) -> Iterator[shown.Revie
             asked=principal.asked,
             first=principal.first,
             last=principal.use.last,
-            groups_unknown=not name.startswith(tuple(f"{one}:" for one in _ANONYMOUS)),
+            groups_unknown=_groups_unknown(name),
             reach=tuple(_reached(name, principal, tally, reaching)),
         )
+
+
+def _groups_unknown(name: str) -> bool:
+    source, _ = split_principal(name)
+    return source not in _ANONYMOUS
 
 
 _BEST = ("yes", "if", "no")
@@ -243,7 +248,8 @@ def _reached(
             answers[server, kind, thing] = min(before, answer, key=_BEST.index)
     for (server, kind, thing), answer in sorted(answers.items()):
         use = tally.uses.get((name, server, kind, thing), UseCount())
-        about = {"server": server, "kind": kind, "name": thing, "answer": answer}
+        by_group = answer == "no" and use.allowed and _groups_unknown(name)
+        about = {"server": server, "kind": kind, "name": thing, "answer": "unknown" if by_group else answer}
         yield shown.ReachedThing.model_validate(about | structs.asdict(use))
 
 

@@ -47,9 +47,10 @@ class ReachedThing(Printed):
     server: str = Field(description="The upstream.")
     kind: str = Field(description="tool, prompt, resource or template.")
     name: str = Field(description="The upstream's own name for it.")
-    answer: Literal["yes", "if", "no"] = Field(
+    answer: Literal["yes", "if", "no", "unknown"] = Field(
         description="`yes`: every call is allowed. `if`: depending on arguments, session or a person. `no`: "
-        "none is."
+        "none is. `unknown`: calls were allowed in the period, and no rule in force allows one without the "
+        "groups or claims of a token, which no record has."
     )
     allowed: int = Field(description="How many uses were allowed.")
     refused: int = Field(description="How many were refused.")
