@@ -150,6 +150,15 @@ def test_a_credential_has_an_age_by_its_last_change_and_one_that_is_renewed_has_
     assert renewed.calls > 0
 
 
+def test_a_credential_that_is_new_on_record_was_not_changed(tmp_path: Path) -> None:
+    found = review(month.write(tmp_path, days=1, now=NOW))
+    (credential,) = [one for one in found.credentials if one.name == "keyring:warehouse/uri"]
+    for rotated, said in ((None, "first seen today"), (NOW, "changed today")):
+        today = credential.model_copy(update={"rotated": rotated, "seen": NOW, "age_days": 0})
+        made = page(found.model_copy(update={"credentials": (today,)}))
+        assert [one for one in ("first seen today", "changed today") if one in made] == [said]
+
+
 def test_it_says_who_approved_what(written: Path) -> None:
     found = review(written)
     (one,) = found.approvals
