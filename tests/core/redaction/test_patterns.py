@@ -18,7 +18,7 @@ from mcpguard.core.redaction.patterns import (
     compile_patterns,
     shape,
 )
-from mcpguard.core.redaction.views.signs import EXPRESSIONS, URL, expressions
+from mcpguard.core.redaction.views.signs import EXPRESSIONS, LINES, URL, expressions
 
 ENGINES = [
     PlainPatterns,
@@ -81,9 +81,12 @@ WORD = st.sampled_from(
 @settings(deadline=None, max_examples=300)
 @given(text=st.lists(WORD, max_size=24).map(b"".join))
 @example(b"password: str://password")
+@example(b"password:password\n")
 def test_both_engines_find_the_same_pairs(text: bytes) -> None:
     plain = ends(PlainPatterns(EXPRESSIONS[: URL + 1]), text)
     found = {(index, end) for index, end in ends(expressions(), text) if index <= URL}
+    if text.endswith(b"\n"):  # For `$` before it one engine gives its place as well.
+        found -= {(LINES, len(text) - 1)} - plain
     # Of two ways to read `: str`, as a type or as a value, the plain engine knows the first.
     assert plain == found if b": str" not in text else plain <= found
 
