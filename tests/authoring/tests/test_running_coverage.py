@@ -6,7 +6,7 @@ from typing import Any
 
 from mcpguard.authoring.tests.cases import CallEntry, Case
 from mcpguard.authoring.tests.rehearsal import rehearse
-from mcpguard.authoring.tests.running import Coverage, percent
+from mcpguard.authoring.tests.running import Coverage, percent, unseen
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
@@ -34,7 +34,7 @@ def call(server: str = "s", result: dict[str, Any] | None = None, **args: Any) -
 def test_a_rule_must_decide_once_and_leave_one_case_alone() -> None:
     rule = "  - {id: r, effect: allow, server: s}\n"
     assert missing(covered(rule, call())) == ["4:10 rule p/r applied to the call in every case"]
-    assert missing(covered(rule, call("other"))) == ["4:10 rule p/r never decided"]
+    assert missing(covered(rule, call("other"))) == ["4:10 no case reached rule p/r"]
     both = covered(rule, call(), call("other"))
     assert missing(both) == []
     assert percent(both.goals()) == 100
@@ -49,6 +49,15 @@ def test_a_condition_must_not_hold_in_a_case_that_its_rule_was_asked_about() -> 
     said = "4:45 the condition of rule p/r was true in every case that reached it"
     assert missing(covered(rule, call(x=True), call("other"))) == [said]
     assert missing(covered(rule, call(x=True), call(x=False))) == []
+
+
+def test_a_rule_that_no_case_reached_is_listed_once() -> None:
+    rule = "  - {id: r, effect: allow, server: s, when: args.x || args.y}\n"
+    goals = covered(rule, call("other")).goals()
+    assert len(goals) == 6
+    assert percent(goals) == 0
+    assert [one.missing for one in unseen(goals)] == ["no case reached rule p/r"]
+    assert len(unseen(covered(rule, call(x=False, y=False)).goals())) == 3
 
 
 def test_a_rule_that_is_overridden_did_not_decide() -> None:
@@ -77,8 +86,8 @@ def test_an_error_is_neither_true_nor_false() -> None:
 def test_rules_on_results_are_counted_on_results() -> None:
     rules = "  - {id: a, effect: allow, action: ['*']}\n  - {id: r, effect: deny, on: result, server: s}\n"
     assert missing(covered(rules, call())) == [
-        "5:10 rule p/r never decided",
-        "5:10 rule p/r applied to the call in every case",
+        "5:10 no case reached rule p/r",
+        "5:10 no case reached rule p/r",
     ]
     assert missing(covered(rules, call(result={}), call("other", {}))) == []
 

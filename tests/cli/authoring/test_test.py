@@ -131,7 +131,7 @@ def test_a_policy_without_a_test_counts_and_is_named(folder: Path, capsys: Captu
     assert main(["test", "--coverage"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[1] == "untested  policies/deep/q.yaml: no test uses it, 0 of 1 rule"
-    assert "unseen  policies/deep/q.yaml:3:14: rule q/a never decided" in said
+    assert "unseen  policies/deep/q.yaml:3:14: no case reached rule q/a" in said
     assert "coverage 40.0 % (4 of 10)" in said
     assert main(["test", "policies", "--fail-under", "50"]) == 1
     capsys.readouterr()
@@ -204,6 +204,8 @@ def test_junit_has_a_suite_a_file_and_a_case_a_case(folder: Path, monkeypatch: p
     )
     good, bad = suite
     assert (good.get("name"), list(good)) == ("good", [])
+    places = [(case.get("file"), case.get("line")) for case in suite]
+    assert places == [("policies/p_test.yaml", "4"), ("policies/p_test.yaml", "5")]
     assert bad[0].get("message") == "not as expected: effect, rules"
     assert "policies/p_test.yaml:5:5: bad" in (bad[0].text or "")
 
@@ -357,6 +359,8 @@ def test_sample_calls_that_reach_their_aims_pass(folder: Path, capsys: Capture) 
     suite = ElementTree.parse(folder / "r.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
     assert [case.get("name") for case in suite] == ["plain", "other"]
+    assert {case.get("file") for case in suite} == {"policies/calls_test.yaml"}
+    assert {case.get("line") for case in suite} == {"2"}
     assert (suite[0].findtext("system-out") or "").startswith(
         "2 ordinary calls: 1 refused, 0 asked about\n1 harmful calls: 0 allowed, 0 asked about\ntolerated  "
     )

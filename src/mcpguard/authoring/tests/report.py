@@ -21,6 +21,7 @@ from mcpguard.authoring.tests.running import (
     FileReport,
     SuiteReport,
     percent,
+    unseen,
 )
 from mcpguard.authoring.tests.samples import Misjudged, PostureScore, share
 from mcpguard.core.errors import PolicyError, Problem
@@ -93,10 +94,9 @@ def _print_coverage(
     for policy in untested:
         rules = f"0 of {counted(len(policy.rules), 'rule')}"
         print(f"{style('untested', 'yellow')}  {_short(policy.document.source)}: no test uses it, {rules}")
-    for goal in goals:
-        if goal.missing:
-            where = f"{_short(goal.source)}:{goal.line}:{goal.column}"
-            print(f"{style('unseen', 'yellow')}  {where}: {plain(' '.join(goal.missing.split()))}")
+    for goal in unseen(goals):
+        where = f"{_short(goal.source)}:{goal.line}:{goal.column}"
+        print(f"{style('unseen', 'yellow')}  {where}: {plain(' '.join(goal.missing.split()))}")
     reached = sum(not goal.missing for goal in goals)
     wanted = "" if threshold is None else f", at least {threshold:g} % required"
     print(f"coverage {percent(goals):.1f} % ({reached} of {len(goals)}){wanted}")
@@ -127,7 +127,7 @@ def suite_of(
     coverage = CoverageReport(
         percent=round(percent(goals), 2),
         goals=len(goals),
-        missing=tuple(goal for goal in goals if goal.missing),
+        missing=tuple(unseen(goals)),
         untested=tuple(policy.document.source for policy in untested),
     )
     enough = threshold is None or percent(goals) >= threshold
@@ -150,12 +150,12 @@ def write_junit(path: Path, reports: list[FileReport]) -> None:
         suite = Xml.SubElement(root, "testsuite", {"name": plain(report.file), **counts})
         for score in report.postures:
             lines = (*_figures(score), *_score_lines(score, _unpainted))
-            _add_test(suite, report.file, (score.posture, "0"), "; ".join(score.missed), lines)
+            _add_test(suite, score.where, (score.posture, "0"), "; ".join(score.missed), lines)
         for case in report.cases:
             keys = ", ".join(one.key for one in case.differences)
             failure = "" if case.passed else f"not as expected: {keys}"
             about = case.name, f"{case.seconds:.4f}"
-            _add_test(suite, report.file, about, failure, _case_lines(case, _unpainted))
+            _add_test(suite, case.where, about, failure, _case_lines(case, _unpainted))
     try:
         Xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
@@ -202,11 +202,14 @@ def _share(part: int, of: int) -> str:
     return f"{share(part, of):.1f} %"
 
 
-def _add_test(suite: Element, file: str, about: tuple[str, str], failure: str, lines: Iterable[str]) -> None:
-    """A case or a posture as a test of a suite: its name and seconds, why it failed, and the text."""
+def _add_test(suite: Element, where: str, about: tuple[str, str], failure: str, lines: Iterable[str]) -> None:
+    """A case or a posture as a test of a suite: where it is (`FILE:LINE:COLUMN`), its name and seconds, why
+    it failed, and the text."""
     from xml.etree import ElementTree as Xml
 
-    names = {"classname": plain(file), "name": plain(about[0]), "time": about[1]}
+    file, line, _ = where.rsplit(":", 2)
+    place = {"file": _short(file), "line": line}
+    names = {"classname": plain(file), "name": plain(about[0]), "time": about[1], **place}
     element, text = Xml.SubElement(suite, "testcase", names), "\n".join(lines)
     if failure:
         Xml.SubElement(element, "failure", {"message": failure}).text = text

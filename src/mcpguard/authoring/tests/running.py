@@ -43,6 +43,7 @@ from mcpguard.core.policy.terms import ANY_ACTION, as_tuple
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 
+REACHED = "reached"
 DECIDED = "decided"
 LEFT = "left"
 """The rule had no say in a case: its condition did not hold, or it applies to other calls."""
@@ -91,6 +92,7 @@ class Coverage:
             if rule.condition is None:
                 self._seen.add((source, rule.name, LEFT))
             return
+        self._seen.add((source, rule.name, REACHED))
         if rule.condition is None:
             return
         left = (source, rule.name, LEFT)
@@ -106,17 +108,19 @@ class Coverage:
 
     def _goals(self, policy: CompiledPolicy, index: int, rule: CompiledRule) -> Iterator[CoverageGoal]:
         source, name = policy.document.source, rule.name
+        at = ("rules", index)
+        unreached = "" if (source, name, REACHED) in self._seen else f"no case reached rule {name}"
 
         def goal(
             path: tuple[str | int, ...], key: object, missing: str, offset: int | None = None
         ) -> CoverageGoal:
+            if unreached:
+                path, offset = (*at, "id"), None
             place = policy.document.problem(path, "", offset)
             seen = (source, name, key) in self._seen
-            return CoverageGoal(
-                source=source, line=place.line, column=place.column, missing="" if seen else missing
-            )
+            said = "" if seen else unreached or missing
+            return CoverageGoal(source=source, line=place.line, column=place.column, missing=said)
 
-        at = ("rules", index)
         yield goal((*at, "id"), DECIDED, f"rule {name} never decided")
         if rule.condition is not None:
             yield goal(
@@ -128,6 +132,11 @@ class Coverage:
             for value in (True, False):
                 missing = f"never {str(value).lower()}: {(rule.written.when or '')[start:end]}"
                 yield goal((*at, "when"), (start, end, value), missing, start)
+
+
+def unseen(goals: list[CoverageGoal]) -> list[CoverageGoal]:
+    """Those that were not reached, with one for all goals of a rule that no case reached."""
+    return list(dict.fromkeys(goal for goal in goals if goal.missing))
 
 
 def percent(goals: list[CoverageGoal]) -> float:
@@ -188,7 +197,9 @@ class CoverageReport(Printed):
 
     percent: float = Field(description="How many of the goals were reached, in percent.")
     goals: int = Field(description="How many goals there are: two for each rule and for each branch.")
-    missing: tuple[CoverageGoal, ...] = Field(description="The goals that were not reached.")
+    missing: tuple[CoverageGoal, ...] = Field(
+        description="The goals that were not reached, with one entry for a rule that no case reached."
+    )
     untested: tuple[str, ...] = Field(description="The files of policies that no test uses.")
 
 

@@ -205,6 +205,7 @@ class PostureScore(Printed):
     """How one posture does on the sample calls of a file."""
 
     posture: str = Field(description="Its name in the file.")
+    where: str = Field(description="`FILE:LINE:COLUMN`.")
     ordinary: CallCounts = Field(description="The calls that it should allow.")
     harmful: CallCounts = Field(description="The calls that it should not allow.")
     misjudged: tuple[Misjudged, ...] = Field(
@@ -227,8 +228,10 @@ def scores(
                     if (outcomes[-1].effect == "allow") is (kind == "harmful"):
                         misjudged.append(_misjudged(document, sample, kind, outcomes[-1]))
         ordinary, harmful = map(_tally, kinds.values())
+        place = document.problem(("postures", posture), "")
         yield PostureScore(
             posture=posture,
+            where=f"{place.source}:{place.line}:{place.column}",
             ordinary=ordinary,
             harmful=harmful,
             misjudged=tuple(misjudged),
