@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -167,17 +165,13 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
-_common = attrgetter(
-    "principal", "human", "actor", "agent", "client", "method", "server", "tool", "tool_digest", "effect",
-    "cause", "rules", "session", "session_labels", "session_facts", "policy_digest",
-)  # fmt: skip
-_facts: Callable[..., CallFacts] = CallFacts
-
-
-def facts_of(decision: _Read | Decided) -> CallFacts:
-    """Those of a call without an outcome."""
-    principal, human, actor, agent, *more = _common(decision)
-    return _facts(principal, human, actor, agent or "", *more, _refusal(decision.observed), decision.shadow)
+def facts_of(one: _Read | Decided) -> CallFacts:
+    """Those of a call with this decision, without an outcome."""
+    return CallFacts(
+        one.principal, one.human, one.actor, one.agent or "", one.client, one.method, one.server, one.tool,
+        one.tool_digest, one.effect, one.cause, one.rules, one.session, one.session_labels, one.session_facts,
+        one.policy_digest, _refusal(one.observed), one.shadow,
+    )  # fmt: skip
 
 
 def facts_after(facts: CallFacts, outcome: _Read | Outcome) -> CallFacts:

@@ -177,7 +177,8 @@ def observed_in(decision: Decided, outcome: Outcome | None) -> ObservedRefusal |
 
 def shadow_in(decision: Decided, outcome: Outcome | None) -> str:
     """What rules in shadow mode would have decided about a call and its result."""
-    return "; ".join(filter(None, (decision.shadow, outcome.shadow if outcome else "")))
+    after = "" if outcome is None else outcome.shadow
+    return f"{decision.shadow}; {after}" if decision.shadow and after else decision.shadow or after
 
 
 def let_through(decision: Decided, outcome: Outcome | None) -> str:

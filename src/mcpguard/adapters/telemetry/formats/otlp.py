@@ -234,8 +234,9 @@ def _conventional(field: int, method: str, tool: str, subject: str) -> bytes:
 
 
 def _added(one: EvidenceEvent, record: Decided) -> _Added:
-    rules, labels = (of_both(record, one.outcome, name) for name in ("rules", "labels"))
-    return (one.let_through, *unenforced(record, one.outcome), rules, labels)
+    after = one.outcome
+    rules, labels = of_both(record, after, "rules"), of_both(record, after, "labels")
+    return (one.let_through, *unenforced(record, after), rules, labels)
 
 
 def _shared(
