@@ -111,23 +111,18 @@ def target_of(decision: Decided) -> str:
 
 
 def detail_of(decision: Decided, outcome: Outcome | None) -> str:
-    """The rule or cause, and what was out of the ordinary."""
-    why = "; ".join(filter(None, (would_be(decision, outcome), ", ".join(decision.rules) or decision.cause)))
+    """The rule or cause, of a call that was let through what would refuse it, and what was out of the
+    ordinary."""
+    why = ", ".join(decision.rules) or decision.cause
+    if let_through(decision, outcome):
+        refusal = observed_in(decision, outcome)
+        why = shadow_in(decision, outcome) if refusal is None else refusal.text.removeprefix("rule ")
     if outcome is None:
         return why
     status = "" if outcome.status == "ok" else outcome.status
     kinds = sorted({one.partition(" ")[0] for one in outcome.findings})
     removed = f"removed {', '.join(kinds)}" if kinds else ""
     return "; ".join(filter(None, (status, removed, why)))
-
-
-def would_be(decision: Decided, outcome: Outcome | None) -> str:
-    """What policies that are not enforced would have done."""
-    refusal, shadow = observed_in(decision, outcome), shadow_in(decision, outcome)
-    by = "" if refusal is None else refusal.text.removeprefix("rule " if refusal.rules else "")
-    verb = "refused" if decision.observed is not None else "withheld"
-    said = f"would be {verb} ({by})" if by else ""
-    return "; ".join(filter(None, (said, f"in shadow mode {shadow}" if shadow else "")))
 
 
 def duration(ms: float) -> str:
