@@ -304,12 +304,12 @@ def test_another_layout_is_left_alone_and_the_person_gets_the_rule(home: Path, t
 def test_what_cannot_load_takes_no_place(home: Path) -> None:
     work = WORK.replace('tools: ["push*"]', 'tools: ["push*"], ask: {approvers: [os-user:bob]}')
     (home / "work.yaml").write_text(work)
-    with pytest.raises(PolicyError, match="wants approvers for each call"):
+    with pytest.raises(SuggestError, match=r"^`work/push` wants approvers for each call"):
         applied(home, asked())
     (home / "work.yaml").write_text(WORK)
     applied(home, asked())
     before = (home / "my-approvals.yaml").read_text()
-    with pytest.raises(PolicyError, match="appears twice"):
+    with pytest.raises(SuggestError, match="appears twice"):
         applied(home, asked())
     assert (home / "my-approvals.yaml").read_text() == before
 

@@ -229,7 +229,8 @@ def test_an_approval_whose_rule_has_another_name_now_or_wants_approvers_is_not_s
     record(home, approval())
     work = (home / "work.yaml").read_text()
     (home / "work.yaml").write_text(work.replace('"push*"]', '"push*"], ask: {approvers: [os-user:bob]}'))
-    assert "wants approvers for each call" in only(home).note
+    assert only(home).note.startswith("`work/push` wants approvers for each call; its author can")
+    assert not (home / "my-approvals.yaml").exists()
 
 
 def test_a_ticket_that_is_written_already_is_not_suggested_again(home: Path) -> None:

@@ -29,7 +29,7 @@ from mcpguard.authoring.tests.rehearsal import rehearse
 from mcpguard.config.loading import Config
 from mcpguard.config.policies import SIZE_LIMIT, present, read_document
 from mcpguard.core.document.reading import Document
-from mcpguard.core.errors import McpGuardError, PolicyError
+from mcpguard.core.errors import McpGuardError, PolicyError, Problem
 from mcpguard.core.model import Json, Principal
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
 from mcpguard.core.policy.session import name_of
@@ -234,8 +234,8 @@ def _text(path: Path) -> str:
 
 
 def drafted(own: OwnPolicy, drafts: list[Draft]) -> Proposal:
-    """The drafts in the files. Raises SuggestError where they cannot be added, PolicyError where they do not
-    load."""
+    """The drafts in the files. Raises SuggestError where they cannot be added or do not load, PolicyError
+    where what is there does not."""
     policy_text, _ = with_rules(own, [draft.rule for draft in drafts])
     tests_text = _with_cases(own, drafts)
     for path, text in ((own.path, policy_text), (own.tests, tests_text)):
@@ -247,7 +247,7 @@ def drafted(own: OwnPolicy, drafts: list[Draft]) -> Proposal:
 
 def with_rules(own: OwnPolicy, rules: list[list[str]]) -> tuple[str, PolicySet]:
     """The text with these rules at its end, and the policies as they would be. Raises SuggestError where
-    something else would change, PolicyError where it does not load."""
+    something else would change or the rules do not load, PolicyError where what is there does not."""
     head = [_HEAD, "version: 1", f"policy: {own.name}", f"owner: {constant(own.owner)}", "rules:", ""]
     text: str | None = own.text or "\n".join(head)
     for rule in rules:
@@ -255,13 +255,24 @@ def with_rules(own: OwnPolicy, rules: list[list[str]]) -> tuple[str, PolicySet]:
     by_hand = _BY_HAND.format(own.path, "\n".join(line for rule in rules for line in rule))
     if text is None:
         raise SuggestError(by_hand)
-    compiled = compile_policy(text, str(own.path), OPT_IN)
+    try:
+        compiled = compile_policy(text, str(own.path), OPT_IN)
+        policies = PolicySet([*own.others, compiled])
+    except PolicyError as error:
+        if all(_is_written(own, one) for one in error.problems):
+            raise
+        raise SuggestError("; ".join(one.message for one in error.problems)) from None
     if own.text:
         before = Document(own.text, str(own.path), PolicyError).read(Policy)
         kept = compiled.policy.rules[: -len(rules)]
         if compiled.policy.model_copy(update={"rules": kept}) != before:
             raise SuggestError(by_hand)
-    return text, PolicySet([*own.others, compiled])
+    return text, policies
+
+
+def _is_written(own: OwnPolicy, problem: Problem) -> bool:
+    """Whether the place of a mistake is in a file, not only in the text that is not written yet."""
+    return problem.source != str(own.path) or problem.excerpt in own.text.splitlines()[problem.line - 1 :][:1]
 
 
 def outcome(policies: PolicySet, case: list[str], args: dict[str, Json]) -> str:

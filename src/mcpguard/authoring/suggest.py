@@ -74,7 +74,8 @@ _NO_TEST = (
 
 def proposal(own: OwnPolicy, ticket: Ticket, free: tuple[str, ...] = ()) -> Proposal:
     """The rule that approves the call of `ticket` for good, with any value of the arguments `free`, and its
-    tests. Raises SuggestError where it cannot be written so, PolicyError where it does not load."""
+    tests. Raises SuggestError where it cannot be written so, PolicyError where what is there does not
+    load."""
     return drafted(own, [draft_of(own, ticket, free)])
 
 
