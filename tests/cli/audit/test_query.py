@@ -126,6 +126,8 @@ def test_what_policies_would_have_refused_is_marked_and_can_be_asked_for(
             strict=True,
         ):
             assert f"  {would}  " in row
+    assert main(["audit", "show", folder]) == 0
+    assert "would be refused, if not in shadow mode (deny (rule) docs/trial)" in capsys.readouterr().out
     assert main(["audit", "stats", folder, "--by", "observed", "--json"]) == 0
     figures = {
         one["name"]: (one["calls"], one["observed"]) for one in json.loads(capsys.readouterr().out)["rows"]

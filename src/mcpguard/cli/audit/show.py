@@ -27,7 +27,7 @@ from mcpguard.cli.audit.query import FILTERS, matching_lines, same_place
 from mcpguard.cli.audit.rows import trust, warn_rivals
 from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.records import Decided
+from mcpguard.core.evidence.records import DENIED_IN_SHADOW, Decided
 from mcpguard.core.evidence.verification import ChainReport
 from mcpguard.core.legible import utc
 
@@ -209,12 +209,13 @@ def _done(record: dict[str, Any]) -> str:
 
 
 def _observed(record: dict[str, Any]) -> str:
-    """What policies that are only observed would have done."""
-    would = record.get("observed")
+    """What policies that are only observed, or in shadow mode, would have done."""
+    verb = "refused" if record.get("kind") == "decision" else "withheld"
+    would, shadow = record.get("observed"), str(record.get("shadow"))
     if not isinstance(would, dict):
-        return ""
+        denied = DENIED_IN_SHADOW in shadow and record.get("effect") != "deny"
+        return f"would be {verb}, if not in shadow mode ({shadow})" if denied else ""
     rules = would.get("rules")
     by = ", ".join(map(str, rules)) if isinstance(rules, list) else ""
     cause = "" if by and would.get("cause") == "rule" else str(would.get("cause"))
-    verb = "refused" if record.get("kind") == "decision" else "withheld"
     return f"would be {verb} ({' '.join(filter(None, (cause, by)))})"

@@ -59,9 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_query(asked)
     tailed = actions.add_parser("tail", help="print the last calls, and each further one with -f, live")
     add_tail(tailed)
-    counted = actions.add_parser(
-        "stats", help="count calls by server, tool, principal, rule, cause or client"
-    )
+    counted = actions.add_parser("stats", help="count calls by server, tool, principal, rule and the like")
     add_stats(counted)
     heads = actions.add_parser("heads", help="print the head of each chain as FILE:HASH, not verified")
     add_key(actions.add_parser("key", help="print the public key that proves signatures, or make a key"))
