@@ -152,7 +152,7 @@ def test_what_a_session_is_kept_from_is_seen_explained_and_ended_by_a_person(gua
     words = ("session", "end") if state == "fact" else ("session", "clear", name)
     last = guard.records("decision")[-1]["id"]
     explained = command("explain", last, *config).stdout.decode()
-    assert state == "fact" or f"`mcpguard {' '.join(words)}`" in explained
+    assert state == "fact" or f"`mcpguard {' '.join((*words, *config))}`" in explained
     assert b"is for a person" in command(*words, *config).stderr
     assert said(guard.call("p__echo", **args)).startswith("Refused")
     seen = at_terminal(*words, *config)
