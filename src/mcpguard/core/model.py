@@ -48,6 +48,12 @@ class Principal(Struct, frozen=True):
     claims: dict[str, Json] = {}
     actor: str = ""
 
+    @property
+    def operator(self) -> str:
+        """Who can run a command of mcpguard, as a sentence to this principal begins: over HTTP it is served
+        by another machine."""
+        return "A person" if self.source == "os-user" else "An operator of this gateway"
+
     def __hash__(self) -> int:
         return hash((self.source, self.id))
 

@@ -303,7 +303,7 @@ class RequestPath:
             record = scope.recorder.unrouted(*asked, "unavailable", str(problem))
             await scope.audit.write(record)
             scope.report_unrouted(record)
-            scope.refuse(request.id, refusals.unavailable(str(problem), record.id))
+            scope.refuse(request.id, refusals.unavailable(str(problem), record))
             return None
         except Cancelled as why:
             await scope.audit.write(scope.recorder.unrouted(*asked, undecided(str(why))))
@@ -438,11 +438,11 @@ class RequestPath:
         invocation: Invocation,
         started: float,
         status: str,
-        refusal: Callable[[str, str], dict[str, Json]],
+        refusal: Callable[[str, Invocation], dict[str, Json]],
         problem: McpGuardError,
     ) -> None:
         scope, said = self._scope, str(problem)
         noted = scope.recorder.outcome(invocation, status, started, times=request.times, error=said)
         await scope.audit.write(noted)
         scope.report_failed(invocation, status, said)
-        scope.refuse(request.id, refusal(said, invocation.id))
+        scope.refuse(request.id, refusal(said, invocation))

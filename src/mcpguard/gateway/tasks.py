@@ -110,7 +110,7 @@ class Tasks:
             said = str(problem)
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
             scope.report_failed(invocation, "withheld", said)
-            scope.refuse(request.id, refusals.withheld(said, invocation.id))
+            scope.refuse(request.id, refusals.withheld(said, invocation))
             return
         except Cancelled as why:
             await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))

@@ -4,7 +4,8 @@ Law of this file: a refusal says which rule, the author's message and the invoca
 source, an argument or a secret, and never more than `tools/list` already shows.
 """
 
-from mcpguard.core.model import Cause, Deny, Json
+from mcpguard.core.evidence.records import Decided
+from mcpguard.core.model import Cause, Deny, Invocation, Json
 from mcpguard.protocol.eras import LEGACY_NOT_FOUND
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS, REFUSED
 
@@ -25,7 +26,8 @@ _NO_RULE = "no rule allows this call. The owner of the policy can add one. {}"
 
 def _more(deny: Deny) -> str:
     """What helps where no author says what would pass: a person can be told, and the model can say so."""
-    return f"A person can see why with `mcpguard explain {deny.invocation.id}`."
+    call = deny.invocation
+    return f"{call.principal.operator} can see why with `mcpguard explain {call.id}`."
 
 
 def _sentence(deny: Deny) -> str:
@@ -97,18 +99,18 @@ def unknown(kind: str, name: str, modern: bool, advice: str) -> dict[str, Json]:
     return error(INVALID_PARAMS, f"Unknown {_NAMES[kind]}: {shown}{'. ' + advice if advice else ''}")
 
 
-def unavailable(reason: str, invocation: str) -> dict[str, Json]:
+def unavailable(reason: str, invocation: Invocation | Decided) -> dict[str, Json]:
     """The JSON-RPC error for an upstream that cannot answer."""
-    return error(REFUSED, reason, {"cause": "unavailable", "invocation": invocation})
+    return error(REFUSED, reason, {"cause": "unavailable", "invocation": invocation.id})
 
 
-def withheld(reason: str, invocation: str) -> dict[str, Json]:
+def withheld(reason: str, invocation: Invocation) -> dict[str, Json]:
     """The JSON-RPC error for an answer that exists and may not leave."""
     return error(
         REFUSED,
-        f"The answer was withheld by mcpguard: {reason}. A smaller answer may pass. A person can see more "
-        f"with `mcpguard explain {invocation}`.",
-        {"cause": "withheld", "invocation": invocation},
+        f"The answer was withheld by mcpguard: {reason}. A smaller answer may pass. "
+        f"{invocation.principal.operator} can see more with `mcpguard explain {invocation.id}`.",
+        {"cause": "withheld", "invocation": invocation.id},
     )
 
 

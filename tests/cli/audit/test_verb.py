@@ -287,7 +287,11 @@ def test_a_command_that_is_suggested_reads_the_same_evidence(tmp_path: Path, cap
         assert main(["audit", *words, "--config", str(config)]) == 0
         assert capsys.readouterr().out.splitlines()[-1] == hint
     assert main(["audit", "show", "n-5", "--config", str(config)]) == 2
-    assert f"`mcpguard audit show{option}` lists the last records" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (
+        f"`mcpguard audit show{option}` lists the last records. Another configuration? `--config FILE`"
+        in said
+    )
 
 
 def test_a_long_detail_does_not_widen_the_other_lines(folder: Path, capsys: Capture) -> None:

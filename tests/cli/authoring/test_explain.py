@@ -589,7 +589,7 @@ def test_a_call_that_is_not_on_record_is_an_error(explain: Explain, folder: Path
     (folder / "audit" / "a.jsonl").write_text('{"id":"n-9"\n{"id":"n-99"}\n')
     said = explain("n-9", code=2)
     assert "no call 'n-9' is on record" in said
-    assert "`mcpguard audit show` lists the last ones" in said
+    assert "`mcpguard audit show` lists the last ones. Another configuration? `--config FILE`" in said
     assert (
         "explain takes the id of one recorded call; for a call that was not made, name it with --server"
         in explain("n-1", "n-2", code=2)

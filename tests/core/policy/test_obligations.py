@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.errors import PolicyError
-from mcpguard.core.model import Cause, Deny, Permit
+from mcpguard.core.model import Cause, Deny, Permit, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.session import Session, StoredSession
@@ -63,6 +63,17 @@ def test_without_a_session_what_depends_on_it_is_refused() -> None:
     assert isinstance(reading, Deny)
     assert (limited.cause, limited.message, reading.cause) == (Cause.ERROR, pdp.NO_SESSION, Cause.ERROR)
     assert pdp.no_session(call({})) == limited
+
+
+def test_a_client_over_http_is_told_that_an_operator_can_make_room() -> None:
+    session, known = Session(), policies("id: a, effect: allow, limit: {per: session, calls: 1}")
+    remote = structs.replace(call({}), principal=Principal("ada", "https://login.example"))
+    permit = pdp.decide(known, remote, session)
+    assert isinstance(permit, Permit)
+    session.admit(permit)
+    refusal = pdp.decide(known, remote, session)
+    assert isinstance(refusal, Deny)
+    assert "An operator of this gateway can make room with `mcpguard session clear p/a`" in refusal.message
 
 
 @each(

@@ -85,7 +85,7 @@ def unlisted(path: Path, error: OSError) -> AuditError:
     )
 
 
-_NOTHING = "nothing is on record yet, or the evidence was removed"
+_NOTHING = "nothing is on record yet, or the evidence was removed; another configuration? `--config FILE`"
 
 
 def _must_be_chain(path: Path) -> None:

@@ -372,8 +372,8 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     lost = f", but it may have been removed: {altered}" if altered else ""
     raise AuditError(
         f"no call {ids[0]!r} is on record in {folder}{lost}: a refusal quotes its id, such as "
-        "4f1c09aa-17, and `mcpguard audit show` lists the last ones; both take "
-        "`--config FILE`"
+        "4f1c09aa-17, and `mcpguard audit show` lists the last ones. Another "
+        "configuration? `--config FILE`"
     )
 
 

@@ -66,7 +66,8 @@ def _missing(path: Path, call_id: str, place: str) -> str:
     of_wrap = evidence_folder(None)
     if path.resolve() != of_wrap.resolve() and of_wrap.is_dir():
         lost += f"; what `mcpguard wrap` recorded is in {of_wrap}"
-    return f"no call {plain(call_id)} in {path}{lost}: `mcpguard audit show{place}` lists the last records"
+    lists = f"`mcpguard audit show{place}` lists the last records"
+    return f"no call {plain(call_id)} in {path}{lost}: {lists}. Another configuration? `--config FILE`"
 
 
 def _print_text(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:

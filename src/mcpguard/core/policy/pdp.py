@@ -439,7 +439,7 @@ def _full(
     full = {rule: charge for rule, charge in charges.items() if not session.room(charge, invocation.now)}
     if not full:
         return None
-    return Deny(invocation, Cause.LIMIT, names(full), limits_reached(full, invocation.now, session))
+    return Deny(invocation, Cause.LIMIT, names(full), limits_reached(full, invocation, session))
 
 
 def _differs(verdict: Permit | Deny, trial: Permit | Deny) -> str:

@@ -6,13 +6,12 @@ Law of this file: no value of the request is in a sentence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.conditions.hoisted import why_unread
 from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.legible import utc
-from mcpguard.core.model import Charge
+from mcpguard.core.model import Charge, Invocation
 from mcpguard.core.policy.compiled import CompiledRule
 from mcpguard.core.policy.session import Session
 
@@ -39,21 +38,21 @@ def reached(charge: Charge) -> str:
     return f"the limit of {charge.most} {unit} in {charge.window} is reached"
 
 
-def limits_reached(charges: dict[CompiledRule, Charge], now: datetime, session: Session) -> str:
-    """That the first of the limits of these rules, which have no room for what a call is charged, is reached,
+def limits_reached(charges: dict[CompiledRule, Charge], call: Invocation, session: Session) -> str:
+    """That the first of the limits of these rules, which have no room for what `call` is charged, is reached,
     and when there is room again or who can make it; then what their author says."""
-    said = f"{reached(next(iter(charges.values())))}. {_room_again(charges, now, session)}"
+    said = f"{reached(next(iter(charges.values())))}. {_room_again(charges, call, session)}"
     message = first_message(charges)
     return f"{said}. {message}" if message else said
 
 
-def _room_again(charges: dict[CompiledRule, Charge], now: datetime, session: Session) -> str:
+def _room_again(charges: dict[CompiledRule, Charge], call: Invocation, session: Session) -> str:
     if any(charge.amount > charge.most for charge in charges.values()):
         return "This call alone would use more"
-    free = {rule.name: session.free_at(charge, now) for rule, charge in charges.items()}
+    free = {rule.name: session.free_at(charge, call.now) for rule, charge in charges.items()}
     stuck = [name for name, at in free.items() if at is None]
     if stuck:
-        return f"A person can make room with `mcpguard session clear {stuck[0]}`"
+        return f"{call.principal.operator} can make room with `mcpguard session clear {stuck[0]}`"
     return f"There is room again at {utc(max(filter(None, free.values())))}"
 
 

@@ -118,7 +118,7 @@ class Listing:
         await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=why))
         scope.report_failed(invocation, status, why)
         refusal = refusals.withheld if status == "withheld" else refusals.unavailable
-        scope.refuse(request.id, refusal(why, invocation.id))
+        scope.refuse(request.id, refusal(why, invocation))
 
     def _tell(self, problems: dict[str, str], request: Request) -> None:
         """Let the client's user see why some servers are missing, once for each reason."""
