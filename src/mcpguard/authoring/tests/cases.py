@@ -18,8 +18,6 @@ from mcpguard.core.redaction.detectors import KINDS
 
 Outcomes = Literal["allow", "ask", "deny", "withhold"]
 
-PATTERN = "*_test.yaml"
-"""What a file of tests is called."""
 MAX_TIMES = 10_000
 """How often one call of `after` may be made."""
 

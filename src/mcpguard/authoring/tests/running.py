@@ -19,7 +19,8 @@ from typing import Any
 from msgspec import Struct, json
 from pydantic import Field
 
-from mcpguard.authoring.tests.cases import PATTERN, CallEntry, Case, PolicyTests, method_of, target_of
+from mcpguard.authoring.tests import PATTERN
+from mcpguard.authoring.tests.cases import CallEntry, Case, PolicyTests, method_of, target_of
 from mcpguard.authoring.tests.rehearsal import (
     CaseOutcome,
     Look,

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.authoring.tests.cases import PATTERN
+from mcpguard.authoring.tests import PATTERN
 from mcpguard.cli.parser import add_config
 from mcpguard.config.loading import find_config, load_config
 from mcpguard.config.policies import PolicyFile, read_document
