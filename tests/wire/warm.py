@@ -75,9 +75,8 @@ def socket_of_mcpguard(*modules):
 
 def sdk_server(module, *words):
     """The configuration entry of a server that `python -m module` is, forked from a process that has imported the SDK."""
-    socket = common_socket_of(
-        "-m", "tests.servers.warm_sdk", "mcp_server_git.server", "mcp_server_time.server"
-    )
+    # Of this worker: the test of the demo looks for its servers among its own descendants.
+    socket = socket_of("-m", "tests.servers.warm_sdk", "mcp_server_git.server", "mcp_server_time.server")
     return {"command": sys.executable, "args": ["-S", warm.__file__, socket, module, *words]}
 
 

@@ -428,7 +428,7 @@ def test_the_status_names_locked_clients(person: Person, root: Path, capsys: Cap
     installed(person, "codex")
     given(root, "gemini", "{")
     assert main(["status"]) == 0
-    assert "locked" not in capsys.readouterr().out
+    assert "locked:" not in capsys.readouterr().out
     assert main(["lock", "codex"]) == 0
     capsys.readouterr()
     assert main(["status"]) == 0
