@@ -24,6 +24,29 @@ def cached_of(module):
     return [one for one in (*own, *methods) if isinstance(one, functools._lru_cache_wrapper)]
 
 
+class Lazy:
+    """A property of an object of a module that is computed when it is first asked for; as a dict that `BY_HAND` names."""
+
+    def __init__(self, owner, name):
+        self._kept, self._name = vars(owner), name
+
+    def __len__(self):
+        return self._name in self._kept
+
+    def clear(self):
+        """Have it computed again."""
+        self._kept.pop(self._name, None)  # Two modules may have the object.
+
+
+def lazy_of(module):
+    """Those of the objects that are in a module."""
+    for one in vars(module).values():
+        kind = type(one)
+        if kind.__module__.startswith("mcpguard.") and hasattr(one, "__dict__"):
+            names = [name for name, what in vars(kind).items() if isinstance(what, functools.cached_property)]
+            yield from (Lazy(one, name) for name in names)
+
+
 class Caches:
     """Caches that forget what was computed while nobody counted branches: a test that counts and finds a result there
     would not reach the branches that lead to it."""
@@ -44,7 +67,7 @@ class Caches:
             (*self._cached, *self._by_hand), self._before, self._state(), strict=True
         ):
             if now != before:
-                (one.clear if isinstance(one, dict) else one.cache_clear)()
+                (one.clear if isinstance(one, dict | Lazy) else one.cache_clear)()
 
     def _state(self):
         return [one.cache_info().misses for one in self._cached] + [len(one) for one in self._by_hand]

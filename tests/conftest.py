@@ -15,7 +15,7 @@ from coverage import Coverage
 from hypothesis import is_hypothesis_test, settings
 
 from tests.adapters.credentials.fake_keyring import FakeKeyring
-from tests.caches import BY_HAND, Caches, cached_of, modules_of
+from tests.caches import BY_HAND, Caches, cached_of, lazy_of, modules_of
 from tests.wire.session import Guard
 
 # Without a deadline: on a busy machine any example may take long.
@@ -90,6 +90,7 @@ def begin():
         if all(value.default is not value.empty for value in inspect.signature(one).parameters.values()):
             one()
     by_hand = [vars(module)[BY_HAND[module.__name__]] for module in modules if module.__name__ in BY_HAND]
+    by_hand += [one for module in modules for one in lazy_of(module)]
     return Caches((one for one in cached if inspect.signature(one).parameters), by_hand)
 
 

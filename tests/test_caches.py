@@ -1,8 +1,8 @@
 """A test that counts branches does not find what another one has computed."""
 
-from functools import cache
+from functools import cache, cached_property
 
-from tests.caches import BY_HAND, Caches, cached_of, modules_of
+from tests.caches import BY_HAND, Caches, Lazy, cached_of, lazy_of, modules_of
 
 
 class Squares:
@@ -59,3 +59,29 @@ def test_what_is_kept_by_hand_is_there():
     modules = {module.__name__: module for module in modules_of("mcpguard.core")}
     for name, kept in BY_HAND.items():
         assert isinstance(vars(modules[name])[kept], dict)
+
+
+class Late:
+    """It computes when it is first asked."""
+
+    @cached_property
+    def found(self):
+        return object()
+
+
+def test_a_property_that_was_computed_while_nobody_counted_is_computed_again():
+    late = Late()
+    caches = Caches([], [Lazy(late, "found")])
+    caches.forget()
+    first = late.found
+    caches.forget()
+    second = late.found
+    assert second is not first
+    caches.keep()
+    caches.forget()
+    assert late.found is second
+
+
+def test_properties_of_objects_of_modules_are_found():
+    naming = next(one for one in modules_of("mcpguard.core") if one.__name__.endswith("paths.naming"))
+    assert len(list(lazy_of(naming))) >= 2
