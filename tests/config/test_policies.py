@@ -14,7 +14,7 @@ from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policie
 from mcpguard.core.conditions import engines
 from mcpguard.core.errors import ConfigError, PolicyError
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
-from mcpguard.core.policy import pdp
+from mcpguard.core.policy import pdp, visibility
 from mcpguard.protocol.catalogue import about_of
 from tests.rows import each
 
@@ -130,7 +130,7 @@ def test_the_policy_of_wrap_allows_and_shows_what_says_that_it_only_reads(
     )
     policies = builtin_read_only()
     verdict = pdp.decide(policies, invocation)
-    assert pdp.visible(policies, invocation) is allowed
+    assert visibility.visible(policies, invocation) is allowed
     if allowed:
         assert isinstance(verdict, Permit)
         assert verdict.rules == ("read-only/declared-read-only",)
@@ -166,7 +166,7 @@ def test_what_a_tool_claims_later_widens_nothing_and_what_it_takes_back_is_gone(
     about = {**about_of("tool", {"name": "t", "annotations": annotations}), "firstAnnotations": first}
     call = asked("tools/call", "tool", about, {})
     assert isinstance(pdp.decide(builtin_read_only(), call), Permit) is allowed
-    assert pdp.visible(builtin_read_only(), call) is allowed
+    assert visibility.visible(builtin_read_only(), call) is allowed
 
 
 def test_a_tool_of_a_closed_world_and_a_listed_resource_label_the_session() -> None:
@@ -189,7 +189,7 @@ def test_resources_that_the_server_did_not_list_are_refused_and_templates_are_hi
     ):
         call = asked(method, kind, about, {"uri": "internal://credentials"})
         assert isinstance(pdp.decide(builtin_read_only(), call), Deny)
-        assert not pdp.visible(builtin_read_only(), call)
+        assert not visibility.visible(builtin_read_only(), call)
 
 
 @pytest.mark.parametrize(

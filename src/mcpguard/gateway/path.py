@@ -21,7 +21,7 @@ from mcpguard.core.errors import (
 )
 from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
-from mcpguard.core.policy import pdp
+from mcpguard.core.policy import pdp, visibility
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.lists.listing import Listing
@@ -336,7 +336,7 @@ class RequestPath:
         scope, target = self._scope, deny.invocation.target
         record = scope.recorder.decided(deny)
         scope.report_refusal(deny)
-        if target is not None and not pdp.visible(scope.judge.policies, deny.invocation):
+        if target is not None and not visibility.visible(scope.judge.policies, deny.invocation):
             await self._unknown(request, call, record)
             return
         await scope.audit.write(record)

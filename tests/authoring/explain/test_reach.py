@@ -13,8 +13,9 @@ from mcpguard.core.conditions.cel import ERROR, Bound, EngineName
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.tree import DecidedTree, tree_of
 from mcpguard.core.model import Permit
-from mcpguard.core.policy.pdp import bind, decide, visible
+from mcpguard.core.policy.pdp import bind, decide
 from mcpguard.core.policy.session import Session, StoredSession
+from mcpguard.core.policy.visibility import visible
 from tests.authoring.explain.explaining import call, policies, tool
 from tests.rows import each
 

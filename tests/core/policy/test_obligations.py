@@ -11,7 +11,7 @@ from msgspec import structs
 
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.model import Cause, Deny, Permit, Principal
-from mcpguard.core.policy import pdp
+from mcpguard.core.policy import pdp, visibility
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.session import Session, StoredSession
 from tests.core.policy.test_pdp import call
@@ -189,7 +189,7 @@ def test_an_expired_allow_does_not_allow_and_a_deny_goes_on() -> None:
     assert isinstance(over, Deny)
     assert isinstance(denied, Deny)
     assert (over.cause, denied.cause) == (Cause.NO_RULE, Cause.RULE)
-    assert (pdp.visible(found, today), pdp.visible(found, later)) == (True, False)
+    assert (visibility.visible(found, today), visibility.visible(found, later)) == (True, False)
 
 
 def test_a_whole_policy_can_be_in_shadow_mode() -> None:
@@ -236,8 +236,8 @@ def test_groups_and_claims_of_a_verified_token_decide() -> None:
 def test_a_tool_stays_listed_where_only_the_session_decides() -> None:
     reading = policies("id: a, effect: allow, when: \"'f' in session.facts\"")
     denying = policies("id: a, effect: allow", "id: d, effect: deny, when: session.calls > 3")
-    assert pdp.visible(reading, call())
-    assert pdp.visible(denying, call())
+    assert visibility.visible(reading, call())
+    assert visibility.visible(denying, call())
 
 
 def test_what_stays_in_results_is_said_by_the_rules_that_hold_and_by_no_other() -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.model import Cause, Deny, Detection, Permit
-from mcpguard.core.policy import pdp
+from mcpguard.core.policy import pdp, visibility
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.review import Review, review, settle
@@ -185,14 +185,14 @@ def test_it_says_its_servers_and_its_last_day() -> None:
 def test_lists_show_everything_of_an_observed_server_and_mark_nothing_as_asked() -> None:
     for rules in (("id: d, effect: deny",), ("id: q, effect: ask",), ()):
         found = observing(*rules)
-        assert pdp.visible(found, call())
-        assert not pdp.always_asked(found, call())
-        assert not pdp.lasting(found, call())
+        assert visibility.visible(found, call())
+        assert not visibility.always_asked(found, call())
+        assert not visibility.lasting(found, call())
         over = structs.replace(call(), now=END)
-        assert pdp.visible(found, over) == pdp.visible(made(*rules), call())
-        assert pdp.always_asked(found, over) == pdp.always_asked(made(*rules), call())
+        assert visibility.visible(found, over) == visibility.visible(made(*rules), call())
+        assert visibility.always_asked(found, over) == visibility.always_asked(made(*rules), call())
     other = structs.replace(call(), server="other")
-    assert pdp.lasting(observing("id: d, effect: deny"), other)
+    assert visibility.lasting(observing("id: d, effect: deny"), other)
 
 
 def test_the_same_policies_stay_enforced_where_nothing_is_observed() -> None:

@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
-from mcpguard.core.policy import pdp
+from mcpguard.core.policy import pdp, visibility
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.session import Session, StoredSession
 from tests.rows import each
@@ -192,16 +192,16 @@ def test_a_protocol_method_is_permitted_by_no_rule() -> None:
     ],
 )
 def test_a_list_shows_what_some_arguments_may_reach(rules: list[R], expected: bool) -> None:
-    assert pdp.visible(policies(*rules), call()) is expected
+    assert visibility.visible(policies(*rules), call()) is expected
     if not any("false" in rule.when or "other" in rule.when or "|| true" in rule.when for rule in rules):
-        assert pdp.visible(policies(*rules, engine="python"), call()) is expected
+        assert visibility.visible(policies(*rules, engine="python"), call()) is expected
 
 
 def test_a_list_is_filtered_for_calls_whatever_method_asks_and_whatever_args_it_brings() -> None:
     listing = Invocation(
         "i", "tools/list", call().principal, call().now, server="s", target=call().target, args={"ok": False}
     )
-    assert pdp.visible(policies(R("allow", "args.ok && action == 'tools/call'")), listing)
+    assert visibility.visible(policies(R("allow", "args.ok && action == 'tools/call'")), listing)
 
 
 def targeted(kind: str, method: str, args: Args | None = None) -> Invocation:
@@ -225,12 +225,12 @@ def acting(action: str, when: str, effect: str = "allow") -> PolicySet:
     ],
 )
 def test_a_list_of_each_kind_is_filtered_for_what_reaches_it(kind: str, action: str, seen: str) -> None:
-    assert pdp.visible(acting(action, seen), targeted(kind, ""))
-    assert pdp.visible(acting(action, f"{seen} && args.x == 1"), targeted(kind, ""))
-    assert not pdp.visible(acting(action, f"!({seen})"), targeted(kind, ""))
+    assert visibility.visible(acting(action, seen), targeted(kind, ""))
+    assert visibility.visible(acting(action, f"{seen} && args.x == 1"), targeted(kind, ""))
+    assert not visibility.visible(acting(action, f"!({seen})"), targeted(kind, ""))
     others = {"prompts/get", "resources/read", "tools/call"} - {action}
     for other in others:
-        assert not pdp.visible(acting(other, "true"), targeted(kind, ""))
+        assert not visibility.visible(acting(other, "true"), targeted(kind, ""))
 
 
 def test_a_condition_on_one_kind_is_an_error_for_another() -> None:
@@ -332,7 +332,7 @@ def test_law_a_tool_is_listed_whenever_some_arguments_are_allowed(
     for engine in ("cpp", "python"):
         made = policies(*rules, engine=engine)
         if isinstance(pdp.decide(made, call(args, **hint)), Permit):
-            assert pdp.visible(made, call(**hint))
+            assert visibility.visible(made, call(**hint))
 
 
 STATES = st.builds(

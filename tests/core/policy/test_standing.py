@@ -11,8 +11,9 @@ from msgspec import structs
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.pdp import decide, visible
+from mcpguard.core.policy.pdp import decide
 from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.visibility import visible
 from tests.rows import each
 
 NOW = datetime(2026, 8, 1, tzinfo=UTC)

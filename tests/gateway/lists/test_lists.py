@@ -12,7 +12,7 @@ from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.evidence.bounds import MINUTES, BoundTerms, EvidenceRoom
 from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Json, Redacted
-from mcpguard.core.policy import pdp
+from mcpguard.core.policy import visibility
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Wait
@@ -469,13 +469,13 @@ TIMELESS = '  - {id: all, effect: allow, when: tool.name != "hidden"}\n'
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the tools whose visibility is decided from now on."""
     decided: list[str] = []
-    decide = pdp.visible
+    decide = visibility.visible
 
     def visible(policies: Any, invocation: Any) -> bool:
         decided.append(invocation.target.name)
         return decide(policies, invocation)
 
-    monkeypatch.setattr(pdp, "visible", visible)
+    monkeypatch.setattr(visibility, "visible", visible)
     return decided
 
 

@@ -1,9 +1,9 @@
 """What a principal can reach: for each thing that a server offers yes, no, or under which conditions. And the
 same as lines for a person.
 
-Law of this file: `no` is said exactly where no list shows it (`pdp.visible`), and `yes` only where every call
-is allowed, whatever its arguments and the session are. Of a server that is only observed it says what will
-be so once its policies are enforced.
+Law of this file: `no` is said exactly where no list shows it (`visibility.visible`), and `yes` only where
+every call is allowed, whatever its arguments and the session are. Of a server that is only observed it says
+what will be so once its policies are enforced.
 """
 
 import re
@@ -23,8 +23,9 @@ from mcpguard.core.document.printed import Sparse
 from mcpguard.core.model import Invocation, Listed
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, credential_of
-from mcpguard.core.policy.pdp import REACHED_BY, at_list_time, bind, over, visible
+from mcpguard.core.policy.pdp import bind, over
 from mcpguard.core.policy.terms import LimitTerms, as_tuple
+from mcpguard.core.policy.visibility import REACHED_BY, at_list_time, visible
 from mcpguard.protocol.catalogue import KINDS
 
 _JOINED = {"and": " && ", "or": " || "}

@@ -19,7 +19,8 @@ from mcpguard.core.functions import FUNCTIONS, FunctionError
 from mcpguard.core.functions.detect import DETECT
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
-from mcpguard.core.policy.pdp import at_list_time, bind, over, reaching_of
+from mcpguard.core.policy.pdp import bind, over
+from mcpguard.core.policy.visibility import at_list_time, reaching_of
 
 _TYPES = {
     str: "a string",
@@ -202,7 +203,7 @@ def _decides(rule: CompiledRule, found: Verdict | None, call: Invocation) -> boo
 
 
 def shown(unknown: Unknown, policies: PolicySet, call: Invocation) -> bool | None:
-    """Whether lists show what `call` is for, as `pdp.visible`; None where that is not known."""
+    """Whether lists show what `call` is for, as `visibility.visible`; None where that is not known."""
     if policies.observes(call):
         return True
     reaching = reaching_of(call)

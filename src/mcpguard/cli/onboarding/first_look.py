@@ -14,7 +14,7 @@ from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.pdp import visible
+from mcpguard.core.policy.visibility import visible
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.onboarding.plan import ImportPlan
 from mcpguard.onboarding.policies import HiddenTools

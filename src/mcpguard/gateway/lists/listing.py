@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError, McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Invocation, Json, Listed
-from mcpguard.core.policy import pdp
+from mcpguard.core.policy import pdp, visibility
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection.inspector import Sealed
@@ -187,7 +187,7 @@ class Listing:
             return known[1]
         invocation = scope.recorder.invocation("", entry.server, entry)
         answer = _shown(policies, invocation)
-        if pdp.lasting(policies, invocation):
+        if visibility.lasting(policies, invocation):
             self._shown[id(entry)] = entry, answer
         return answer
 
@@ -248,11 +248,11 @@ class Listing:
 
 
 def _shown(policies: PolicySet, invocation: Invocation) -> _Shown:
-    if not pdp.visible(policies, invocation):
+    if not visibility.visible(policies, invocation):
         return _Shown(visible=False)
     target = invocation.target
     is_tool = target is not None and target.kind == "tool"
-    return _Shown(visible=True, asked=is_tool and pdp.always_asked(policies, invocation))
+    return _Shown(visible=True, asked=is_tool and visibility.always_asked(policies, invocation))
 
 
 async def _problem(wait: Wait[None]) -> str:
