@@ -10,7 +10,7 @@ from mcpguard.core.evidence.bounds import MINUTES, BoundTerms, EvidenceRoom
 from mcpguard.gateway import tasks
 from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give, text, tool
-from tests.gateway.scenes import ALLOW_ALL, call, deep, last, legacy, modern, offers, quiet
+from tests.gateway.scenes import ALLOW_ALL, call, deep, last, legacy, modern, offers, put_in_force, quiet
 
 EXTENSION = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 METHODS = ["tasks/get", "tasks/result", "tasks/cancel"]
@@ -140,6 +140,55 @@ def test_the_result_of_a_task_that_is_forgotten_meanwhile_is_withheld(
     world.turn()
     assert last(world)["data"]["cause"] == "withheld"
     assert "private" not in str(world.client.sent)
+
+
+# --- what no rule is about ------------------------------------------------------------------------
+
+TOOLS_ONLY = "  - {id: ok, effect: allow, tools: [x]}\n"
+OTHER = "  - {id: ok, effect: allow, tools: [y]}\n"
+NAMES_RESULT = "  - {id: get, effect: allow, action: [tasks/result], when: principal.id == 'nobody'}\n"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_allowed_a_call_allows_following_its_task_and_the_record_names_the_call(method: str) -> None:
+    world = started(TOOLS_ONLY)
+    begun = world.upstreams["a"].requests[-1].invocation
+    world.upstreams["a"].answers[method] = STATUS
+    world.send(method, {"taskId": "t1"}, 2)
+    assert last(world) == STATUS
+    decided = world.audit.records[0]
+    assert (decided.effect, decided.rules, decided.began) == ("allow", ("p/ok",), begun.id)
+
+
+@pytest.mark.parametrize("more", [NAMES_RESULT, NAMES_RESULT.replace("allow", "ask")])
+def test_a_rule_about_such_requests_takes_the_place_of_what_allowed_the_call(more: str) -> None:
+    world = started(TOOLS_ONLY + more)
+    world.send("tasks/result", {"taskId": "t1"}, 2)
+    assert "no rule allows" in last(world)["message"]
+    world.upstreams["a"].answers["tasks/get"] = STATUS
+    world.send("tasks/get", {"taskId": "t1"}, 3)
+    assert last(world) == STATUS
+
+
+def test_a_deny_of_such_requests_overrides_what_allowed_the_call() -> None:
+    world = started(TOOLS_ONLY + "  - {id: no, effect: deny, action: [tasks/get]}\n")
+    world.send("tasks/get", {"taskId": "t1"}, 2)
+    assert last(world)["data"]["rules"] == ["p/no"]
+
+
+@pytest.mark.parametrize("later", [OTHER, TOOLS_ONLY.replace("{id: ok", "{id: other")])
+def test_a_task_whose_rule_is_gone_is_out_of_reach(later: str) -> None:
+    world = started(TOOLS_ONLY)
+    put_in_force(world, later)
+    world.send("tasks/get", {"taskId": "t1"}, 2)
+    assert "no rule allows" in last(world)["message"]
+
+
+def test_a_rule_in_shadow_mode_says_nothing_else_about_a_task() -> None:
+    world = started(TOOLS_ONLY + "  - {id: s, effect: deny, mode: shadow, action: ['*'], when: 'false'}\n")
+    world.upstreams["a"].answers["tasks/get"] = STATUS
+    world.send("tasks/get", {"taskId": "t1"}, 2)
+    assert (last(world), world.audit.records[0].shadow) == (STATUS, "")
 
 
 # --- what upstreams say ---------------------------------------------------------------------------

@@ -143,6 +143,8 @@ class Invocation(Struct, frozen=True):
     searched: object = None
     """`Egress.state` when `params` were searched and no credential that is not for `server` was in them."""
     origin: Origin = NOWHERE
+    begun: Permit | None = None
+    """That of the call which began the task that it is about; None if it is not about one."""
 
 
 class Cause(Enum):
@@ -203,6 +205,9 @@ class Permit(Struct, frozen=True):
     """Exceptions from redaction for its result, as `core/redaction/unredacted.py` writes them."""
     label_causes: dict[str, str] = {}
     """The calls that brought the labels in `session_labels`, by label, as far as known: for evidence."""
+    began: str = ""
+    """The id of the call that began the task that it is about, where the rules that allowed that call allow
+    this one too; "" where it has rules of its own."""
 
 
 class Deny(Struct, frozen=True):

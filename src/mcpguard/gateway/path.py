@@ -129,9 +129,12 @@ class RequestPath:
         call = handles.given(server, call) if handles.any else call
         call, said = (call, None) if call.state is None else self._client.retried(call)
         params = calls.upstream_params(call, "" if target is None else target.name)
+        task = self._tasks.find(call.name) if call.kind == "task" else None
         invocation = scope.recorder.invocation(
             request.method, server, target, call.args, params, request.caller, request.origin
         )
+        if task is not None:
+            invocation = structs.replace(invocation, begun=task.permit)
         if request.origin.trace or scope.tracing or call.args is not read.args:
             invocation = self._completed(request, invocation, call, read)
         try:
@@ -146,7 +149,7 @@ class RequestPath:
             return None
         if call.state is not None:
             return await self._retried(request, verdict, call, call.state)
-        permit, redact = (verdict, ()) if call.kind != "task" else self._within(verdict, call)
+        permit, redact = (verdict, ()) if task is None else (pdp.within(verdict, task.permit), task.redact)
         request.credential, request.redact = permit.credential, permit.redact + redact
         return permit, call, None
 
@@ -263,12 +266,6 @@ class RequestPath:
             parked.give_up(str(why) if isinstance(why, Cancelled) else "unavailable")
             raise
         wait.set((request, call.responses or {}))
-
-    def _within(self, permit: Permit, call: Call) -> tuple[Permit, tuple[str, ...]]:
-        """The Permit for a request about a task, which goes no further than that which started it, and what
-        is to be taken out for its sake."""
-        task = self._tasks.find(call.name)
-        return permit if task is None else pdp.within(permit, task.permit), self._tasks.redact_of(call.name)
 
     # --- route -----------------------------------------------------------------------------------
 

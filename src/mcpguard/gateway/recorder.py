@@ -152,14 +152,12 @@ class Recorder:
     def decided(
         self, verdict: Permit | Deny, seen: Seen = UNSEEN, policies: PolicySet | None = None
     ) -> Decided:
-        """The record of a verdict; `seen` and `policies` are as in a Request. Without these it is a verdict
-        of this moment."""
+        """The record of a verdict; `seen` and `policies` are as in a Request, else those of this moment."""
         if isinstance(verdict, Deny):
             return self._refused(verdict)
         invocation, origin = verdict.invocation, verdict.invocation.origin
         credentials = self.credentials.get((invocation.server, verdict.credential), ())
-        if verdict.placeholders:
-            credentials = _with_placeholders(credentials, verdict)
+        credentials = _with_placeholders(credentials, verdict) if verdict.placeholders else credentials
         shown = self._shown(invocation.args, verdict.redact, seen, allowed=True)
         digest, arguments, omitted, neutralised, size = shown
         # In the order of its fields: to match 30 names takes five times as long as all else here.
@@ -193,6 +191,7 @@ class Recorder:
             verdict.approval.partition(" ")[0],
             verdict.label_causes,
             self._kinds_of(credentials) if self.kinds else {},
+            verdict.began,
         )
 
     def _refused(self, deny: Deny, effect: str = "deny") -> Decided:

@@ -1180,3 +1180,9 @@ def test_what_became_of_definitions_is_said_and_not_replayed() -> None:
     gone = "git/rm4, git/rm5, git/rm6, git/rm7, git/rm8 and 1 more"
     said += [OTHER.format("git/push"), GONE.format(gone)]
     assert replay(rules(ALL), *records, snapshot=snapshot).notes == tuple(said)
+
+
+def test_a_request_about_a_task_stands_with_the_call_that_began_it() -> None:
+    followed = call(1, method="tasks/get", tool="", began="c-0")
+    report = replay(rules("{id: never, effect: allow, tools: [never]}"), followed)
+    assert (report.tightened, report.loosened) == (0, 0)

@@ -88,6 +88,13 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "110")
 
 
+def test_a_request_about_a_task_says_which_call_began_it(tmp_path: Path, capsys: Capture) -> None:
+    followed = structs.replace(CALL, method="tasks/get", tool="", tool_digest="", began="n-3")
+    folder_of(tmp_path, followed, DONE)
+    said = told(tmp_path, capsys)["why"]
+    assert said.startswith("The rule git/read allowed it, as part of the call n-3, which began the task.")
+
+
 def test_an_allowed_call_says_who_what_why_and_what_came_back(tmp_path: Path, capsys: Capture) -> None:
     path = folder_of(tmp_path, CALL, DONE)
     said = told(tmp_path, capsys)

@@ -584,6 +584,12 @@ def test_what_is_on_record_in_part_only_is_not_explained(explain: Explain, folde
     assert "the evidence does not contain everything" in explain("n-1")
 
 
+def test_a_request_about_a_task_leads_to_the_call_that_began_it(explain: Explain, folder: Path) -> None:
+    allowed = {"method": "tasks/get", "tool": "", "effect": "allow", "cause": "", "rules": ("p/r",)}
+    record(folder, decision({}, began="n-0", **allowed))
+    assert "it is part of the call n-0, which began its task: `mcpguard explain n-0`" in explain("n-1")
+
+
 def test_a_call_that_is_not_on_record_is_an_error(explain: Explain, folder: Path) -> None:
     record(folder, decision({}))
     (folder / "audit" / "a.jsonl").write_text('{"id":"n-9"\n{"id":"n-99"}\n')

@@ -217,7 +217,8 @@ def _rules(rules: tuple[str, ...]) -> str:
 
 def _allowed(decision: Decided) -> str:
     if decision.rules:
-        return _by(decision.rules, "allowed it")
+        part = f", as part of the call {decision.began}, which began the task" if decision.began else ""
+        return _by(decision.rules, f"allowed it{part}")
     if decision.method.endswith("/list"):
         return "It was allowed without a rule, since each entry of a list is decided by itself."
     return "It was allowed, and no rule is on record for that."

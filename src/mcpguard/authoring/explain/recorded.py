@@ -96,6 +96,7 @@ NO_TARGET = (
     "not explained"
 )
 
+OF_A_TASK = "it is part of the call {0}, which began its task: `mcpguard explain {0}` explains that call"
 
 _OF_OUTCOME = ("error", "findings", "unredacted", "neutralised")
 
@@ -155,7 +156,8 @@ def _told(decision: dict[str, Any], outcome: dict[str, Any], altered: str, under
     if args is None and found.arguments is not None and _digest(found.arguments) == decision.get("args"):
         args = found.arguments
     if not found.server or not (kind or found.method in ASKED):
-        return found.model_copy(update={"notes": (NO_TARGET,)})
+        began = decision.get("began")
+        return found.model_copy(update={"notes": (OF_A_TASK.format(began) if began else NO_TARGET,)})
     if args is None:
         return found.model_copy(update={"notes": (NOT_GIVEN if found.arguments is None else REDACTED,)})
     return _explained(found, decision, _asked(found, decision, args, kind, under), under)

@@ -314,6 +314,6 @@ def past_of(record: Decided, version: int, outcome: PastOutcome | None = None) -
     if record.effect == "ask" or record.approval or cause == Cause.APPROVAL.value:
         effect, cause = "ask", cause or Cause.APPROVAL.value
     # What no rule allows and goes on all the same is a list, a ping, or belongs to a call that was decided.
-    protocol = effect == "allow" and not rules
+    protocol = effect == "allow" and (not rules or record.began != "")
     standing: Standing = "no-rule-asked" if protocol or cause in NO_RULE_ASKED else "rules"
     return PastDecision(record, effect, cause, rules, version, standing, outcome)

@@ -119,6 +119,7 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     ticket: str = ""
     label_causes: dict[str, str] = {}
     credential_kinds: dict[str, str] = {}
+    began: str = ""
 
 
 class Steps(Struct, frozen=True, gc=False, omit_defaults=True):

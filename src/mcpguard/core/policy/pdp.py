@@ -83,6 +83,8 @@ def decide(
         return unfit
     holds = nothing_held if egress is None else egress.holds
     verdict = settled = _settled(candidates, invocation, session, holds, approved)
+    if invocation.begun is not None:
+        verdict = settled = _as_begun(settled, candidates, policies)
     if isinstance(settled, Deny) and policies.observes(invocation):
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
@@ -95,8 +97,25 @@ def decide(
     if candidates.trial is None:
         return verdict
     judged = settled if isinstance(verdict, Permit) else verdict
-    shadow = _differs(judged, _settled(candidates.trial, invocation, session, holds, approved))
+    tried = _as_begun(
+        _settled(candidates.trial, invocation, session, holds, approved), candidates.trial, policies
+    )
+    shadow = _differs(judged, tried)
     return structs.replace(verdict, shadow=shadow) if shadow else verdict
+
+
+def _as_begun(verdict: Permit | Deny, candidates: Candidates, policies: PolicySet) -> Permit | Deny:
+    """The verdict on a request about a task. Where no rule is about such requests, they are part of the call
+    that began it: its rules allow them too, as long as the policies have them for that call."""
+    begun = verdict.invocation.begun
+    if begun is None or begun.observed is not None or candidates.allow or candidates.ask:
+        return verdict
+    if isinstance(verdict, Permit) or verdict.cause is not Cause.NO_RULE:
+        return verdict
+    present = policies.candidates_of(begun.invocation)
+    if not begun.rules or not set(begun.rules) <= {*names(present.allow), *names(present.ask)}:
+        return verdict
+    return Permit(verdict.invocation, begun.rules, began=begun.invocation.id)
 
 
 def _observed(refusal: Deny, otherwise: Permit | Deny) -> Permit | Deny:
