@@ -19,6 +19,7 @@ import yaml
 from mcpguard import __version__
 from mcpguard.serve.app import loaded
 from mcpguard.serve.handover import read
+from mcpguard.serve.reloading import _KEPT
 from tests.docs.pages import ROOT
 from tests.rows import each
 
@@ -211,6 +212,50 @@ def test_the_pod_has_no_rights_and_is_probed() -> None:
     assert [probe["path"] for probe in probes] == ["/livez", "/readyz"]
     assert all({"name": "Host", "value": "localhost"} in probe["httpHeaders"] for probe in probes)
     assert pod["terminationGracePeriodSeconds"] >= 5 + 4
+
+
+def rolled(config: str, **values: Any) -> bool:
+    """Whether the pod is replaced when the chart's configuration becomes `config`."""
+    before, after = (
+        documents(**one)["Deployment"]["spec"]["template"] for one in ({}, {"config": config, **values})
+    )
+    return bool(before != after)
+
+
+RESTART: dict[str, dict[str, Any]] = {
+    "http": {"http": {"allowed_hosts": ["other.example"]}},
+    "audit": {"audit": {"keep_days": 30}},
+    "session.path": {"session": {"path": "elsewhere"}},
+    "agent": {"agent": "desk"},
+    "clients.prefix": {"clients": {"desk": {"servers": ["docs"], "prefix": "never"}}},
+    "limits.message_bytes": {"limits": {"message_bytes": 1_000_000}},
+    "the only server": {"servers": {"other": {"url": "https://tools.example/mcp"}}},
+}
+"""What cannot change while mcpguard runs, each with a change of it."""
+
+
+@each("key", sorted({*RESTART, *_KEPT.values()}))
+def test_a_change_that_needs_a_restart_replaces_the_pod(key: str) -> None:
+    assert rolled(yaml.safe_dump({**yaml.safe_load(VALUES["config"]), **RESTART[key]}))
+
+
+@each(
+    ("change", "values"),
+    [
+        ({}, {}),
+        ({}, {"policies": {"team.yaml": "version: 1\npolicy: other\nrules: []\n"}}),
+        ({"limits": {"drain_seconds": 3}}, {}),
+        ({"session": {"idle_seconds": 60}}, {}),
+        ({"approvals": {"ttl_seconds": 60}}, {}),
+        ({"session": None, "limits": None}, {}),
+        ({"clients": {"desk": {"servers": ["docs"]}}}, {}),
+        ({"servers": {"docs": {"url": "https://moved.example/mcp"}}}, {}),
+    ],
+)
+def test_what_is_in_force_without_a_restart_keeps_the_pod(
+    change: dict[str, Any], values: dict[str, Any]
+) -> None:
+    assert not rolled(yaml.safe_dump({**yaml.safe_load(VALUES["config"]), **change}), **values)
 
 
 def test_each_mount_has_its_volume_and_selectors_agree() -> None:

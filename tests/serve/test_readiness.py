@@ -209,16 +209,10 @@ async def test_a_store_that_this_user_cannot_write_is_missing(tmp_path):
     assert "cannot be written" in as_owner(shared.store.problem)
 
 
-async def test_what_is_not_in_force_and_a_stop_are_missing(tmp_path):
-    from mcpguard.adapters.telemetry.status_file import NotInForce
-
+async def test_a_process_that_is_stopping_is_not_ready(tmp_path):
     shared = shared_in(tmp_path)
-    shared.needs.not_in_force = lambda: NotInForce("policies", "refused", 1.0, "p.yaml:1: no")
     shared.needs.stopping = "it is stopping (SIGTERM)"
-    assert missing(shared) == {
-        "serving": "it is stopping (SIGTERM)",
-        "policies": "a change of the policies is refused and not in force: p.yaml:1: no",
-    }
+    assert missing(shared) == {"serving": "it is stopping (SIGTERM)"}
 
 
 class Locked:

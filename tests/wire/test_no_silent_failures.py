@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+import yaml
 
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import eventually, puppet, replace
@@ -43,6 +44,12 @@ def configuration(guard):
     return changed(guard.config, "version: 1\nservers: what")
 
 
+def restart(guard):
+    """The configuration is right, and cannot be in force before a restart."""
+    config = yaml.safe_load(guard.config.read_text())
+    return changed(guard.config, json.dumps({**config, "http": {"allowed_hosts": ["a.example"]}}))
+
+
 @contextmanager
 def store(guard):
     """The file with sessions cannot be used."""
@@ -73,10 +80,18 @@ FAILURES = {
         "the changed configuration was not applied",
         "the configuration file matches",
     ),
+    "a change that needs a restart": (
+        restart,
+        "policies",
+        "the changed configuration was not applied: `http` cannot change",
+        "the configuration file matches",
+    ),
     "the store": (store, "store", "not ready, store: ", "the store can be used again"),
     "a sink": (sink, "telemetry", "a sink accepts no evidence", "all sinks accept evidence again"),
 }
-"""What fails, the need that is not met then, and what standard error says at either change."""
+"""What fails, the need that is not met or has a warning then, and what standard error says at either change."""
+SERVES_AS_BEFORE = {"a policy", "the configuration", "a change that needs a restart"}
+"""Then it stays ready: a load balancer that took it away would end what works."""
 LIMITED = [{"id": "all", "effect": "allow", "limit": {"calls": 1000, "per": "1h"}}]
 
 
@@ -98,33 +113,36 @@ def guard(tmp_path):
 
 
 def seen(guard):
-    """What is missing, by each place where an operator looks."""
+    """What is missing and what has a warning, by each place where an operator looks, and whether it is ready."""
     ready = guard.open("GET", "/readyz")
     metrics = guard.open("GET", "/metrics").body().decode().splitlines()
     status = command("status", "--json", environment={"XDG_STATE_HOME": str(guard.folder / "state")})
     (process,) = json.loads(status.stdout)["running"]
+    signs = (r'mcpguard_ready\{need="(\w+)"\} 0', r'mcpguard_warning\{need="(\w+)"\} 1')
+    needs = ready.json()["needs"].values()
+    missing = {one["name"] for one in needs if not one["ok"]}
     found = {
-        "/readyz": {name for name, one in ready.json()["needs"].items() if not one["ok"]},
-        "/metrics": {
-            one.split('"')[1] for one in metrics if one.startswith("mcpguard_ready{") and one[-1] == "0"
-        },
-        "status": {one["name"] for one in process["needs"] if not one["ok"]},
+        "/readyz": missing | {one["name"] for one in needs if one["warning"]},
+        "/metrics": {one[1] for line in metrics for sign in signs if (one := re.fullmatch(sign, line))},
+        "status": {one["name"] for one in process["needs"] if one["warning"] or not one["ok"]},
     }
-    assert (ready.status == 503) == bool(found["/readyz"])
+    assert (ready.status == 503) == bool(missing)
     assert (status.returncode == 1) == bool(found["status"])
-    return found
+    return found, ready.status == 200
 
 
 @pytest.mark.parametrize("what", FAILURES)
 def test_what_fails_is_seen_in_every_place_and_so_is_that_it_works_again(guard, what):
     fails, need, said, again = FAILURES[what]
     assert guard.modern().text("echo", text="x") == "x"
-    assert not any(seen(guard).values())
+    assert not any(seen(guard)[0].values())
     with fails(guard):
         # Without evidence a sink has nothing to take, so that it may be missing too.
-        eventually(lambda: all(need in one for one in seen(guard).values()), f"{what}: {seen(guard)}")
+        eventually(lambda: all(need in one for one in seen(guard)[0].values()), f"{what}: {seen(guard)}")
         guard.wait_stderr(f"mcpguard: {said}")
-    eventually(lambda: not any(seen(guard).values()), f"the end of it: {seen(guard)}")
+        assert seen(guard)[1] == (what in SERVES_AS_BEFORE)
+        assert not seen(guard)[1] or guard.modern().text("echo", text="as before") == "as before"
+    eventually(lambda: not any(seen(guard)[0].values()), f"the end of it: {seen(guard)}")
     guard.wait_stderr(f"info mcpguard: {again}")
     assert guard.modern().text("echo", text="y") == "y"
 

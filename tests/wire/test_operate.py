@@ -32,18 +32,22 @@ def missing(guard):
     return {name: one["problem"] for name, one in answer["needs"].items() if not one["ok"]}
 
 
-def test_ready_is_what_can_serve_and_a_refused_policy_or_lost_evidence_is_not(serve):
+def warning(guard, need):
+    return guard.open("GET", "/readyz").json()["needs"][need]["warning"]
+
+
+def test_ready_is_what_can_serve_whether_its_files_are_in_force_and_lost_evidence_is_not(serve):
     guard = serve({"p": puppet()})
     assert guard.modern().text("echo", text="x") == "x"
     answer = guard.open("GET", "/readyz")
     assert (answer.status, answer.json()["upstreams"][0]["name"]) == (200, "p")
     good = (guard.folder / "policy.yaml").read_text()
     replace(guard.folder / "policy.yaml", "version: 1\nrules: what")
-    eventually(lambda: "policies" in missing(guard), "the refused policy")
-    assert guard.open("GET", "/readyz").status == 503
+    eventually(lambda: "refused" in warning(guard, "policies"), "the refused policy")
+    assert (missing(guard), guard.open("GET", "/readyz").status) == ({}, 200)
     assert guard.modern().text("echo", text="still the old ones") == "still the old ones"
     replace(guard.folder / "policy.yaml", good + "\n")
-    eventually(lambda: missing(guard) == {}, "the policy that was fixed")
+    eventually(lambda: warning(guard, "policies") == "", "the policy that was fixed")
     shutil.rmtree(guard.audit_folder)
     guard.audit_folder.write_text("a file where the folder should be")
     assert "error" in guard.modern().call("echo", text="y")

@@ -328,7 +328,8 @@ class Need(Struct, frozen=True):
     """Something that serving needs: `serving` (it has not begun to stop), `evidence`, `policies`, `store`,
     `keychain`, `tokens` where clients must present one, and `telemetry` where a sink that fails stops
     serving. `since` is when `ok` became what it is, in seconds since 1970; `problem` is "" where it is.
-    `warning` says what will be missing soon, or is less than it could be, "" for nothing."""
+    `warning` says what will be missing soon, or is less than it could be, "" for nothing.
+    `policies` is always ok: what is in force keeps serving, and a change that is not is a warning."""
 
     name: str
     ok: bool

@@ -174,7 +174,6 @@ class _Process:
         status = self._show_status()
         over_http = front.where != "stdio"
         self._reloading = Reloading(shared, front.worlds, over_http, status.changed, self._export)
-        shared.needs.not_in_force = lambda: self._reloading.not_in_force
         recovery = Background("what a killed mcpguard left could not be taken back")
         recovery.start(self._recover())
         shared.turn.touch()

@@ -17,7 +17,6 @@ from mcpguard.adapters.credentials.keychain import is_unlocked
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import elapsed
 from mcpguard.adapters.telemetry.diagnostics import Level
-from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.gateway.ports import Need
 
 LOOK_SECONDS = 4.0
@@ -28,7 +27,6 @@ FORGET_SECONDS = 60.0
 """A keychain that was locked, and that cannot be asked, is taken to be usable again after this long: the next
 request tries it."""
 
-_STATES = {"refused": "refused and not in force", "restart": "not in force until a restart"}
 _SAID_HERE = ("store", "keychain")
 """The others say it themselves."""
 
@@ -68,8 +66,7 @@ class BlockingCheck:
 
 
 class ServingNeeds:
-    """What serving needs, as it is now. `not_in_force` gives what of the files is not in force, `stopping`
-    says why no new work is taken."""
+    """What serving needs, as it is now. `stopping` says why no new work is taken."""
 
     def __init__(
         self,
@@ -83,7 +80,6 @@ class ServingNeeds:
         """`report("", line, level)` tells the operator when one is missing or there again; `changed()` is
         called, in any thread, when another look is due. `blocked()` says which sink stops serving and why,
         "" for none; None where no sink may."""
-        self.not_in_force: Callable[[], NotInForce | None] = lambda: None
         self.also: dict[str, Callable[[], str]] = {}
         """Further needs, by their name; each gives what is wrong, "" for nothing, and says itself when that
         changes."""
@@ -108,7 +104,6 @@ class ServingNeeds:
         problems = {
             "serving": self.stopping,
             "evidence": self._audit.health.problem,
-            "policies": self._policies(),
             "store": self._state(),
             "keychain": self._keychain(),
             **{name: problem() for name, problem in self.also.items()},
@@ -134,10 +129,6 @@ class ServingNeeds:
                 said = f"not ready, {name}: {problem}" if problem else f"the {name} can be used again"
                 self._report("", said, "error" if problem else "info")
         return tuple(self._found.values())
-
-    def _policies(self) -> str:
-        late = self.not_in_force()
-        return "" if late is None else f"a change of the {late.what} is {_STATES[late.state]}: {late.problem}"
 
     def _state(self) -> str:
         store = self._store

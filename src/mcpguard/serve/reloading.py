@@ -75,7 +75,7 @@ class Reloading:
         """Why a change of the files may not be noticed; "" for nothing."""
         self._unsettled: set[str] = set()
         """What is not loaded because its files change all the time: the configuration, the policies."""
-        shared.needs.warned["policies"] += [lambda: self._late, self._changing]
+        shared.needs.warned["policies"][:0] = [self._said_not_in_force, lambda: self._late, self._changing]
         self.loaded = time.time()
         """When what is in force was read, in seconds since 1970."""
         self._shared = shared
@@ -204,6 +204,9 @@ class Reloading:
     def _in_force(self) -> None:
         self.not_in_force = None
         self._told()
+
+    def _said_not_in_force(self) -> str:
+        return "" if self.not_in_force is None else self.not_in_force.said
 
     def _restored(self, what: str) -> None:
         """What was not in force is gone from the files; nothing else would say so."""

@@ -304,11 +304,17 @@ def test_a_changed_configuration_that_is_not_in_force_is_in_the_table(folder: Pa
     late = NotInForce("configuration", "restart", 1_790_000_000.0, "audit cannot change")
     folder.mkdir(exist_ok=True)
     pid = os.getpid()
-    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), not_in_force=late, version=__version__)
+    need = Need("policies", True, 1.0, "", f"{late.said}; the slower engine evaluates")
+    status = Status(
+        pid, 1.0, birth_of(pid), "/c", "stdio", (), not_in_force=late, needs=(need,), version=__version__
+    )
     (folder / f"{pid}.json").write_bytes(encode(status))
     assert main(["status"]) == 1
-    (row,) = [line for line in capsys.readouterr().out.splitlines() if "audit" in line]
+    rows = capsys.readouterr().out.splitlines()
+    (row,) = [line for line in rows if "audit" in line]
     assert row.split()[1:3] == ["configuration", "restart"]
+    (row,) = [line for line in rows if "engine" in line]
+    assert row.split()[1:3] == ["policies", "warning"]
     assert main(["status", "--json"]) == 1
     (said,) = json.loads(capsys.readouterr().out)["running"]
     assert said["not_in_force"]["problem"] == "audit cannot change"

@@ -38,6 +38,9 @@ PROBLEM = 400
 """Characters of the last problem that are kept."""
 
 
+_STATES = {"refused": "refused and not in force", "restart": "not in force until a restart"}
+
+
 class NotInForce(Struct, frozen=True):
     """What of the files is not in force: `what` is "configuration" or "policies"; `state` is "refused", or
     "restart" where a restart would put it in force. `since` is in seconds since 1970."""
@@ -46,6 +49,11 @@ class NotInForce(Struct, frozen=True):
     state: str
     since: float
     problem: str
+
+    @property
+    def said(self) -> str:
+        """As the warning that `policies` has meanwhile, which begins with it."""
+        return f"a change of the {self.what} is {_STATES[self.state]}: {self.problem}"
 
 
 class Status(Struct, frozen=True):

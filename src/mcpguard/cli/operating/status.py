@@ -102,12 +102,16 @@ _Line = tuple[str, str, float, str]
 
 
 def _needs(status: Status) -> Iterator[_Line]:
+    from mcpguard.adapters.telemetry.status_file import PROBLEM
+
+    late = "" if status.not_in_force is None else status.not_in_force.said[:PROBLEM]
     for need in status.needs:
-        if not (need.ok or need.name == "policies"):
+        if not need.ok:
             yield need.name, "stopping" if need.name == "serving" else "failing", need.since, need.problem
     for need in status.needs:
-        if need.warning:
-            yield need.name, "warning", 0, need.warning
+        # What is not in force has a row of its own, with the time.
+        if said := need.warning.removeprefix(late).removeprefix("; "):
+            yield need.name, "warning", 0, said
 
 
 def _remarks(status: Status) -> Iterator[_Line]:
