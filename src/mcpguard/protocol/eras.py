@@ -278,6 +278,11 @@ def task_seconds(result: dict[str, Json]) -> float:
     return ttl / 1000 if isinstance(ttl, int | float) else inf
 
 
+def task_over(method: str, result: dict[str, Json]) -> bool:
+    """Whether the result of a request about a task says that the task runs no more."""
+    return method == "tasks/result" or result.get("status") in ("completed", "failed", "cancelled")
+
+
 LEGACY_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 """Newest first."""
 

@@ -46,11 +46,11 @@ def modern_caller(level: str | None = None) -> Caller:
 
 
 def legacy(capabilities: Message | None = None, name: str = "fake", version: str = "2025-06-18") -> Server:
-    """A server that refuses `server/discover`, and gives `{}` to whatever else but `tools/call`."""
+    """A server that refuses `server/discover`, and gives `{}` to whatever else but `tools/call` and `tasks/…`."""
 
     def serve(wire: FakeWire, message: Message) -> None:
         method, request_id = message.get("method"), message.get("id")
-        if method is None or request_id is None or method == "tools/call":
+        if method is None or request_id is None or method.startswith(("tools/call", "tasks/")):
             return
         if method == "server/discover":
             wire.error(request_id, -32601)

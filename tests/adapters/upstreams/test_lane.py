@@ -99,6 +99,22 @@ class Stage:
         message = self.wires[wire].last("tools/call")
         self.wires[wire].result(message["id"], result)
 
+    async def follow(self, wire: int, task_id: str, method: str = "tasks/get", **result: Any) -> None:
+        """Ask about a task; the process `wire` answers."""
+        call = OpenRequest(method, permit(method, taskId=task_id))
+        asked = self.wires[wire].methods().count(method)
+        self.lane.send(call)
+        await self.world.until(lambda: self.wires[wire].methods().count(method) > asked)
+        self.wires[wire].result(self.wires[wire].last(method)["id"], result)
+        await as_future(call)
+
+    async def begin(self, wire: int, task_id: str, ttl: int | None = 3_600_000) -> None:
+        """The process `wire` begins a task."""
+        call = self.call()
+        await self.calls(wire)
+        self.answer(wire, task={"taskId": task_id, "status": "working", "ttl": ttl})
+        await as_future(call)
+
     async def closed(self, wire: int) -> None:
         while not self.wires[wire].closed:
             await asyncio.sleep(0)
@@ -259,12 +275,14 @@ async def test_a_lane_stays_while_a_task_that_was_begun_in_it_may_run(
     await stage.world.settled()
     assert not stage.wires[0].closed
     monkeypatch.setattr(lanes, "TASK_SECONDS", 0.02)
-    stage.lane._busy = 0.0
-    second = stage.call()
-    await stage.calls(0, 2)
-    stage.answer(0, resultType="task", taskId="u", status="working", ttlMs=ttl)
-    await as_future(second)
+    monkeypatch.setattr(lanes, "IDLE_SECONDS", 0.0)
+    await stage.follow(0, "t", status="cancelled")
     await stage.closed(0)
+    second = stage.call()
+    await stage.calls(1)
+    stage.answer(1, resultType="task", taskId="u", status="working", ttlMs=ttl)
+    await as_future(second)
+    await stage.closed(1)
     await stage.lane.close(True)
 
 
@@ -326,6 +344,62 @@ async def test_not_more_than_a_few_processes_wait_for_the_end_of_their_calls(
     await stage.closed(0)
     assert not waits[1].done
     await stage.lane.close(True)
+
+
+@pytest.mark.parametrize("kind", [FakeCredentials, Known])
+async def test_a_task_is_followed_in_the_process_that_began_it_whatever_the_value_is_by_then(
+    kind: type[FakeCredentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "IDLE_SECONDS", 0.0)
+    stage = Stage(kind(A="value-1"))
+    await stage.begin(0, "t")
+    stage.credentials.values["A"] = "value-2"
+    await stage.follow(0, "t", status="working")
+    other = stage.call()
+    await stage.calls(1)
+    await stage.follow(0, "t", status="working")
+    assert not stage.wires[0].closed
+    await stage.follow(0, "t", "tasks/result", content=[])
+    await stage.closed(0)
+    stage.answer(1)
+    await as_future(other)
+    await stage.follow(1, "t", status="completed")
+    await stage.lane.close(True)
+
+
+async def test_a_process_with_a_task_ends_when_the_task_has_had_its_time() -> None:
+    stage = Stage(Known(A="value-1"))
+    await stage.begin(0, "t", ttl=20)
+    stage.credentials.values["A"] = "value-2"
+    stage.call()
+    await stage.calls(1)
+    await stage.closed(0)
+    await stage.lane.close(True)
+
+
+async def test_what_is_lost_with_a_process_keeps_nothing() -> None:
+    stage = Stage(Known(A="value-1"))
+    await stage.begin(0, "t")
+    stage.credentials.values["A"] = "value-2"
+    stage.call()
+    await stage.calls(1)
+    assert len(stage.lane.instances) == 2
+    stage.wires[0].listener.ended()
+    await stage.world.until(lambda: len(stage.lane.instances) == 1)
+    await stage.lane.close(True)
+
+
+async def test_only_so_many_tasks_keep_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MOST_TASKS", 1)
+    stage = Stage(Known(A="value-1"))
+    await stage.begin(0, "t")
+    second = stage.call()
+    await stage.calls(0, 2)
+    stage.answer(0, task={"taskId": "u", "status": "working"})
+    await as_future(second)
+    assert list(stage.lane.instance.tasks) == ["u"]
+    await stage.lane.close(True)
+    assert stage.lane.instance.tasks == {}
 
 
 @pytest.mark.parametrize("gently", [True, False])

@@ -1,7 +1,8 @@
 """A lane: a server's process with one set of credentials, and those before it that are not done yet.
 
 Law of this file: a call is sent to a process only while the credentials that this was started with are those
-that are in force; a process whose are not takes nothing more, and ends when its calls are over (law 3).
+that are in force; a process whose are not takes nothing more but what belongs to a task that was begun in
+it, and ends when its calls and its tasks are over (law 3).
 """
 
 import asyncio
@@ -16,17 +17,22 @@ from mcpguard.adapters.upstreams.session.connecting import Inheritance
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.core.errors import CredentialError
+from mcpguard.core.model import Json
 from mcpguard.gateway.ports import Health
-from mcpguard.protocol.eras import task_seconds
+from mcpguard.protocol.eras import task_of, task_over, task_seconds
 
 IDLE_SECONDS = 300.0
-"""How long the process of a credential that a rule chose stays without a call."""
+"""How long the process of a credential that a rule chose stays without a call, and any process for the sake
+of a task that is over."""
 TASK_SECONDS = 3600.0
-"""A task that was begun in it may run on for its own time, but no longer than this without a call."""
+"""A task that was begun in it may run on for its own time, but no longer than this."""
+MOST_TASKS = 10_000
+"""Of one process; the oldest no longer keeps it alive."""
 LEAST_SECONDS = 1.0
 """A process whose lease is over sooner has this long, so that starts do not follow one another at once."""
 MOST_OLD = 4
-"""Processes of one lane that may be waiting for the end of their calls; above it the oldest is ended."""
+"""Processes of one lane that may be waiting for the end of their calls and tasks; above it the oldest is
+ended."""
 
 
 MakeInstance = Callable[[Inheritance | None, Callable[[], None]], Instance]
@@ -47,13 +53,12 @@ class Lane:
         self._make = make
         self._turn = turn
         self._idle_seconds = idle_seconds
-        self._old: dict[Instance, None] = {}
+        self._old: dict[Instance, asyncio.TimerHandle | None] = {}
         self._ending = Background("a process of a server could not be ended")
         self._background = Background("the credentials of a server could not be checked")
         self._waiting: list[OpenRequest] = []
         self._checking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._busy = 0.0
         self.used = 0.0
         """When the last call was over, in seconds of the event loop."""
         self._ends: asyncio.TimerHandle | None = None
@@ -75,7 +80,7 @@ class Lane:
         """Whether its process has nothing to do: no call, no task, no subscription."""
         instance = self.instance
         busy = instance.open or self._waiting or instance.past.memory.uris
-        return instance.running and not busy and self._busy <= asyncio.get_running_loop().time()
+        return instance.running and not busy and _of_tasks(instance) <= 0
 
     def rest(self) -> None:
         """End its process, which is idle, now."""
@@ -91,7 +96,9 @@ class Lane:
     def send(self, call: OpenRequest) -> None:
         """Send a call, as soon as it is known that the process may have it."""
         instance = self.instance
-        if self.endless or instance.environment is None or not instance.running:
+        if (having := self._having_task(call)) is not None:
+            self._give(call, having)
+        elif self.endless or instance.environment is None or not instance.running:
             self._give(call)  # One that has to be started is started with what is in force then.
         elif self._checking is None and instance.environment.seen_in_force:
             self._give(call)
@@ -125,9 +132,14 @@ class Lane:
             self.send(call)
         self._turn.touch()
 
-    def _give(self, call: OpenRequest) -> None:
-        instance = self.instance
-        if self._timer is not None:
+    def _having_task(self, call: OpenRequest) -> Instance | None:
+        """The process in which the task was begun that the call is about."""
+        task_id = _task_id(call) if call.method.startswith("tasks/") else None
+        return next((one for one in self.instances if task_id in one.tasks), None)
+
+    def _give(self, call: OpenRequest, having: Instance | None = None) -> None:
+        instance = having or self.instance
+        if self._timer is not None and instance is self.instance:
             self._timer.cancel()
             self._timer = None
         if self.endless:
@@ -139,13 +151,13 @@ class Lane:
 
     def _over(self, instance: Instance, call: OpenRequest) -> None:
         del instance.open[call]
-        now = self.used = asyncio.get_running_loop().time()
+        self.used = asyncio.get_running_loop().time()
         if call.value is not None and type(body := call.value.body) is dict:
-            self._busy = max(self._busy, now + min(task_seconds(body), TASK_SECONDS))
+            _note_task(instance, call, body)
         if instance.open:
             return
         if instance in self._old:
-            self._end(instance)
+            self._end_old(instance)
         elif instance is self.instance and self._idle_seconds is not None and self._timer is None:
             self._idle_later(self._idle_seconds)
 
@@ -158,6 +170,8 @@ class Lane:
             self._ends = None
         if self.instance.running:
             self._watch()
+        for old in list(self._old):
+            self._end_old(old)
 
     def _watch(self) -> None:
         environment = self.instance.environment
@@ -178,7 +192,7 @@ class Lane:
 
     def _idle(self) -> None:
         self._timer = None
-        left = self._busy - asyncio.get_running_loop().time()
+        left = _of_tasks(self.instance)
         if left > 0:
             self._idle_later(left)
         elif self.instance.running and not self.instance.past.memory.uris:
@@ -193,23 +207,59 @@ class Lane:
             self.instance.ready()  # What was subscribed to goes on.
         self._old[old] = None
         self.instances.insert(0, self.instance)
-        if not old.open:
-            self._end(old)
-        elif len(self._old) > MOST_OLD:
+        self._end_old(old)
+        if len(self._old) > MOST_OLD:
             self._end(next(iter(self._old)))
 
+    def _end_old(self, instance: Instance) -> None:
+        """End an old process as soon as its calls and its tasks are over."""
+        if instance.open or instance not in self._old:
+            return
+        if (timer := self._old[instance]) is not None:
+            timer.cancel()
+        left = _of_tasks(instance)
+        if left > 0:
+            later = asyncio.get_running_loop().call_later
+            self._old[instance] = later(left, self._end_old, instance)
+        else:
+            self._end(instance)
+
     def _end(self, instance: Instance) -> None:
-        if instance in self._old:
-            del self._old[instance]
-            self.instances.remove(instance)
+        timer = self._old.pop(instance)
+        if timer is not None:
+            timer.cancel()
+        self.instances.remove(instance)
         self._ending.start(instance.close(True))
 
     async def close(self, gently: bool, why: str = "") -> None:
         """End every process of it; whoever waits for an answer gets `why`."""
-        for timer in (self._timer, self._ends):
+        for timer in (self._timer, self._ends, *self._old.values()):
             if timer is not None:
                 timer.cancel()
         await self._background.close()
         instances, self._idle_seconds = list(self.instances), None
         self._old.clear()  # Nobody ends them once more, and more gently, when their calls are over.
         await asyncio.gather(*(one.close(gently, why) for one in instances), self._ending.over())
+
+
+def _task_id(call: OpenRequest) -> Json:
+    params = None if call.permit is None else call.permit.invocation.params
+    return None if params is None else params.get("taskId")
+
+
+def _note_task(instance: Instance, call: OpenRequest, body: dict[str, Json]) -> None:
+    """Keep what the answer to a call says about a task of the process: until when it keeps the process."""
+    now, tasks = asyncio.get_running_loop().time(), instance.tasks
+    task = task_of(body) if call.method == "tools/call" else None
+    if task is not None and type(task_id := task.get("taskId")) is str:
+        if len(tasks) >= MOST_TASKS:
+            del tasks[next(iter(tasks))]
+        tasks[task_id] = now + min(task_seconds(body), TASK_SECONDS)
+    elif type(known := _task_id(call)) is str and known in tasks and task_over(call.method, body):
+        tasks[known] = min(tasks[known], now + IDLE_SECONDS)
+
+
+def _of_tasks(instance: Instance) -> float:
+    """How many seconds the tasks of the process still keep it."""
+    now = asyncio.get_running_loop().time()
+    return max(instance.tasks.values(), default=now) - now

@@ -57,6 +57,8 @@ class Instance:
         self.environment = environment
         self.open: dict[OpenRequest, None] = {}
         """The calls that its lane has sent to it and that are not over, where the lane wants to know."""
+        self.tasks: dict[str, float] = {}
+        """The same of tasks that were begun in it, by id: until when, in seconds of the event loop."""
         self._connector = Connector(terms, wires, self.past.identity)
         self._load = UpstreamLoad(terms.turn.strain)
         self._talk: Conversation | None = None
@@ -283,6 +285,7 @@ class Instance:
         """Answer whoever waits, then leave nothing of this life alive."""
         self.conversation = None
         self._dying = True
+        self.tasks.clear()
         self._problem = problem = self._why or problem
         talk, now = self._talk, asyncio.get_running_loop().time()
         if talk is not None and not self._closing:
