@@ -78,6 +78,7 @@ MACHINE = "client_id: c, client_secret: '${env:A}'"
         ("oauth: {issuer: x}, servers: [far]", URL),
         ("oauth: {scopes: ['a b']}, servers: [far]", "a scope is one word"),
         ("oauth: {client_secret: '${env:A}'}, servers: [far]", "belongs to a `client_id`"),
+        ("oauth: {client_auth: client_secret_post}, servers: [far]", "belongs to a `client_secret`"),
         ("oauth: {client_id: c}, servers: [far]", "name it in `issuer`"),
         ("oauth: {client_id: c, client_secret: plain}, servers: [far]", "must be one reference"),
         ("oauth: {client_id: c, client_secret: 'x${env:A}'}, servers: [far]", "must be one reference"),

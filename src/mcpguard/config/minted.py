@@ -254,6 +254,8 @@ def _wrong_document(url: str) -> str:
 
 
 Scope = Annotated[str, matching(r"[\x21\x23-\x5b\x5d-\x7e]+", "a scope is one word")]
+ClientAuth = Literal["client_secret_basic", "client_secret_post"]
+_HOW_SENT = "How the secret is sent. Default: the first of these that the server takes."
 
 
 class OAuthEntry(Written):
@@ -280,6 +282,7 @@ class OAuthEntry(Written):
     client_secret: Reference | None = Field(
         None, description="Its secret, as one reference; with `client_id`."
     )
+    client_auth: ClientAuth | None = Field(None, description=_HOW_SENT)
     client_metadata_url: Annotated[ServiceUrl, Constraint(_wrong_document)] | None = Field(
         None,
         description="An https URL with the metadata of a client, which is its id where the server takes that "
@@ -294,6 +297,8 @@ class OAuthEntry(Written):
     def mistakes(self) -> Iterator[Mistake]:
         if self.client_secret is not None and self.client_id is None:
             yield ("client_secret",), "belongs to a `client_id`"
+        if self.client_auth is not None and self.client_secret is None:
+            yield ("client_auth",), "belongs to a `client_secret`"
         if self.client_id is not None and self.issuer is None:
             yield ("client_id",), "a client is registered at one authorization server: name it in `issuer`"
         if self.client_id is not None and self.client_metadata_url is not None:
@@ -312,9 +317,7 @@ class _ServiceEntry(Written):
     client_secret: Reference | None = Field(
         None, description="The secret of the client, as one reference. This or `private_key`."
     )
-    client_auth: Literal["client_secret_basic", "client_secret_post"] | None = Field(
-        None, description="How the secret is sent. Default: the first of these that the server takes."
-    )
+    client_auth: ClientAuth | None = Field(None, description=_HOW_SENT)
     private_key: Reference | None = Field(
         None,
         description="The key of the client in PEM, as one reference; it signs an assertion for each request "

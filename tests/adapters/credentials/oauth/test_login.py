@@ -91,7 +91,7 @@ def test_a_client_that_was_made_by_hand_is_used_and_its_secret_is_not_kept(serve
         grant_types=["authorization_code", "refresh_token"],
         scope="tools",
     )
-    more = {"client_secret": "${env:client}"} if secret else {}
+    more = {"client_secret": "${env:client}", "client_auth": method} if secret else {}
     stage = Stage(backend, tmp_path, server.url, client_id="ours", redirect_port=port, **more)
     before = len(server.provider.registered)
     stage.log_in()

@@ -81,6 +81,15 @@ def test_client_credentials_at_a_token_url_use_basic_and_have_no_end(serving):
     assert lease.end is None
 
 
+@pytest.mark.parametrize("methods", [["client_secret_post", "none", "client_secret_basic"], None])
+def test_a_secret_is_sent_as_basic_where_the_server_takes_that(serving, methods):
+    serving.metadata["token_endpoint_auth_methods_supported"] = methods
+    mint(credentials(issuer=serving.issuer)).lease()
+    ((form, headers),) = asked(serving)
+    assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode() == f"ours:{SECRET}"
+    assert form == {"grant_type": "client_credentials", "client_id": "ours"}
+
+
 def test_the_way_to_send_the_secret_can_be_configured(serving):
     mint(credentials(token_url=f"{serving.origin}/token", client_auth="client_secret_post")).lease()
     assert asked(serving)[0][0]["client_secret"] == SECRET
@@ -183,7 +192,7 @@ def test_a_no_names_the_entry_and_the_code_and_the_metadata_is_read_again(servin
 
 def test_an_issuer_that_takes_no_secret_is_a_clear_error(serving):
     serving.metadata["token_endpoint_auth_methods_supported"] = ["private_key_jwt"]
-    assert "accepts none of client_secret_post, client_secret_basic" in refusal(
+    assert "accepts none of client_secret_basic, client_secret_post" in refusal(
         credentials(issuer=serving.issuer)
     )
 

@@ -349,3 +349,17 @@ def test_a_configured_client_secret_is_read_again_at_each_renewal(backend, tmp_p
     assert len(tokens) == 2
     assert all(headers["Authorization"].startswith("Basic ") for headers in tokens)
     assert SECRETS["client"] not in json.dumps(stage.kept())
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_the_way_to_send_the_secret_of_a_login_can_be_configured(backend, tmp_path, method):
+    more = {"client_id": "ours", "client_secret": "${env:client}", "client_auth": method}
+    with hosted() as serving:
+        stage = Stage(backend, tmp_path, serving.url, **more)
+        stage.log_in()
+        stage_after(stage, 3500).lease()
+    tokens = [(headers, form) for _, path, headers, form in serving.heard if path == "/token"]
+    assert len(tokens) == 2
+    for headers, form in tokens:
+        assert ("client_secret" in form) is (method == "client_secret_post")
+        assert ("Authorization" in headers) is (method == "client_secret_basic")

@@ -43,6 +43,7 @@ class OAuthClient(Struct, frozen=True, eq=False):
         value = self.secret.reveal()
         if self.method == "client_secret_basic":
             pair = f"{quote(self.id, safe='')}:{quote(value, safe='')}"
+            # With the id in the form, without which servers of the MCP SDK know no client.
             return whole, {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
         if self.method == "client_secret_post":
             return {**whole, "client_secret": value}, {}
@@ -50,13 +51,15 @@ class OAuthClient(Struct, frozen=True, eq=False):
         return {**whole, "client_assertion_type": _ASSERTION, "client_assertion": signed}, {}
 
 
-_SECRETS = ("client_secret_post", "client_secret_basic")
-"""In the order of preference: the first is what every server of OAuth 2.1 takes (section 2.4.1)."""
+_SECRETS = ("client_secret_basic", "client_secret_post")
+"""How a secret is sent, in the order of preference, of a client that somebody registered: for the first
+unless they said otherwise (RFC 7591, section 2)."""
+_ASKED = ("none", "client_secret_post", "client_secret_basic")
+"""The same for a client that we register: servers of the MCP SDK take a token back only from the second."""
 
 
-def method_for(methods: tuple[str, ...], *others: str) -> str:
-    """The first of `others` and the two ways to send a secret that the server takes. Raises OAuthProblem."""
-    known = (*others, *_SECRETS)
+def method_for(methods: tuple[str, ...], known: tuple[str, ...] = _SECRETS) -> str:
+    """The first of `known` that the server takes. Raises OAuthProblem."""
     for method in known:
         if method in methods:
             return method
@@ -112,11 +115,11 @@ async def register(
             "the authorization server does not support dynamic registration: register a client there, "
             f"with the redirect URI {redirect}, and set `client_id` and `redirect_port`"
         )
-    method = method_for(server.methods, "none")
+    method = method_for(server.methods, _ASKED)
     asked = OAuthClientMetadata(
         client_name="mcpguard",
         redirect_uris=[AnyUrl(redirect)],
-        token_endpoint_auth_method=method,  # one of _SECRETS or none
+        token_endpoint_auth_method=method,
         scope=scope or None,
     )
     headers = {"Content-Type": "application/json"}

@@ -143,8 +143,7 @@ async def _client(
     if entry.client_id is not None:
         if secret is None:
             return OAuthClient(entry.client_id)
-        method = method_for(server.methods)
-        return OAuthClient(entry.client_id, method, secret)
+        return OAuthClient(entry.client_id, entry.client_auth or method_for(server.methods), secret)
     if entry.client_metadata_url is not None and server.takes_documents:
         return OAuthClient(entry.client_metadata_url)
     return await register(server, found.named, redirect, scope)
