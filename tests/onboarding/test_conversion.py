@@ -84,7 +84,7 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
 @each(
     ("client", "data", "why"),
     [
-        ("cursor", {"command": "sh", "args": ["--x", f"--api-key={V}"]}, "has a secret in argument 2, which every process on this machine can read"),
+        ("cursor", {"command": "sh", "args": ["--x", f"--api-key={V}"]}, "has a secret in argument 2 (args.1), which every process on this machine can read"),
         ("cursor", {"command": "sh", "args": ["some-server", f"postgres://a:{V}@db/x"]}, "has a secret in argument 2"),
         ("cursor", {"command": f"/opt/x?token=ghp_{'aZ3kQ9xB7mT2' * 3}"}, "has a secret in its command"),
         ("cursor", {"command": "sh", "args": ["${env:X}"]}, "refers to a variable in its arguments"),
@@ -151,6 +151,34 @@ def test_what_a_project_names_by_relative_paths_is_named_by_full_ones(
     assert made.notes[0].startswith(
         "'./gone' and 'gone.py' and '../x' depend on the folder that the server starts in"
     )
+    assert made.notes[1].startswith("has 'data' among its arguments, which may be a path: if it is one,")
+
+
+@each(
+    ("words", "full", "doubtful"),
+    [
+        (["--config=conf/x.json", "conf/x.json", "notes.db"], ["--config={}/conf/x.json", "{}/conf/x.json", "{}/notes.db"], ""),
+        (["conf/y.json", "--db=old/z.db"], None, "has 'conf/y.json' and '--db=old/z.db' among its arguments, which may be paths"),
+        (["conf", "other"], None, "has 'conf' among its arguments, which may be a path"),
+        (["acme/site", "@acme/server.json", "https://h/x.js", "1.5", "~/x.db", "/srv/a.db", "img:1.2", ""], None, ""),
+    ],
+)  # fmt: skip
+def test_what_may_be_a_path_of_a_project_becomes_full_where_it_is_there_and_is_named_otherwise(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    full: list[str] | None,
+    doubtful: str,
+) -> None:
+    for name in ("tool", "conf/x.json", "notes.db"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    monkeypatch.setattr("tests.onboarding.test_conversion.PLACES", SearchPlaces(tmp_path, tmp_path, tmp_path))
+    made = converted("cursor", {"command": "./tool", "args": words}, "project")
+    assert made.settings["args"] == [one.format(tmp_path) for one in full or words]
+    assert [one[: len(doubtful)] for one in made.notes] == [doubtful] * bool(doubtful)
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,17 @@ def test_a_server_that_no_client_has_is_said(option: list[str], person: Person, 
 
 
 @pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("option", ["--secret", "--not-secret"])
+def test_a_value_that_its_server_does_not_have_is_said(option: str, person: Person, capsys: Capture) -> None:
+    person.has(GITHUB)
+    assert main(["import", "--dry-run", option, "filesystem.args.9"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mcpguard: filesystem has no args.9; it has ")
+    assert "args.0" in said
+    assert said.endswith(". Nothing was changed\n")
+
+
+@pytest.mark.usefixtures("backend")
 def test_servers_that_moved_are_known_and_others_are_not(person: Person, capsys: Capture) -> None:
     person.has(GITHUB)
     assert main(["import", "--yes", "--no-start"]) == 0

@@ -8,7 +8,7 @@ import base64
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,9 @@ def convert(
     if entry.disabled:
         settings["disabled"] = True
     _check_lengths(settings)
-    return ConvertedServer(settings=settings, notes=(*dict.fromkeys(full.notes), *_notes(entry, settings)))
+    return ConvertedServer(
+        settings=settings, notes=(*dict.fromkeys(full.notes), *_notes(entry, settings, project))
+    )
 
 
 def _local(
@@ -144,10 +146,19 @@ def _runs_from(project: Path, name: str, words: list[str]) -> bool:
 def _full(words: list[str], project: Path) -> list[str]:
     """`words` with the relative paths among them as they are in the project."""
     full = list(words)
-    for index, path in relative_arguments(words):
-        if (project / path).exists():
+    for index, path in (*_maybe_paths(words), *relative_arguments(words)):
+        if os.path.exists(project / path):
             full[index] = words[index].removesuffix(path) + os.path.normpath(project / path)
     return full
+
+
+def _maybe_paths(words: list[str]) -> Iterator[tuple[int, str]]:
+    """Those of `words`, and of the values of options among them, that may be the name of a file or below a
+    folder: a word alone is rather the name of something else."""
+    for index, word in enumerate(words):
+        path = word.partition("=")[2] if word.startswith("-") else word
+        if path[:1] not in "-@~$/" and ":" not in path and ("/" in path or "." in path):
+            yield index, path
 
 
 def _folder(cwd: str, places: SearchPlaces, project: Path | None) -> Path:
@@ -266,7 +277,27 @@ def _check_lengths(settings: dict[str, Any]) -> None:
                 )
 
 
-def _notes(entry: Entry, settings: dict[str, Any]) -> list[str]:
+_FILE = re.compile(r".*/[^/]*\.\w{1,8}", re.DOTALL)
+
+
+def _doubtful(words: list[str], project: Path | None) -> list[str]:
+    """What to say of words that may be paths, and of which nothing shows it for sure."""
+    sure = {index for index, _ in relative_arguments(words)}
+    files = {index for index, path in _maybe_paths(words) if _FILE.fullmatch(path)}
+    for index, word in enumerate(words):
+        if project is not None and word[:1] not in ("", "-", "/") and os.path.exists(project / word):
+            files.add(index)
+    doubtful = [f"'{words[index]}'" for index in sorted(files - sure)]
+    if not doubtful:
+        return []
+    paths, them = ("a path", "it is one") if len(doubtful) == 1 else ("paths", "they are")
+    return [
+        f"has {' and '.join(doubtful)} among its arguments, which may be {paths}: if {them}, write the full "
+        "path in the configuration of mcpguard, since the server starts in an empty folder"
+    ]
+
+
+def _notes(entry: Entry, settings: dict[str, Any], project: Path | None) -> list[str]:
     notes = []
     if entry.filters:
         notes.append(f"had {', '.join(entry.filters)} in an unknown form: express it in the policy")
@@ -285,6 +316,7 @@ def _notes(entry: Entry, settings: dict[str, Any]) -> list[str]:
     elif not entry.url and not entry.cwd:
         lost = [f"'{settings['args'][index]}'" for index, _ in relative_arguments(settings.get("args", []))]
         notes += [f"{not_from_here(lost)} in the configuration of mcpguard"] if lost else []
+        notes += _doubtful(settings.get("args", []), project)
     names = sorted(
         {name for text in _texts(settings) for name in re.findall(r"\$\{env:(\w+)\}", text.shown())}
     )

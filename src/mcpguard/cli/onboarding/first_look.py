@@ -82,11 +82,15 @@ def _line(
         return servers
     asking = Invocation("import", "", operating_system_user(), datetime.now(UTC), client)
     off = {name: plan.switched_off(client, project, name) for name in seen}
-    return f"{servers}, {_tools(policies, asking, off, snapshot)}"
+    before = "as before" if len(seen) == len(enabled) else "as those had before"
+    return f"{servers}, {_tools(policies, asking, off, snapshot, before)}"
 
 
-def _tools(policies: PolicySet, asking: Invocation, off: dict[str, HiddenTools], snapshot: Snapshot) -> str:
-    """What the client of `asking` sees of the tools that it had: of each server all but those `off`."""
+def _tools(
+    policies: PolicySet, asking: Invocation, off: dict[str, HiddenTools], snapshot: Snapshot, before: str
+) -> str:
+    """What the client of `asking` sees of the tools that it had: of each server all but those `off`. `before`
+    is said where it sees all of them."""
     kept, lost, back = 0, [], []
     for server, switched_off in off.items():
         found = visible_tools(policies, asking, [server], snapshot)
@@ -97,7 +101,7 @@ def _tools(policies: PolicySet, asking: Invocation, off: dict[str, HiddenTools],
     if lost:
         said = f"{kept} of {kept + len(lost)} tools; policy hides {_some(lost)}"
     else:
-        said = f"{counted(kept, 'tool')}, as before"
+        said = f"{counted(kept, 'tool')}, {before}"
     return f"{said}; until policies are enforced, also {_some(back)}, switched off before" if back else said
 
 

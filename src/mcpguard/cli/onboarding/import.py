@@ -205,7 +205,8 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Impo
 
 
 def _refuse_unknown(args: argparse.Namespace, every: list[ClientFile], config: Path) -> None:
-    """Raises MoveError for a server that neither a client nor the configuration has."""
+    """Raises MoveError for a server that neither a client nor the configuration has, and for a value that no
+    entry of its server has."""
     from mcpguard.onboarding import configuration
 
     have = {entry.name for found in every for entry in found.entries if not entry.guarded}
@@ -214,6 +215,13 @@ def _refuse_unknown(args: argparse.Namespace, every: list[ClientFile], config: P
         if name not in known:
             those = f"they have {', '.join(sorted(have))}" if have else "no server is left to import"
             raise MoveError(plain(f"no client has a server named {name}: {those}. Nothing was changed"))
+    for name, place in map(_place, (*args.secret, *args.not_secret)):
+        entries = (one for found in every for one in found.entries if one.name == name and not one.guarded)
+        values = {at: None for entry in entries for at, text in entry.texts.items() if text}
+        if values and place not in values:
+            those = ", ".join(".".join(map(str, at)) for at in values)
+            said = f"{name} has no {'.'.join(map(str, place))}; it has {those}. Nothing was changed"
+            raise MoveError(plain(said))
 
 
 def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:

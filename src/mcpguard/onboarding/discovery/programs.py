@@ -209,6 +209,6 @@ def _moved(
     if "" in variables and not option and not before.startswith("--"):
         return variables[""], words, 0
     raise NotMoved(
-        f"has a secret in argument {index + 1}, which every process on this machine can read: give it to the "
-        "server in a variable or a file, if it takes one, and import again"
+        f"has a secret in argument {index + 1} (args.{index}), which every process on this machine can read: "
+        "give it to the server in a variable or a file, if it takes one, and import again"
     )
