@@ -10,7 +10,7 @@ fills it in.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
@@ -175,6 +175,10 @@ class Suggestions(Printed):
     folded: int = Field(
         description="How many more refusals were only counted (`refusals-folded`), so they suggest nothing."
     )
+    others: dict[str, int] = Field(
+        description="Requests other than calls of tools that no rule allowed, by method: how many. For "
+        "them a person writes a rule with this `action`."
+    )
 
 
 class _Key(Struct, frozen=True):
@@ -200,12 +204,20 @@ class AlikeCalls(Struct):
     """Whether some of them went on, since their server is only observed."""
 
 
-def groups_since(
-    config: Config, since: datetime, server: str | None = None
-) -> tuple[list[AlikeCalls], tuple[str, ...], int]:
-    """The groups, the most frequent first, the files that were altered, and how many refusals were only
-    counted. Raises AuditError where there is no evidence."""
+class _Found(Struct, frozen=True):
+    """`groups`, the most frequent first, the files that were `altered`, how many refusals were only counted
+    (`folded`), and what else no rule allowed (`others`), by method."""
+
+    groups: list[AlikeCalls]
+    altered: tuple[str, ...]
+    folded: int
+    others: Counter[str]
+
+
+def groups_since(config: Config, since: datetime, server: str | None = None) -> _Found:
+    """What the records since then have in common. Raises AuditError where there is no evidence."""
     groups = _Groups(config)
+    others: Counter[str] = Counter()
     altered: list[str] = []
     folded = 0
     for file in chain_files(evidence_folder(config)):
@@ -221,8 +233,10 @@ def groups_since(
             if record.server not in config.servers:
                 continue  # Of `mcpguard wrap`, or of a server that was removed: a rule would match nothing.
             groups.take(record)
+            if record.method != "tools/call" and _cause(record) == "no-rule":
+                others[record.method] += 1
     ordered = sorted(groups.found.values(), key=lambda one: -len(one.calls or one.allowed))
-    return ordered, tuple(altered), folded
+    return _Found(ordered, tuple(altered), folded, others)
 
 
 class _Groups:
@@ -249,13 +263,16 @@ class _Groups:
             group.tickets[record.approval.partition(" ")[0]] = None
 
 
+def _cause(record: Decided) -> str:
+    return record.cause if record.observed is None else record.observed.cause
+
+
 def _key_of(record: Decided) -> _Key | None:
     """None for what suggests nothing."""
     if record.method != "tools/call" or not record.tool:
         return None
     place = record.principal, record.agent, record.server, record.tool
-    cause = record.cause if record.observed is None else record.observed.cause
-    if cause == "no-rule":
+    if _cause(record) == "no-rule":
         return _Key("no-rule", *place)
     # A client that answered for its user is not a person whose choice could be made for good.
     by_client = record.approval.rpartition(" (")[2].startswith("client")
@@ -270,11 +287,11 @@ def suggested(
     """What the records since then suggest, for all servers or for one, and what would be written. Raises
     AuditError where there is no evidence, PolicyError where the present policies do not load."""
     own = policy_at(config, config.own_policy or config.path.parent / DEFAULT)
-    groups, altered, folded = groups_since(config, since, server)
+    of_records = groups_since(config, since, server)
     asking = frozenset(rule.name for one in own.others for rule in one.rules if rule.effect == "ask")
     drafts: dict[str, Draft] = {}
     found: list[Suggestion] = []
-    for group in groups:
+    for group in of_records.groups:
         # An allowed call names all the rules that had a say.
         group.key = structs.replace(
             group.key, asked_by=tuple(one for one in group.key.asked_by if one in asking)
@@ -287,7 +304,14 @@ def suggested(
         found.append(Suggestion.model_validate(structs.asdict(group.key) | counts | said))
     proposal = drafted(own, list(drafts.values())) if drafts else None
     diff = "" if proposal is None else proposal.diff
-    made = Suggestions(since=since, suggestions=tuple(found), altered=altered, diff=diff, folded=folded)
+    made = Suggestions(
+        since=since,
+        suggestions=tuple(found),
+        altered=of_records.altered,
+        diff=diff,
+        folded=of_records.folded,
+        others=dict(of_records.others.most_common()),
+    )
     return made, proposal
 
 

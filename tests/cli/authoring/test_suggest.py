@@ -49,13 +49,22 @@ def test_as_json(home: Path, capsys: Capture) -> None:
 def test_nothing_to_suggest_says_so(home: Path, capsys: Capture) -> None:
     record(home)
     assert main(["suggest"]) == 0
-    assert "no call was refused for lack of a rule" in capsys.readouterr().out
+    assert "no call of a tool was refused for lack of a rule" in capsys.readouterr().out
 
 
 def test_a_call_to_a_server_that_is_not_configured_suggests_nothing(home: Path, capsys: Capture) -> None:
     record(home, decided(1, server="wrapped"))
     assert main(["suggest"]) == 0
-    assert capsys.readouterr().out.startswith("no call was refused for lack of a rule")
+    assert capsys.readouterr().out.startswith("no call of a tool was refused for lack of a rule")
+
+
+def test_what_is_no_call_of_a_tool_is_counted(home: Path, capsys: Capture) -> None:
+    record(home, *(decided(one, method="resources/read", tool="", subject="a:b") for one in (1, 2)))
+    assert main(["suggest"]) == 0
+    said = capsys.readouterr().out
+    assert "other requests that no rule allows: resources/read 2; for them write rules with `action`" in said
+    assert main(["suggest", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["others"] == {"resources/read": 2}
 
 
 def test_altered_evidence_is_reported(home: Path, capsys: Capture) -> None:

@@ -72,7 +72,10 @@ def _print(found: Suggestions) -> None:
     if found.suggestions:
         print(table([_HEAD, *named(found.suggestions)]))
     else:
-        print("no call was refused for lack of a rule, and none was approved by a person")
+        print("no call of a tool was refused for lack of a rule, and none was approved by a person")
+    if found.others:
+        methods = ", ".join(f"{method} {count}" for method, count in found.others.items())
+        print(f"other requests that no rule allows: {plain(methods)}; for them write rules with `action`")
     if found.folded:
         print(only_counted(found.folded))
     if found.diff:
