@@ -33,6 +33,8 @@ from mcpguard.core.redaction.structured.conforming import pointed
 if TYPE_CHECKING:
     from mcp import Client
 
+    from mcpguard.config.file import ConfigFile
+
 REFERENCES = 64
 """How many parts of a schema are looked at for one step; a schema may refer to itself."""
 
@@ -248,7 +250,7 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
         "agent": written.agent,
         # What a client may learn later is waited for here.
         "limits": {**written.limits.model_dump(), "list_seconds": PATIENCE},
-        "audit": {"path": str(evidence_folder(config)), "durability": config.audit.durability},
+        **_kept_with(config, written),
     }
     found = {}
     for name in names:
@@ -264,6 +266,18 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
         }
         found[name] = {**rest, "servers": servers, "credentials": credentials}
     return found
+
+
+def _kept_with(config: Config, written: ConfigFile) -> dict[str, Any]:
+    """Where evidence is, how it is kept, and where definitions are remembered: as for a client."""
+    audit = {} if written.audit is None else written.audit.model_dump(exclude_unset=True)
+    audit["path"] = str(evidence_folder(config))
+    if config.audit.heads is not None:
+        audit["heads"] = config.audit.heads.model_dump(exclude_unset=True)
+    session = written.session.model_dump(exclude_unset=True)
+    if config.session_folder is not None:
+        session["path"] = str(config.session_folder)
+    return {"audit": audit, "session": session}
 
 
 def _bound_to(entry: CredentialEntry, server: str, remote: bool) -> Json:

@@ -11,11 +11,13 @@ from typing import Any
 import mcp
 import pytest
 
+from mcpguard.adapters.audit.signing import SigningKey, new_key
 from mcpguard.authoring import snapshot
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
+from mcpguard.core.secret import Secret
 from tests.wire import warm
-from tests.wire.session import SERVERS
+from tests.wire.session import SERVERS, Guard, write_config
 
 Capture = pytest.CaptureFixture[str]
 HELD = "hunter2-of-the-snapshot"
@@ -167,6 +169,39 @@ def test_a_list_that_no_client_would_take_is_said_with_its_place(folder: Path, c
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
     said = capsys.readouterr().err
     assert "one could not be listed: what it offers is not valid MCP: tools.0.inputSchema" in said
+
+
+def test_a_change_is_recorded_once_whether_a_client_or_a_snapshot_sees_it_first(
+    folder: Path, capsys: Capture
+) -> None:
+    for text in ("An old tool", "A new tool"):
+        servers, kept = {"one": changed(folder, "The tool", text)}, {"path": "kept"}
+        write_config(folder, servers, session=kept)
+        assert main(["snapshot", "--config", "mcpguard.yaml"]) == 0
+        guard = Guard(folder, servers, session=kept)
+        try:
+            guard.hello()
+            guard.text("echo", text="x")
+            noted = [one["detail"] for one in guard.records("notice") if one["what"] == "pin-changed"]
+        finally:
+            guard.dispose()
+    capsys.readouterr()
+    assert noted
+    assert len(noted) == len({one.partition(":")[0] for one in noted})
+
+
+def test_the_evidence_of_a_snapshot_is_signed_like_that_of_a_client(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    monkeypatch.setenv("AUDIT_KEY", key)
+    audit = {"path": "audit", "key": "${env:AUDIT_KEY}", "heads": {"file": "heads.txt"}}
+    write_config(folder, {"one": server("echo.py")}, audit=audit)
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 0
+    assert key not in capsys.readouterr().out
+    public = str(SigningKey(Secret(key)).public)
+    assert main(["audit", "verify", "audit", "--public-key", public, "--heads", "heads.txt"]) == 0
+    assert (folder / "heads.txt").read_text()
 
 
 def test_a_server_that_never_answers_is_given_up(
