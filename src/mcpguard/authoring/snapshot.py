@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
@@ -18,20 +18,24 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import msgspec
-from pydantic import Field, RootModel, ValidationError
+from pydantic import Field, ValidationError
 
+from mcpguard.adapters.system.terminal import counted
 from mcpguard.config.credentials import CredentialEntry
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import read_document
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Written, whole
-from mcpguard.core.errors import ConfigError, DocumentError, Problem, UpstreamError
+from mcpguard.core.errors import ConfigError, DocumentError, Problem
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.structured.conforming import pointed
+from mcpguard.protocol.eras import CAPABILITIES_KEY, MODERN_VERSIONS, VERSION_KEY
 
 if TYPE_CHECKING:
-    from mcp import Client
+    from mcp import MCPError
+    from mcp.shared.dispatcher import DispatchContext
+    from mcp.shared.transport_context import TransportContext
 
     from mcpguard.config.file import ConfigFile
 
@@ -77,6 +81,21 @@ def read_snapshot(text: str, source: str) -> Snapshot:
         said = f"`{at}` is missing or has another form" if at else "it is not an object"
     said = f"not a snapshot made by `mcpguard snapshot`: {said}"
     raise DocumentError([Problem(source, 0, 0, said)])
+
+
+def refused_when_validated(snapshot: Snapshot) -> dict[str, str]:
+    """Server -> a sentence, where a client that validates a list refuses all of it (`Tool.inputSchema` in the
+    schema of MCP: `type: "object"`). mcpguard serves such a list, and other clients take it."""
+    odd: dict[str, list[str]] = {}
+    for server, name, tool in snapshot.tools():
+        if _map(tool.get("inputSchema")).get("type") != "object":
+            odd.setdefault(server, []).append(name)
+    return {
+        server: f"{server} offers {counted(len(names), 'tool')} whose `inputSchema` is not of the type "
+        f"`object` ({names[0]}{' …' if len(names) > 1 else ''}): clients that validate lists refuse all its "
+        "tools, so use another version of the server"
+        for server, names in odd.items()
+    }
 
 
 def write_snapshot(snapshot: Snapshot) -> str:
@@ -200,9 +219,9 @@ rules:
 
 
 def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapshot, dict[str, str]]:
-    """What the servers `names` of `config` offer, and a sentence for each that could not be listed. Each may
-    take `most` seconds; 0: as long as its configuration says. Where mcpguard itself ends, the sentence says
-    why.
+    """What `mcpguard run` serves of the servers `names` of `config`, and a sentence for each of which a list
+    is missing; of such a server, the lists that came. Each may take `most` seconds; 0: as long as its
+    configuration says. Where mcpguard itself ends, the sentence says why.
 
     Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive, and what those
     reported is gone. Raises ConfigError where the file is not what it was when it was loaded.
@@ -215,11 +234,13 @@ def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapsho
 
     async def ask(folder: Path, name: str, places: anyio.CapacityLimiter) -> None:
         seconds = most or config.servers[name].start_timeout_seconds + LIST_SECONDS
-        try:
-            async with places:
-                offers[name] = await _offer(folder, name, entries[name], seconds, logs[name])
-        except UpstreamError as error:
-            failed[name] = str(error)
+        lists: dict[str, Any] = {}
+        async with places:
+            problem = await _ask(lists, folder, name, entries[name], seconds, logs[name])
+        if lists:
+            offers[name] = Offer(**lists)
+        if problem:
+            failed[name] = problem
 
     async def ask_all(folder: Path) -> None:
         places = anyio.CapacityLimiter(AT_ONCE)
@@ -287,11 +308,14 @@ def _bound_to(entry: CredentialEntry, server: str, remote: bool) -> Json:
     return alone.model_dump(by_alias=True)
 
 
-async def _offer(folder: Path, name: str, entry: Json, seconds: float, errors: TextIO) -> Offer:
-    """What the server of `entry` offers. Raises UpstreamError."""
+async def _ask(
+    lists: dict[str, Any], folder: Path, name: str, entry: Json, seconds: float, errors: TextIO
+) -> str:
+    """Put what the server of `entry` lists into `lists`; gives why one of them is missing, "" if none is."""
     import anyio
-    from mcp import Client, MCPError, StdioServerParameters
+    from mcp import MCPError, StdioServerParameters
     from mcp.client.stdio import stdio_client
+    from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 
     path = folder / f"{name}.json"
     path.touch(0o600)
@@ -299,14 +323,42 @@ async def _offer(folder: Path, name: str, entry: Json, seconds: float, errors: T
     # -P: a project's own `mcpguard` must not run in its place.
     words = ["-P", "-m", "mcpguard", "run", "--config", str(path)]
     run = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
-    failure: BaseException
-    try:
-        with anyio.fail_after(seconds):
-            async with Client(stdio_client(run, errors)) as client:
-                return await _lists(client)
-    except* (MCPError, ValidationError, TimeoutError) as group:
-        failure = _first(group)
-    raise UpstreamError(_sentence(name, failure, seconds))
+    problem = ""
+    with anyio.move_on_after(seconds) as waiting:
+        async with stdio_client(run, errors) as pipes, anyio.create_task_group() as group:
+            # Not the SDK's client, which refuses what its types do not know and other clients take.
+            asking = JSONRPCDispatcher(*pipes)
+            await group.start(asking.run, _declined, _unheard)
+            for kind, (method, key, called) in LISTS.items():
+                try:
+                    entries = (await asking.send_raw_request(method, _ENVELOPE))[key]
+                except MCPError as error:
+                    problem = problem or _sentence(name, error)
+                    continue
+                kept = [{k: v for k, v in one.items() if k in KEPT} for one in entries]
+                lists[kind] = sorted(kept, key=lambda one, by=called: str(one.get(by)))  # type: ignore[misc]
+            group.cancel_scope.cancel()
+    if waiting.cancelled_caught:
+        return f"{name} could not be listed: it did not answer within {seconds:g} seconds"
+    return problem
+
+
+_ENVELOPE = {"_meta": {VERSION_KEY: MODERN_VERSIONS[0], CAPABILITIES_KEY: {}}}
+
+
+async def _declined(
+    _context: DispatchContext[TransportContext], method: str, _params: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    from mcp import MCPError
+    from mcp.types import METHOD_NOT_FOUND
+
+    raise MCPError(METHOD_NOT_FOUND, f"{method} is not served")
+
+
+async def _unheard(
+    _context: DispatchContext[TransportContext], _method: str, _params: Mapping[str, Any] | None
+) -> None:
+    pass
 
 
 def _reason(sentence: str, log: TextIO) -> str:
@@ -318,34 +370,8 @@ def _reason(sentence: str, log: TextIO) -> str:
     return f": {said.removeprefix(_OURS)[:_LONGEST]}" if said else ""
 
 
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _sentence(name: str, failure: BaseException, seconds: float) -> str:
-    from mcp import MCPError
+def _sentence(name: str, failure: MCPError) -> str:
     from mcp.types import CONNECTION_CLOSED
 
-    if isinstance(failure, ValidationError):
-        wrong = failure.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(map(str, wrong["loc"]))
-        return f"{name} could not be listed: what it offers is not valid MCP: {where}: {wrong['msg']}"
-    if not isinstance(failure, MCPError):
-        return f"{name} could not be listed: it did not answer within {seconds:g} seconds"
-    if failure.code == CONNECTION_CLOSED:
-        return f"{name} could not be listed: {_ENDED}"
-    return failure.message
-
-
-async def _lists(client: Client) -> Offer:
-    from mcp import types
-
-    found: dict[str, Any] = {}
-    # As it came: the models of the SDK would drop members that they do not know.
-    written = RootModel[dict[str, Any]]
-    for kind, (method, key, called) in LISTS.items():
-        request = types.Request[Any, str](method=method, params={})
-        entries = (await client.session.send_request(request, written)).root[key]
-        kept = [{k: v for k, v in one.items() if k in KEPT} for one in entries]
-        found[kind] = tuple(sorted(kept, key=lambda one, by=called: str(one.get(by))))  # type: ignore[misc]
-    return Offer(**found)
+    closed = failure.code == CONNECTION_CLOSED
+    return f"{name} could not be listed: {_ENDED}" if closed else failure.message

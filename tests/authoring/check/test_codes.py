@@ -32,7 +32,8 @@ PROVEN = POLICY.replace("allow", "ask, ask: {via: console, proof: passkey}")
 
 
 class Scene(NamedTuple):
-    """A configuration and its policy. FOLDER in `servers` is the folder that both are in."""
+    """A configuration and its policy. FOLDER in `servers` is the folder that both are in, `schema` that of a
+    tool in a snapshot."""
 
     servers: str = "git: {command: sh}"
     policies: str = "[policy.yaml]"
@@ -40,6 +41,7 @@ class Scene(NamedTuple):
     more: str = ""
     policy: str = POLICY
     live: bool = False
+    schema: str = ""
 
     def codes(self, folder: Path) -> set[str]:
         """What is found in it."""
@@ -49,7 +51,11 @@ class Scene(NamedTuple):
         (folder / "mcpguard.yaml").write_text(
             f"version: 1\nservers: {{{servers}}}\npolicies: {self.policies}\naudit: {{path: {self.audit}}}\n{self.more}"
         )
-        report = checked(folder / "mcpguard.yaml", None, "warning", places_in, live=self.live)
+        offers = folder / "snapshot.json" if self.schema else None
+        if offers is not None:
+            tool = f'{{"name": "x", "inputSchema": {self.schema}}}'
+            offers.write_text(f'{{"version": 1, "servers": {{"git": {{"tools": [{tool}]}}}}}}')
+        report = checked(folder / "mcpguard.yaml", offers, "warning", places_in, live=self.live)
         return {one.code for one in report.findings}
 
 
@@ -140,6 +146,7 @@ SCENES = {
         Scene("git: {command: sh, env: {A: '${env:OVER}'}}"),
         Scene("git: {command: sh, env: {A: '${env:LASTING}'}}"),
     ),
+    "C118": (Scene(schema="{}"), Scene(schema='{"type": "object"}')),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "C202": (
         Scene(more="session: {path: policy.yaml/sessions}\n"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -142,11 +143,32 @@ def test_only_the_named_servers_are_started(folder: Path, capsys: Capture) -> No
     assert "there is no server 'three'; there are one, two" in capsys.readouterr().err
 
 
-def test_a_server_that_cannot_be_listed_leaves_no_file(folder: Path, capsys: Capture) -> None:
+def test_the_servers_that_answered_are_written_and_the_others_reported(folder: Path, capsys: Capture) -> None:
     write(folder, one=server("echo.py"), two={"command": "no-such-command"})
     assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "s.json"]) == 1
     assert "upstream 'two'" in capsys.readouterr().err
-    assert not (folder / "s.json").exists()
+    assert list(json.loads((folder / "s.json").read_text())["servers"]) == ["one"]
+
+
+def test_a_file_of_before_stays_where_no_server_answers(folder: Path, capsys: Capture) -> None:
+    write(folder, two={"command": "no-such-command"})
+    (folder / "s.json").write_text("of before")
+    assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "s.json"]) == 1
+    assert "upstream 'two'" in capsys.readouterr().err
+    assert (folder / "s.json").read_text() == "of before"
+
+
+def test_what_a_server_lists_is_written_though_another_of_its_lists_fails(
+    folder: Path, capsys: Capture
+) -> None:
+    code = (SERVERS / "offering.py").read_text()
+    failing = code.replace('if method == "resources/list":', 'if method == "resources/list" and 0:')
+    (folder / "failing.py").write_text(failing)
+    write(folder, one={"command": sys.executable, "args": [str(folder / "failing.py"), "x", "read"]})
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
+    said = capsys.readouterr()
+    assert "upstream 'one' answered resources/list with error" in said.err
+    assert [tool["name"] for tool in json.loads(said.out)["servers"]["one"]["tools"]] == ["read"]
 
 
 def test_a_server_over_a_url_is_asked_with_the_keys_that_it_has(folder: Path, capsys: Capture) -> None:
@@ -164,11 +186,19 @@ def test_a_run_that_cannot_begin_is_said(folder: Path, capsys: Capture) -> None:
     assert "one could not be listed: `mcpguard run` ended" in capsys.readouterr().err
 
 
-def test_a_list_that_no_client_would_take_is_said_with_its_place(folder: Path, capsys: Capture) -> None:
-    write(folder, one=changed(folder, '"inputSchema": {"type": "object"}', '"inputSchema": {}'))
-    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
+def test_a_list_that_strict_clients_refuse_is_written_as_it_is_served_with_a_warning(
+    folder: Path, capsys: Capture
+) -> None:
+    odd = changed(folder, '"inputSchema": {"type": "object"}', '"inputSchema": {}')
+    write(folder, odd=odd, one=server("echo.py"))
+    assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "s.json"]) == 0
     said = capsys.readouterr().err
-    assert "one could not be listed: what it offers is not valid MCP: tools.0.inputSchema" in said
+    assert "mcpguard: warning: odd offers " in said
+    assert "clients that validate lists refuse all its tools" in said
+    assert json.loads((folder / "s.json").read_text())["servers"]["odd"]["tools"][0]["inputSchema"] == {}
+    for words in (["--live"], ["--snapshot", "s.json"]):
+        assert main(["check", "--config", "mcpguard.yaml", *words]) == 0
+        assert re.search(r"mcpguard.yaml:.*: odd offers .* \[C118\]", capsys.readouterr().out)
 
 
 def test_a_change_is_recorded_once_whether_a_client_or_a_snapshot_sees_it_first(

@@ -30,7 +30,7 @@ from mcpguard.authoring.check.codes import problems, shown, wrong
 from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.servers import Plain, chosen, clients, servers, split
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
-from mcpguard.authoring.snapshot import Snapshot, read_snapshot
+from mcpguard.authoring.snapshot import Snapshot, read_snapshot, refused_when_validated
 from mcpguard.config.loading import Config, config_option, evidence_folder, load_config
 from mcpguard.config.policies import present, read_document
 from mcpguard.config.terms import DESKTOP, NotifyTerms
@@ -163,6 +163,8 @@ def _findings(
     if live:
         snapshot, lost = _asked(config, document)
         yield from lost
+    if snapshot is not None:
+        yield from _refused(snapshot, config, document)
     yield from _policies(config, document, snapshot)
     yield from servers(config, document, redactor, plain)
     yield from clients(config, document)
@@ -188,6 +190,12 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]
     snapshot, failed = survey(config, [*config.served])
     places = [document.problem(("servers", name), said) for name, said in failed.items()]
     return snapshot, [wrong("C105", place) for place in places]
+
+
+def _refused(snapshot: Snapshot, config: Config, document: Document) -> Iterator[Finding]:
+    for name, said in refused_when_validated(snapshot).items():
+        if name in config.servers:
+            yield wrong("C118", document.problem(("servers", name), said))
 
 
 def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Finding]:

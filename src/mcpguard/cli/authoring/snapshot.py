@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where every server was listed; 1 where one was not; then nothing is written. Raises ConfigError."""
-    from mcpguard.authoring.snapshot import survey, write_snapshot
+    """0 where every list of every server came, else 1; what came is written. Raises ConfigError."""
+    from mcpguard.authoring.snapshot import refused_when_validated, survey, write_snapshot
 
     config = configured(args.config)
     names = args.servers or [*config.served]
@@ -33,15 +33,22 @@ def execute(args: argparse.Namespace) -> int:
     snapshot, failed = survey(config, names)
     for problem in failed.values():
         print(f"mcpguard: {plain(problem)}", file=sys.stderr)
-    if failed:
+    for warning in refused_when_validated(snapshot).values():
+        print(f"mcpguard: warning: {plain(warning)}", file=sys.stderr)
+    if failed and not snapshot.servers:
         return 1
     text = write_snapshot(snapshot)
     if args.out is None:
         print(text, end="")
-        return 0
-    try:
-        Path(args.out).write_text(text, "utf-8")
-    except OSError as error:
-        print(f"mcpguard: {plain(args.out)} cannot be written: {error.strerror}", file=sys.stderr)
+    elif not _written(args.out, text):
         return 2
-    return 0
+    return 1 if failed else 0
+
+
+def _written(out: str, text: str) -> bool:
+    try:
+        Path(out).write_text(text, "utf-8")
+    except OSError as error:
+        print(f"mcpguard: {plain(out)} cannot be written: {error.strerror}", file=sys.stderr)
+        return False
+    return True
