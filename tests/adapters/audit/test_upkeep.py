@@ -447,6 +447,20 @@ async def test_an_old_chain_goes_on_in_a_new_one_where_something_was_recorded(
     assert proof(folder, {}).reports[first.name].unfinished == ()
 
 
+async def test_an_old_chain_in_which_nothing_is_recorded_costs_nothing(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, real = [], os.statvfs
+    monkeypatch.setattr(os, "statvfs", lambda path: looks.append(path) or real(path))
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    start(owner.sink, told, UpkeepTerms(rotate_seconds=0.02))
+    await told.until(lambda: bool(told.heads))
+    for _ in range(30):
+        await asyncio.sleep(0.01)
+    assert len(looks) <= 2  # At the start, and when it is old enough.
+
+
 async def test_chains_that_are_over_are_compressed_and_verified_as_before(folder: Path, start: Start) -> None:
     old = [closed(folder) for _ in range(3)]
     whole = [path.read_bytes() for path in old]

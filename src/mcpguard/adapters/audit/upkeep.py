@@ -152,10 +152,16 @@ class Upkeep:
             self._report(said)
 
     def _pause(self) -> float:
-        if not self._terms.rotate_seconds:
+        if not self._terms.rotate_seconds or self._aged:
             return self._terms.checkpoint_seconds
         left = self._began + self._terms.rotate_seconds - time.monotonic()
         return min(self._terms.checkpoint_seconds, max(left, 0.01))
+
+    @property
+    def _aged(self) -> bool:
+        """Whether it is to be rotated as soon as there is something to rotate."""
+        seconds = self._terms.rotate_seconds
+        return bool(seconds) and time.monotonic() - self._began >= seconds
 
     def _look(self) -> None:
         audit = self._audit
@@ -194,8 +200,7 @@ class Upkeep:
         terms, file = self._terms, self._audit.file
         if terms.rotate_bytes and file.size >= terms.rotate_bytes:
             return True
-        aged = terms.rotate_seconds and time.monotonic() - self._began >= terms.rotate_seconds
-        return bool(aged) and file.chain.seq > self._least
+        return self._aged and file.chain.seq > self._least
 
     def _rotate(self) -> None:
         audit = self._audit
@@ -239,7 +244,7 @@ class Upkeep:
             self._settle("heads", "heads of the chain are exported again")
 
     def _due(self) -> GrowthLimit:
-        length = self._done[1] + CHECKPOINT_RECORDS
+        length = self._least + 1 if self._aged else self._done[1] + CHECKPOINT_RECORDS
         return GrowthLimit(self._wake.set, length, self._terms.rotate_bytes or sys.maxsize)
 
     def _tidies(self) -> bool:
