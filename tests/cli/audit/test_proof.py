@@ -287,6 +287,19 @@ def test_only_a_signed_statement_excuses_the_loss_of_a_head_that_was_kept(
         assert main([*verify, "--removed-until", gone.name]) == 0
 
 
+def test_where_all_chains_are_gone_those_with_a_kept_head_are_missing(folder: Path, capsys: Capture) -> None:
+    gone = plain_chain(folder)
+    verify = ["audit", "verify", str(folder), "--expect", f"{gone.name}:{'a' * 64}"]
+    for remove in (gone.unlink, folder.rmdir):
+        remove()
+        assert main(verify) == 1
+        said = capsys.readouterr().out
+        assert f"MISSING {gone.name}: its head is expected (--expect, --heads)" in said
+        assert said.endswith("chains: 0, altered or missing: 1\n")
+        assert main(verify[:3]) == 2
+        assert "nothing is on record yet, or the evidence was removed" in capsys.readouterr().err
+
+
 def test_a_chain_that_somebody_wrote_again_without_the_key_is_found(folder: Path, capsys: Capture) -> None:
     key = SigningKey(Secret(new_key()))
     path = signed_chain(folder, key)

@@ -7,7 +7,7 @@ import os
 import stat
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from io import BufferedReader
 from itertools import islice
@@ -306,13 +306,15 @@ def proof(
     `kept` maps names of chains to hashes that were kept elsewhere and must still be there; chains with names
     up to `removed_until` may be gone. With `by`, which checks signatures, what none vouches for is a flaw.
     A missing chain whose head was kept is excused by a statement of removal only if that is signed.
-    Raises AuditError.
+    Raises AuditError, NothingRecorded where no head was kept.
     """
     from mcpguard.core.evidence.between import doubts, forked, held, joined, removed, signed, vouched
     from mcpguard.core.evidence.verification import anchors
 
     expected = {name: set(heads) for name, heads in kept.items()}
-    files = chain_files(path)
+    files: list[Path] = []
+    with suppress(NothingRecorded) if kept else nullcontext():
+        files = chain_files(path)
     for file in files if path.is_dir() else ():
         for line in _holding(file):
             for claim in anchors(line):
