@@ -1,7 +1,8 @@
-"""Where the head of a chain goes at each checkpoint: to a file, to a URL, to standard output."""
+"""Where heads of chains go: to a file, to a URL, to standard output."""
 
 import json
 import os
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -65,8 +66,33 @@ def test_heads_go_to_a_file_a_url_and_a_log_and_find_what_is_cut_off(tmp_path, k
     command = [str(guard.audit_folder), "--heads", str(kept)]
     assert verify(*command)[0] == 0
     (file,) = guard.audit_folder.iterdir()
-    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:1]))
-    assert verify(*command)[0] == 1
+    records = file.read_bytes().splitlines(keepends=True)
+    assert lines[-1] == f"{file.name}:{json.loads(records[-1])['hash']}"
+    for keep in (1, len(records) - 1):
+        file.write_bytes(b"".join(records[:keep]))
+        assert verify(*command)[0] == 1
+
+
+def test_a_session_that_ends_long_before_a_checkpoint_is_due_cannot_be_cut_off_unnoticed(tmp_path):
+    guard = Guard(tmp_path, {"p": puppet()}, audit={"path": "audit", "heads": {"file": "heads.txt"}})
+    try:
+        guard.hello()
+        kept = tmp_path / "heads.txt"
+        eventually(lambda: kept.exists() and kept.read_text(), "the first head")
+        assert guard.text("echo", text="x") == "x"
+        assert guard.end() == 0
+    finally:
+        guard.dispose()
+    command = [str(guard.audit_folder), "--heads", str(kept)]
+    assert verify(*command)[0] == 0
+    (file,) = guard.audit_folder.iterdir()
+    records = file.read_bytes().splitlines(keepends=True)
+    for keep in range(1, len(records)):
+        file.write_bytes(b"".join(records[:keep]))
+        assert verify(*command)[0] == 1, keep
+    file.unlink()
+    status, said = verify(*command)
+    assert (status, "MISSING" in said) == (1, True)
 
 
 def test_a_collector_that_refuses_is_said_and_holds_nothing_up(tmp_path, key, collector):
@@ -76,7 +102,7 @@ def test_a_collector_that_refuses_is_said_and_holds_nothing_up(tmp_path, key, co
     )
     try:
         guard.hello()
-        guard.wait_stderr(f"the head of the chain could not be exported: {url}/elsewhere answered HTTP 500")
+        guard.wait_stderr(f"the head of the chain could not be sent to {url}/elsewhere: it answered HTTP 500")
         guard.wait_stderr("`audit.heads.stdout` has no effect here: a client reads this output")
         assert guard.text("echo", text="x") == "x"
         assert guard.end() == 0
@@ -84,6 +110,22 @@ def test_a_collector_that_refuses_is_said_and_holds_nothing_up(tmp_path, key, co
         guard.dispose()
     assert b"key=secret" not in guard.stderr
     assert verify(guard.audit_folder)[0] == 0
+
+
+def test_a_collector_that_hangs_holds_up_no_end_and_the_last_head_is_said(tmp_path, key):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/heads"
+        guard = Guard(tmp_path, {"p": puppet()}, audit=audit_of(key, url=url, file="heads.txt"))
+        try:
+            guard.hello()
+            assert guard.text("echo", text="x") == "x"
+            assert guard.end() == 0
+        finally:
+            guard.dispose()
+    last = (tmp_path / "heads.txt").read_text().split()[-1]
+    said = f"the last head of the chain could not be sent to {url} (it does not respond): keep {last}"
+    assert said.encode() in guard.stderr
+    assert verify(str(guard.audit_folder), "--expect", last)[0] == 0
 
 
 def test_the_private_key_appears_nowhere(tmp_path, key):

@@ -82,7 +82,7 @@ class BoundsEntry(Written):
 
 
 class HeadsEntry(Written):
-    """`heads` of `audit`: where the head of the chain goes at each checkpoint."""
+    """`heads` of `audit`: where the head of the chain goes at each checkpoint, and when the chain ends."""
 
     file: FilePath | None = Field(
         None,

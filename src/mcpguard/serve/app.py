@@ -351,6 +351,7 @@ class _Process:
             self._shared.diagnostics.report("", str(problem))
             return 1
         finally:
+            self._upkeep.send_last()
             self._exporting.close()
         return 0
 

@@ -9,7 +9,6 @@ server. Nothing here is on the path of a call, unless a sink that fails has to b
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +25,7 @@ from mcpguard.adapters.audit.upkeep import Upkeep
 from mcpguard.adapters.system.disk import to_loop
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.config.terms import DESKTOP, NotifyTerms
-from mcpguard.core.errors import AuditError, ExportError
+from mcpguard.core.errors import ExportError
 from mcpguard.core.evidence.records import Decided, Record
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret, filled, sole_reference
@@ -40,9 +39,8 @@ if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.alerts import Alert, AlertSink
     from mcpguard.adapters.telemetry.destinations import Destination
     from mcpguard.adapters.telemetry.exporting import Exporter
-    from mcpguard.config.evidence import AlertsEntry, HeadsEntry
+    from mcpguard.config.evidence import AlertsEntry
     from mcpguard.config.loading import Audit, SinkTerms, Telemetry
-    from mcpguard.core.evidence.records import Anchor
 
 
 FOR_KEY = "audit.key"
@@ -73,31 +71,12 @@ def upkeep(
     heads = audit.heads
     if heads is not None and heads.stdout and not over_http:
         report("`audit.heads.stdout` has no effect here: a client reads this output")
-    export = None if heads is None else partial(_export, heads, over_http)
-    return Upkeep(sink, folder, audit.upkeep, report, key, export)
+    send = None
+    if heads is not None:
+        from mcpguard.serve.kept_heads import head_sender
 
-
-def _export(heads: HeadsEntry, over_http: bool, head: Anchor) -> None:
-    line = f"{head.file}:{head.head}\n"
-    try:
-        if heads.file is not None:
-            _append(Path(heads.file), line)
-        if heads.stdout and over_http:
-            os.write(1, line.encode())
-    except OSError as error:
-        raise AuditError(f"the head of the chain could not be exported: {error.strerror}") from None
-    if heads.url is not None:
-        from mcpguard.adapters.telemetry.destinations import posted, shown
-
-        body = json.encode({"file": head.file, "head": head.head})
-        if problem := posted(Secret(heads.url), body, shown(heads.url)):
-            raise AuditError(f"the head of the chain could not be exported: {problem}")
-
-
-def _append(path: Path, line: str) -> None:
-    opener: Callable[[str, int], int] = partial(os.open, mode=0o600)
-    with open(path, "a", encoding="utf-8", opener=opener) as file:
-        file.write(line)
+        send = head_sender(heads, over_http)
+    return Upkeep(sink, folder, audit.upkeep, report, key, send)
 
 
 FOR_SINKS = "telemetry"

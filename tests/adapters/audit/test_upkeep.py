@@ -9,7 +9,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ from tests.adapters.audit.audit_records import (
     OPENED,
     OUTCOME,
     Owner,
+    broken,
     failure,
     fault,
     kinds,
@@ -48,19 +50,35 @@ DEFAULT = UpkeepTerms()
 
 
 class Told:
-    """What the upkeep says and exports, which a test can wait for."""
+    """What the upkeep says and sends, which a test can wait for; `problem` is why no head is taken."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.lines: list[str] = []
         self.heads: list[Anchor] = []
+        self.problem = ""
         self._any = asyncio.Event()
 
     def say(self, line: str) -> None:
         self._tell(self.lines, line)
 
-    def export(self, head: Anchor) -> None:
-        self._tell(self.heads, head)
+    def send(self, heads: Sequence[Anchor]) -> dict[str, Future[None]]:
+        sent: Future[None] = Future()
+        if self.problem:
+            sent.set_exception(AuditError(self.problem))
+        else:
+            for head in heads:
+                self._tell(self.heads, head)
+            sent.set_result(None)
+        return {"there": sent}
+
+    @property
+    def kept(self) -> dict[str, set[str]]:
+        """The heads as `proof` takes them."""
+        found: dict[str, set[str]] = {}
+        for head in self.heads:
+            found.setdefault(head.file, set()).add(head.head)
+        return found
 
     def _tell(self, where: list[object], what: object) -> None:
         with suppress(RuntimeError):  # The test is over.
@@ -88,7 +106,7 @@ def start(folder: Path) -> Iterator[Start]:
     running: list[Upkeep] = []
 
     def begin(sink: AuditFile, told: Told, terms: UpkeepTerms = DEFAULT, **more: object) -> Upkeep:
-        one = Upkeep(sink, folder, terms, told.say, export=told.export, **more)
+        one = Upkeep(sink, folder, terms, told.say, send=told.send, **more)
         one.start(asyncio.get_running_loop())
         running.append(one)
         return one
@@ -238,60 +256,168 @@ async def test_a_key_that_is_not_available_is_said_once_and_asked_for_again(
     ]
 
 
-async def test_a_head_that_cannot_be_exported_is_said_until_one_can(folder: Path) -> None:
+async def test_a_head_that_cannot_be_sent_is_said_and_sent_again_though_nothing_is_recorded(
+    folder: Path, start: Start
+) -> None:
     owner, told = Owner(folder), Told()
     await owner.stored(OPENED)
-    down = [True]
-
-    def export(head: Anchor) -> None:
-        if down:
-            raise AuditError("the collector is down")
-        told.export(head)
-
-    one = Upkeep(owner.sink, folder, UpkeepTerms(checkpoint_seconds=0.01), told.say, export=export)
-    one.start(asyncio.get_running_loop())
-    try:
-        await told.until(lambda: bool(told.lines))
-        assert one.warning == "the collector is down"
-        await owner.stored(DECIDED)
-        await told.later(lambda: one._done[1] > 1)
-        down.clear()
-        await owner.stored(OUTCOME)
-        await told.until(lambda: bool(told.heads) and len(told.lines) > 1)
-        assert one.warning == ""
-    finally:
-        one.close(5)
-    assert told.lines == ["the collector is down", "heads of the chain are exported again"]
+    told.problem = "it answered HTTP 500"
+    one = start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
+    await told.until(lambda: bool(told.lines))
+    assert one.warning == "the head of the chain could not be sent to there: it answered HTTP 500"
+    told.problem = ""
+    await told.until(lambda: len(told.lines) > 1)
+    assert one.warning == ""
+    assert told.lines[1:] == ["heads of the chain are sent to there again"]
 
 
-async def test_a_head_whose_export_hangs_is_said_and_holds_up_nothing_else(
+async def test_a_place_that_hangs_is_said_and_holds_up_nothing_else(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "EXPORT_SECONDS", 0.05)
-    owner, told, answers = Owner(folder), Told(), threading.Event()
+    monkeypatch.setattr(upkeep, "SEND_SECONDS", 0.05)
+    monkeypatch.setattr(upkeep, "AGAIN_SECONDS", 0.05)
+    owner, told = Owner(folder), Told()
     await owner.stored(OPENED)
-
-    def export(head: Anchor) -> None:
-        assert answers.wait(20)
-        told.export(head)
-
+    hangs: Future[None] = Future()
     terms = UpkeepTerms(checkpoint_seconds=0.01)
-    one = Upkeep(owner.sink, folder, terms, told.say, key=lambda: KEY, export=export)
+    one = Upkeep(owner.sink, folder, terms, told.say, lambda: KEY, lambda _heads: {"there": hangs})
     one.start(asyncio.get_running_loop())
     try:
         await told.until(lambda: bool(told.lines))
-        assert one.warning.endswith("could not be exported: it has not finished after 0.05 seconds")
+        assert one.warning == "the head of the chain could not be sent to there: it does not respond"
         before = kinds(owner.sink.path).count("checkpoint")
         await owner.stored(DECIDED)
         await told.later(lambda: kinds(owner.sink.path).count("checkpoint") > before)
-        answers.set()
-        await told.until(lambda: bool(told.heads))
-        await owner.stored(OUTCOME)
+        hangs.set_result(None)
         await told.until(lambda: len(told.lines) > 1)
     finally:
-        answers.set()
         one.close(5)
-    assert told.lines[1:] == ["heads of the chain are exported again"]
+    assert told.lines[1:] == ["heads of the chain are sent to there again"]
+
+
+def cut_unnoticed(folder: Path, kept: dict[str, set[str]]) -> list[tuple[str, int]]:
+    """The chains, and how many lines of each can be left, where nobody notices that the rest is gone."""
+    found = []
+    for path in chain_files(folder):
+        whole = path.read_bytes()
+        each = whole.splitlines(keepends=True)
+        for keep in range(len(each)):
+            path.write_bytes(b"".join(each[:keep])) if keep else path.unlink()
+            here = proof(folder, kept)
+            if all(report.intact for report in here.reports.values()) and not here.missing:
+                found.append((path.name, keep))
+            path.write_bytes(whole)
+    return found
+
+
+@pytest.mark.parametrize("key", [None, lambda: KEY])
+async def test_nothing_can_be_cut_off_a_chain_that_was_closed_a_moment_after_its_start(
+    folder: Path, start: Start, key: object
+) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, key=key)
+    await told.until(lambda: bool(told.heads))
+    await owner.stored(DECIDED)
+    await owner.stored(OUTCOME)
+    work.close(5)
+    owner.sink.close(CLOSED)
+    work.send_last()
+    await told.until(lambda: owner.sink.file.head in told.heads)
+    assert kinds(owner.sink.path)[-1] == "closed"
+    assert cut_unnoticed(folder, told.kept) == []
+
+
+async def test_nothing_can_be_cut_off_chains_that_went_on_in_others(folder: Path, start: Start) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, UpkeepTerms(rotate_seconds=0.02))
+    for _ in range(3):
+        before = owner.sink.path
+        await owner.stored(DECIDED)
+        await owner.stored(OUTCOME)
+        await told.later(lambda before=before: owner.sink.path != before)
+    await told.until(lambda: len(told.kept) == 4)
+    assert cut_unnoticed(folder, told.kept) == []
+    # Each proves itself: whoever has one chain needs no other one.
+    for path in chain_files(folder):
+        (report,) = proof(path, {path.name: told.kept[path.name]}).reports.values()
+        assert report.head in report.found
+    await asyncio.to_thread(work.close, 5)
+
+
+async def test_nothing_can_be_cut_off_a_chain_that_ends_with_a_gap(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    first = owner.sink.path
+    start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
+    await owner.stored(DECIDED)
+    with monkeypatch.context() as patched:
+        fault(patched, broken)
+        await owner.over(owner.sink.write(OUTCOME))
+    await owner.healthy()
+    await told.until(lambda: owner.sink.path.name in told.kept)
+    assert [kinds(first)[-1], owner.told] == ["closed", [False, True]]
+    assert cut_unnoticed(folder, told.kept) == []
+
+
+async def test_what_a_killed_process_wrote_last_is_proven_by_the_first_head_of_the_next_one(
+    folder: Path, start: Start
+) -> None:
+    killed, told = Owner(folder), Told()
+    await killed.stored(OPENED)
+    work = start(killed.sink, told)
+    await told.until(lambda: bool(told.heads))
+    work.close(5)
+    await killed.stored(DECIDED)
+    assert cut_unnoticed(folder, told.kept) == [(killed.sink.path.name, 1)]
+    owner = Owner(folder)
+    await owner.stored(OPENED)
+    start(owner.sink, told)
+    await told.until(lambda: owner.sink.path.name in told.kept)
+    assert cut_unnoticed(folder, told.kept) == []
+    # What was kept proves who wrote a chain, so nobody sends heads of others.
+    assert killed.sink.file.head not in told.heads
+
+
+async def test_the_last_head_is_said_where_it_cannot_be_sent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "LAST_SECONDS", 0.05)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    refused: Future[None] = Future()
+    refused.set_exception(ValueError("it may quote anything"))
+    places = {"hanging": Future[None](), "failing": refused}
+    work = Upkeep(owner.sink, folder, DEFAULT, told.say, send=lambda _heads: places)
+    owner.sink.close(CLOSED)
+    work.send_last()
+    await told.until(lambda: len(told.lines) == 2)
+    last = f"{owner.sink.path.name}:{owner.sink.file.head.head}"
+    assert told.lines == [
+        f"the last head of the chain could not be sent to hanging (it does not respond): keep {last}",
+        f"the last head of the chain could not be sent to failing (ValueError): keep {last}",
+    ]
+
+
+async def test_the_last_head_is_of_what_was_stored_before_a_disk_hung(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "STALL_SECONDS", 0.01)
+    owner, told = Owner(folder, "fsync"), Told()
+    await owner.stored(OPENED)
+    head, hangs = owner.sink.file.head, threading.Event()
+    monkeypatch.setattr(chain_file, "sync_file", lambda _file: hangs.wait(20))
+    await owner.over(owner.sink.write(DECIDED))
+    with pytest.raises(AuditError, match="has not responded"):
+        owner.sink.close(CLOSED)
+    Upkeep(owner.sink, folder, DEFAULT, told.say, send=told.send).send_last()
+    await told.until(lambda: bool(told.heads))
+    assert told.heads == [head]
+    hangs.set()
 
 
 @pytest.mark.parametrize("durability", ["flush", "fsync", "group"])

@@ -11,17 +11,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from mcpguard.adapters.audit.chain_file import ChainFile, GrowthLimit
 from mcpguard.adapters.audit.retention import compress, expired
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.config.terms import UpkeepTerms
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
@@ -38,8 +36,34 @@ STORE_SECONDS = 10.0
 """How long is waited for a checkpoint to be durable."""
 PLACE_SECONDS = 5.0
 """How often it is looked whether the chain is in its place, where nothing is written that would notice."""
-EXPORT_SECONDS = 15.0
-"""How long the export of a head may take; then mcpguard stops waiting for it."""
+SEND_SECONDS = 15.0
+"""How long to wait for the places where heads are kept."""
+AGAIN_SECONDS = 1.0
+"""The same if one of them took nothing last time."""
+LAST_SECONDS = 2.0
+"""The same when the process ends."""
+
+SendHeads = Callable[[Sequence[Anchor]], Mapping[str, "Future[None]"]]
+"""Begins to send heads to each place where they are kept besides the chains, after those that it has not
+taken so far, and does not block. Gives a future for each place, by its name, which fails with AuditError."""
+
+
+def unsent(
+    sent: Mapping[str, Future[None]], seconds: float, ended: threading.Event | None = None
+) -> dict[str, str]:
+    """Wait for what was `sent`, for `seconds` at most and until `ended`; gives the places that have not taken
+    it, each with the reason."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not (ended is not None and ended.is_set()):
+        if not wait(sent.values(), min(left, 0.1)).not_done:
+            break
+    found = {}
+    for place, future in sent.items():
+        if not future.done():
+            found[place] = "it does not respond"
+        elif (error := future.exception()) is not None:
+            found[place] = str(error) if isinstance(error, AuditError) else type(error).__name__
+    return found
 
 
 class Upkeep:
@@ -52,17 +76,19 @@ class Upkeep:
         terms: UpkeepTerms,
         report: Callable[[str], None],
         key: Callable[[], Secret] | None = None,
-        export: Callable[[Anchor], None] | None = None,
+        send: SendHeads | None = None,
     ) -> None:
         """`report` takes a line for the operator in any thread. `key` reads the private key, and may block;
-        `export` is given the head of each checkpoint, in a thread, and may block, and raise AuditError."""
+        `send` is given the head of each checkpoint, and the last one of each chain."""
         self._disk = self._large = ""
         self._audit = audit
         self._folder = folder
         self._terms = terms
         self._report = report
         self._key = key
-        self._export = export
+        self._send = send
+        self._written = audit.file
+        """The chain of which a head was sent last."""
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mcpguard-upkeep", daemon=True)
@@ -75,8 +101,8 @@ class Upkeep:
         self._tidied = 0.0
         self._failing: dict[str, str] = {}
         """What is failing -> how that was reported."""
-        self._exporter = DiskThread("mcpguard-heads")
-        self._exporting: Future[None] | None = None
+        self._unsent: set[str] = set()
+        """The places that have not taken all heads."""
 
     @property
     def warning(self) -> str:
@@ -114,7 +140,14 @@ class Upkeep:
         self._ended.set()
         self._wake.set()
         self._thread.join(seconds)
-        self._exporter.end()
+
+    def send_last(self) -> None:
+        """After the end, and once the chain is closed: send the last head, or say what it is."""
+        file = self._audit.file
+        if self._send is not None and file.chain.seq:
+            for place, problem in unsent(self._send(self._heads(file.head)), LAST_SECONDS).items():
+                said = f"the last head of the chain could not be sent to {place} ({problem})"
+                self._report(f"{said}: keep {file.head.file}:{file.head.head}")
 
     # --- the thread ------------------------------------------------------------------------------
 
@@ -179,6 +212,8 @@ class Upkeep:
         at = (audit.file.path.name, audit.file.chain.seq)
         if at != self._done and audit.file.chain.seq:
             self._checkpoint(0, "")
+        elif self._unsent:
+            self._send_heads(())
         if self._tidies():
             self._tidy()
 
@@ -211,13 +246,14 @@ class Upkeep:
             new.close()
             raise
         try:
-            self._stored(lambda: audit.switch(new, others))
+            head = self._stored(lambda: audit.switch(new, others))
         except AuditError:
             self._call(lambda: None if audit.file is new else new.close())
             raise
         self._least = audit.file.chain.seq
         self._began = time.monotonic()
         self._tidied = 0.0
+        self._send_heads(self._heads(head))
 
     def _checkpoint(self, removed: int, until: str) -> None:
         audit = self._audit
@@ -226,22 +262,24 @@ class Upkeep:
             head = self._stored(lambda: audit.checkpoint(heads, removed, until))
         else:
             head = self._stored(audit.settled)
-        if self._export is not None:
-            self._hand_out(partial(self._export, head))
+        self._send_heads(self._heads(head))
 
-    def _hand_out(self, export: Callable[[], None]) -> None:
-        """Export a head. A failed export is not retried, since the next head proves more."""
-        try:
-            if self._exporting is None or self._exporting.done():
-                self._exporting = self._exporter.within(EXPORT_SECONDS, export)
-            if not self._exporting.done():
-                late = f"it has not finished after {EXPORT_SECONDS:g} seconds"
-                raise AuditError(f"the head of the chain could not be exported: {late}")
-            self._exporting.result()
-        except AuditError as error:
-            self._complain("heads", str(error))
-        else:
-            self._settle("heads", "heads of the chain are exported again")
+    def _heads(self, head: Anchor) -> tuple[Anchor, ...]:
+        """What to send: `head`, after the last head of the chain before where that is another one.
+
+        A head that was kept proves who wrote the chain, so none of another process is sent. What a killed one
+        wrote is proven by the heads of this process as well, since its chain holds that of the other."""
+        before, self._written = self._written, self._audit.file
+        return (before.head, head) if before is not self._written and before.chain.seq else (head,)
+
+    def _send_heads(self, heads: Sequence[Anchor]) -> None:
+        sent = {} if self._send is None else self._send(heads)
+        problems = unsent(sent, AGAIN_SECONDS if self._unsent else SEND_SECONDS, self._ended)
+        for place, problem in problems.items():
+            self._complain(place, f"the head of the chain could not be sent to {place}: {problem}")
+        for place in sent.keys() - problems.keys():
+            self._settle(place, f"heads of the chain are sent to {place} again")
+        self._unsent = {*problems}
 
     def _due(self) -> GrowthLimit:
         length = self._least + 1 if self._aged else self._done[1] + CHECKPOINT_RECORDS

@@ -251,6 +251,8 @@ class AuditFile:
         self._disk.end()
         if self._hung is None:
             self.file.close()
+        else:  # Whether it ends is unknown, so `head` is that of what was stored before.
+            self.file.chain.rewind(self._hung[1].start)
 
     # --- batches ---------------------------------------------------------------------------------
 

@@ -119,7 +119,7 @@ class _FileSink:
             if self._file != 1:
                 self._open()
             data = ("" if self._begun else self._header).encode() + text.encode()
-            _write(self._file, data)
+            append_whole(self._file, data)
         except OSError as error:
             if isinstance(error, BrokenPipeError) and self._name == "-":
                 raise
@@ -145,8 +145,9 @@ class _FileSink:
             self._file = -1
 
 
-def _write(file: int, data: bytes) -> None:
-    """Append all of it or, to a regular file, nothing: half a line is not valid in any format."""
+def append_whole(file: int, data: bytes) -> None:
+    """Append all of it or, to a regular file, nothing: half a line is not valid in any format. Raises
+    OSError."""
     before = os.fstat(file)
     rest = memoryview(data)
     try:
