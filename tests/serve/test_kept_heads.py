@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.adapters.audit.reader import proof
 from mcpguard.adapters.audit.upkeep import unsent
 from mcpguard.adapters.telemetry import destinations
 from mcpguard.config.evidence import HeadsEntry
+from mcpguard.config.loading import Config, load_config
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Anchor
 from mcpguard.serve import kept_heads
+from mcpguard.serve.interventions import note_of
 from mcpguard.serve.kept_heads import HeadPlace, head_sender
 
 ONE, TWO, THREE = (Anchor(f"{name}.jsonl", name * 64) for name in "abc")
@@ -142,3 +145,41 @@ def test_heads_are_printed_only_where_no_client_reads_the_output(monkeypatch: py
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", gone)
         assert unsent(head_sender(heads, True)([ONE]), 10) == {"standard output": "Broken pipe"}
+
+
+# --- commands --------------------------------------------------------------------------------------
+
+
+def config_of(tmp_path: Path, heads: str) -> Config:
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(f"version: 1\nservers: {{s: {{command: x}}}}\naudit: {{path: audit, heads: {heads}}}\n")
+    return load_config(path)
+
+
+def test_what_a_command_leaves_cannot_be_removed_unnoticed(tmp_path: Path) -> None:
+    config = config_of(tmp_path, "{file: heads.txt}")
+    note_of(config, "approval-given", "ticket t-1 by ada")
+    note_of(config, "approval-refused", "ticket t-2 by ada")
+    kept = dict(one.split(":") for one in text_of(tmp_path / "heads.txt").split())
+    chains = sorted((tmp_path / "audit").iterdir())
+    assert list(kept) == [one.name for one in chains]
+    found = proof(tmp_path / "audit", {name: [head] for name, head in kept.items()})
+    assert all(report.intact and report.head == kept[name] for name, report in found.reports.items())
+    chains[1].unlink()
+    assert proof(tmp_path / "audit", {name: [head] for name, head in kept.items()}).missing == [
+        chains[1].name
+    ]
+
+
+def test_a_command_says_which_head_could_not_be_sent_and_does_its_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_of(tmp_path, "{file: none/heads.txt}")
+    note_of(config, "approval-given", "ticket t-1 by ada")
+    (chain,) = (tmp_path / "audit").iterdir()
+    (report,) = proof(chain, {}).reports.values()
+    assert report.closed
+    assert capsys.readouterr().err == (
+        f"mcpguard: the head of the evidence of this could not be sent to {tmp_path}/none/heads.txt (No such "
+        f"file or directory): keep {chain.name}:{report.head}\n"
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,13 +26,14 @@ from mcpguard.adapters.system.own_process import machine_name, operating_system_
 from mcpguard.config.loading import Config, config_option, evidence_folder
 from mcpguard.core.errors import AuditError, CredentialError, SessionError
 from mcpguard.core.evidence.changes import VOID, void_of
-from mcpguard.core.evidence.records import FORMAT, Closed, Noticed, Opened
+from mcpguard.core.evidence.records import FORMAT, Anchor, Closed, Noticed, Opened
 from mcpguard.core.legible import utc
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.signing import SigningKey
+    from mcpguard.config.evidence import HeadsEntry
 
 
 TAKEN_SECONDS = 2.0
@@ -224,6 +226,18 @@ def note_of(
     if audit.signer is not None:
         audit.checkpoint(())
     audit.close(Closed(now, "done"))
+    if config.audit.heads is not None:
+        _send(config.audit.heads, audit.file.head)
+
+
+def _send(heads: HeadsEntry, head: Anchor) -> None:
+    """Send the head of a chain to where heads are kept, or say that it could not be sent."""
+    from mcpguard.adapters.audit.upkeep import LAST_SECONDS, unsent
+    from mcpguard.serve.kept_heads import head_sender
+
+    for place, problem in unsent(head_sender(heads, False)([head]), LAST_SECONDS).items():
+        said = f"the head of the evidence of this could not be sent to {place} ({problem})"
+        sys.stderr.write(f"mcpguard: {said}: keep {head.file}:{head.head}\n")
 
 
 def _signer(config: Config) -> SigningKey | None:
