@@ -215,6 +215,26 @@ async def test_a_process_that_is_stopping_is_not_ready(tmp_path):
     assert missing(shared) == {"serving": "it is stopping (SIGTERM)"}
 
 
+async def test_a_lease_in_use_that_could_not_be_renewed_is_a_warning(tmp_path):
+    from mcpguard.adapters.credentials.kept import KeptCredential
+    from mcpguard.core.secret import CredentialRef, Secret
+    from tests.adapters.credentials.fake_credentials import FakeGuard, FakeMint, Hand
+
+    shared, mint, now = shared_in(tmp_path), FakeMint(seconds=100), Hand()
+    mint.renews = True
+    kept = KeptCredential("credential:key", mint, 300.0, 1.0, now, FakeGuard(), renews=True)
+    shared.credentials._kept[CredentialRef("credential", "key"), None] = kept
+    assert isinstance(kept.get(), Secret)
+    mint.error, now.at = SourceError("credential:key: Vault is sealed"), now.at + 75
+    kept.renew()
+    (serving,) = (one for one in shared.needs.look() if one.name == "serving")
+    said = "a lease that is in use could not be renewed: credential:key: Vault is sealed"
+    assert (serving.ok, serving.warning) == (True, said)
+    mint.error, now.at = None, now.at + 1
+    kept.renew()
+    assert not any(one.warning for one in shared.needs.look())
+
+
 class Locked:
     """A keychain that is locked until it is not."""
 

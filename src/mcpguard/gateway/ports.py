@@ -232,7 +232,8 @@ class Mint(Protocol):
         and what to do, and that quotes nothing of what the program or the service said."""
 
     def renew(self, lease: Lease) -> Lease | None:
-        """The same value for longer, before it ends; None where there must be a new one."""
+        """The same value for longer, before it ends; None where there must be a new one. Raises
+        CredentialError, as `lease`, where the source cannot be asked now."""
         return None
 
     def refused(self) -> None:
@@ -385,8 +386,8 @@ class Recipient(Struct, frozen=True):
 
 
 class Credentials(Protocol):
-    """What gives upstreams their credentials. All of it may block and is called in threads; `known` and
-    `remaining` never do."""
+    """What gives upstreams their credentials. All of it may block and is called in threads; `known`, `due`
+    and `remaining` never do."""
 
     def get(self, ref: CredentialRef, to: Recipient) -> Secret:
         """The value now, which the redactor holds already. Raises CredentialError with a sentence that names
@@ -400,6 +401,13 @@ class Credentials(Protocol):
         """`to` did not take `secret` (HTTP 401 or 403), None for the one that was given last: the next one
         shall be new. Nothing happens where it is not the last one any more, so many calls may say so at
         once; nor a second time within seconds, since a new one does not help. Raises as `get`."""
+
+    def due(self, ref: CredentialRef, to: Recipient) -> float | None:
+        """Seconds until `renew` can lengthen what was given last; None where nothing can."""
+
+    def renew(self, ref: CredentialRef, to: Recipient) -> None:
+        """Lengthen what was given last, where that is due: it is in use, and shall not end. Where that fails
+        the operator is told. Raises CredentialError where it is not for `to` any more."""
 
     def remaining(self, ref: CredentialRef, to: Recipient) -> float | None:
         """Seconds until the value that was given last ends at its source, 0 where it has; None where it does

@@ -85,6 +85,7 @@ class ServingNeeds:
         changes."""
         self.warned: defaultdict[str, list[Callable[[], str]]] = defaultdict(list)
         """What an operator should know of a need though it is met, by its name; each gives "" for nothing."""
+        self.warned["serving"].append(lambda: credentials.warning)
         self.stopping = ""
         self.always = False
         """Whether the store is looked at though nothing has needed it yet."""

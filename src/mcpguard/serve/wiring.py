@@ -12,6 +12,7 @@ from functools import partial
 
 from msgspec import Struct, structs
 
+from mcpguard.adapters.credentials import MINTS
 from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.upstreams.lane import IDLE_SECONDS, Lane
 from mcpguard.adapters.upstreams.process.child import ChildProcesses
@@ -21,7 +22,7 @@ from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.connecting import Inheritance, MakeWire
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, SessionMemory, Terms
-from mcpguard.adapters.upstreams.supply import CredentialSupply, not_chosen
+from mcpguard.adapters.upstreams.supply import CredentialSupply, not_chosen, refs_of
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
@@ -96,7 +97,13 @@ class Wiring(Struct, frozen=True, kw_only=True):
             told = structs.replace(terms, changed=_both(terms.changed, changed))
             return Instance(told, [self._process(environment, told)], past, environment)
 
-        return Lane(make, terms.turn, past, idle_seconds)
+        asks_again = idle_seconds is None and self._may_stay(env)
+        return Lane(make, terms.turn, past, idle_seconds, self._supply, asks_again=asks_again)
+
+    def _may_stay(self, env: Mapping[str, Template]) -> bool:
+        """Whether what ends in `env` may come again with the same value: its sources issue nothing."""
+        entries = [self.entries.get(ref.name) for ref in refs_of(env.values()) if ref.source == ENTRY]
+        return all(entry is not None and not MINTS[entry.kind].issues for entry in entries)
 
     def _process(self, environment: Environment, terms: Terms) -> MakeWire:
         server = self.server
@@ -128,7 +135,16 @@ class Wiring(Struct, frozen=True, kw_only=True):
         def make(past: Inheritance | None, _changed: Callable[[], None]) -> Instance:
             return Instance(self.terms, self._http(), past)
 
-        return Lane(make, self.terms.turn)
+        return Lane(make, self.terms.turn, supply=self._supply, sent_with=self._sent_with())
+
+    def _sent_with(self) -> dict[str, tuple[CredentialRef, ...]]:
+        """The references in the URL and headers of a request, by the credential that was chosen for it."""
+        from mcpguard.adapters.upstreams.wires.address import laid_over
+
+        own, url = self.server.headers, self.server.url
+        headers = {name: laid_over(own, one.headers) for name, one in self._choices.items()}
+        urls = () if url is None else (url,)
+        return {name: refs_of((*urls, *one.values())) for name, one in {"": own, **headers}.items()}
 
     def _http(self) -> list[MakeWire]:
         # Imported where it is needed: a process that serves programs only has no use for an HTTP client.

@@ -17,7 +17,7 @@ from mcpguard import __version__
 from mcpguard.adapters.audit.bounded import EvidenceBounds
 from mcpguard.adapters.audit.heads import AT_START
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.adapters.credentials.broker import Broker, shown_for
+from mcpguard.adapters.credentials.broker import NOT_RENEWED, Broker, shown_for
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store import default_folder
@@ -91,7 +91,8 @@ class Shared:
         egress = Egress(self.redactor, bound_of(settings.servers, config.credentials))
         self.judge = Judge(settings.policies, self.store, report, egress)
         named, rotated = named_of(settings), partial(to_loop, loop, self.note, "credential-rotated")
-        self.credentials = Broker(config.credentials, named, self.redactor, report=report, rotated=rotated)
+        late, keys = partial(to_loop, loop, self._not_renewed), config.credentials
+        self.credentials = Broker(keys, named, self.redactor, report, rotated=rotated, late=late)
         self._loop = loop
         self.sinks: Callable[[], tuple[SinkState, ...]] = tuple
         """How exporting is."""
@@ -174,6 +175,15 @@ class Shared:
         """Tell the operator, and leave evidence."""
         self.diagnostics.report("", said, "warning")
         self.note(what, said)
+
+    def _not_renewed(self, name: str, why: str) -> None:
+        """A lease could not be renewed; `why` is "" once it was."""
+        if why:
+            self.warn("credential-not-renewed", f"{NOT_RENEWED}: {why}")
+        else:
+            self.diagnostics.report("", f"{name} was renewed again", "info")
+            self.note("credential-renewed", name)
+        self.upstream_changed()
 
     def note(self, what: str, detail: str) -> None:
         """Leave evidence of something that is about no client; `detail` is mcpguard's own, or inspected."""

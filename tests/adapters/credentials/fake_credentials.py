@@ -40,6 +40,13 @@ class FakeCredentials:
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
         """Nothing: each value is read anew."""
 
+    def due(self, ref: CredentialRef, to: Recipient) -> float | None:
+        """None: nothing here can be renewed."""
+        return None
+
+    def renew(self, ref: CredentialRef, to: Recipient) -> None:
+        """Nothing: nothing here is due."""
+
     def remaining(self, ref: CredentialRef, to: Recipient) -> float | None:
         """None: nothing here ends."""
         return None
@@ -73,7 +80,9 @@ class FakeMint:
         return Lease(Secret(value), self.seconds, end, self.parts)
 
     def renew(self, lease: Lease) -> Lease | None:
-        """The same for `seconds` more, if it `renews`."""
+        """The same for `seconds` more, if it `renews`. Raises `error` when set."""
+        if self.error is not None:
+            raise self.error
         if not self.renews:
             return None
         self.renewed += 1
@@ -130,7 +139,7 @@ def kind(
     pause: float = 1.0,
 ) -> FakeKind:
     """One whose mints `make(name, made, secret)` makes; values without an end are kept for 300 seconds."""
-    found = FakeKind("", "", per_principal, pause=pause, recovers=recovers)
+    found = FakeKind("", "", per_principal, pause=pause, recovers=recovers, renews=True)
     found.make = make
     return found
 

@@ -43,6 +43,7 @@ class Stage:
         self.held: list[str] = []
         self.released: list[str] = []
         self.said: list[str] = []
+        self.late: list[str] = []
         self.source = FakeSource(plain="plain-value")
         per_principal = entry.pop("per_principal", False)
         recovers = entry.pop("recovers", False)
@@ -57,6 +58,7 @@ class Stage:
             self.now,
             {"file": self.source},
             {"fake": kind(self.make, per_principal, recovers)},
+            late=lambda name, why: self.late.append(f"{name}: {why}"),
         )
 
     def reconfigure(self, **entry: Any) -> None:
@@ -311,6 +313,93 @@ def test_a_lease_that_can_be_renewed_is_and_stays_the_same_value() -> None:
     stage.now.at += 100
     assert stage.get() == "minted-value-2"  # It was over: nothing is left to renew.
     assert mint.ended == ["minted-value-1"]
+
+
+def leased(seconds: float = 100) -> Stage:
+    """A value was given whose lease can be renewed."""
+    mint = FakeMint(seconds=seconds, ends=True)
+    mint.renews = True
+    stage = Stage(mint)
+    assert stage.broker.due(REF, program()) is None
+    stage.broker.renew(REF, program())  # Nobody has it yet.
+    assert stage.get() == "minted-value-1"
+    return stage
+
+
+def test_a_lease_in_use_is_renewed_without_anybody_asking_for_a_value() -> None:
+    stage = leased()
+    assert stage.broker.due(REF, program()) == 75
+    stage.broker.renew(REF, program())
+    assert stage.mint.renewed == 0
+    for count in (1, 2, 3):
+        stage.now.at += 75
+        assert stage.broker.due(REF, program()) == 0
+        stage.broker.renew(REF, program())
+        assert stage.broker.remaining(REF, program()) == 100
+        assert (stage.mint.renewed, stage.mint.leases, stage.mint.ended) == (count, 1, [])
+    assert (stage.get(), stage.late) == ("minted-value-1", [])
+
+
+def test_a_lease_that_cannot_be_renewed_any_more_is_left_alone_until_somebody_asks() -> None:
+    stage = leased()
+    stage.mint.renews = False
+    stage.now.at += 75
+    stage.broker.renew(REF, program())
+    assert (stage.broker.due(REF, program()), stage.broker.remaining(REF, program())) == (None, 25)
+    stage.mint.renews = True
+    stage.broker.renew(REF, program())
+    assert (stage.mint.renewed, stage.mint.leases) == (0, 1)
+    assert stage.get() == "minted-value-2"
+
+
+def test_a_failed_renewal_is_reported_once_and_tried_again_until_the_lease_is_over() -> None:
+    stage = leased()
+    stage.mint.error = CredentialError("credential:key: the database does not answer")
+    stage.now.at += 75
+    for _ in range(3):
+        stage.broker.renew(REF, program())
+        assert stage.broker.due(REF, program()) == 1
+        stage.now.at += 1
+    said = "credential:key: the database does not answer"
+    assert stage.late == [f"credential:key: {said}"]
+    assert stage.broker.warning == f"a lease that is in use could not be renewed: {said}"
+    assert stage.get() == "minted-value-1"
+    stage.mint.error = None
+    stage.now.at += 1
+    stage.broker.renew(REF, program())
+    assert stage.late[1:] == ["credential:key: "]
+    assert (stage.broker.warning, stage.broker.remaining(REF, program())) == ("", 100)
+    stage.mint.error = CredentialError(said)
+    stage.now.at += 99
+    stage.broker.renew(REF, program())
+    assert stage.broker.warning
+    stage.now.at += 1
+    assert stage.broker.warning == ""  # It is over: the next call is refused, or takes a new one.
+    stage.broker.renew(REF, program())
+    assert stage.broker.due(REF, program()) is None
+    assert "does not answer" in stage.refusal()
+
+
+def test_a_call_that_gets_the_old_value_since_a_new_one_is_late_is_seen_too() -> None:
+    stage = leased()
+    stage.mint.error = CredentialError("credential:key: the database does not answer")
+    stage.now.at += 75
+    assert stage.get() == "minted-value-1"
+    assert len(stage.late) == 1
+    stage.mint.error = None
+    stage.now.at += 1
+    assert stage.get() == "minted-value-1"
+    assert stage.late[1:] == ["credential:key: "]
+
+
+def test_a_lease_is_not_renewed_for_whom_it_is_not() -> None:
+    stage = leased()
+    stage.now.at += 75
+    with pytest.raises(CredentialError, match="is not bound to the server"):
+        stage.broker.renew(REF, program("other"))
+    stage.broker.close()
+    stage.broker.renew(REF, program())
+    assert stage.mint.renewed == 0
 
 
 class SlowMint(FakeMint):

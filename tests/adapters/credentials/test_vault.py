@@ -126,6 +126,16 @@ def test_a_lease_that_vault_does_not_renew_any_more_means_a_new_secret(setting: 
     assert mint.renew(lease) is None
 
 
+def test_a_vault_that_cannot_be_asked_ends_no_lease(setting: Setting) -> None:
+    mint = setting.mint()
+    lease = mint.lease()
+    setting.vault.sealed = True
+    with pytest.raises(CredentialError, match="is sealed"):
+        mint.renew(lease)
+    setting.vault.sealed = False
+    assert mint.renew(lease) is not None
+
+
 @pytest.mark.parametrize("seconds", [0, -5, "600", True, None, 1.5, 10**12])
 def test_a_lease_without_a_usable_length_is_revoked_and_refused(setting: Setting, seconds: object) -> None:
     setting.vault.lease_seconds = seconds

@@ -67,7 +67,8 @@ class MintKind(NamedTuple):
     own end is kept, `pause` how many a source that failed is left alone. With `recovers` a mint has `left()`,
     whether a process that was killed left something at its source (which is not asked), and `recover()`,
     which takes that back and raises CredentialError. Without `issues` it gives nothing that has to be ended.
-    `look` is how many seconds a value is given before the mint is asked whether it is still the one.
+    `look` is how many seconds a value is given before the mint is asked whether it is still the one. With
+    `renews` a mint can lengthen a lease, so one that is in use is renewed before its end.
     """
 
     module: str
@@ -78,6 +79,7 @@ class MintKind(NamedTuple):
     recovers: bool = False
     issues: bool = True
     look: float = inf
+    renews: bool = False
 
     def load(self) -> Callable[..., Mint]:
         """What makes one; imported now."""
@@ -88,9 +90,9 @@ class MintKind(NamedTuple):
 MINTS: dict[str, MintKind] = {
     "value": MintKind("broker", "ValueMint", keep=0.0, pause=0.0, issues=False),
     "command": MintKind("program", "CommandMint", issues=False),
-    "vault": MintKind("vault", "VaultMint"),
+    "vault": MintKind("vault", "VaultMint", renews=True),
     "github_app": MintKind("github_app", "GithubAppMint"),
-    "postgres": MintKind("postgres", "PostgresMint", recovers=True),
+    "postgres": MintKind("postgres", "PostgresMint", recovers=True, renews=True),
     "oauth": MintKind("oauth.mints", "AuthorizationCode", issues=False, look=KEYRING_SECONDS),
     "client_credentials": MintKind("oauth.mints", "ServiceToken"),
     "token_exchange": MintKind("oauth.mints", "ServiceToken"),

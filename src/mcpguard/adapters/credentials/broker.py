@@ -25,6 +25,7 @@ __all__ = ["Broker", "Recipient", "named_by", "shown_for"]
 
 CLOSE_SECONDS = 5.0
 """How long the ends of all leases may take together."""
+NOT_RENEWED = "a lease that is in use could not be renewed"
 MANY = 1000
 """With more credentials than this (those of principals count one by one), unused ones are dropped."""
 
@@ -66,10 +67,12 @@ class Broker:
         sources: Mapping[str, CredentialSource] | None = None,
         kinds: Mapping[str, MintKind] = MINTS,
         rotated: Callable[[str], None] = lambda _name: None,
+        late: Callable[[str, str], None] = lambda _name, _why: None,
     ) -> None:
         """`named` are the references to a source that each server may have; `guard` is the redactor,
         `report("", line)` tells the operator. `rotated(name)` is called, in any thread, when a reference has
-        a different value than before."""
+        a different value than before; `late(name, why)` when its lease could not be renewed, and with ""
+        once it was."""
         self._credentials = credentials
         self._named = named
         self._guard = guard
@@ -78,6 +81,7 @@ class Broker:
         self._sources = sources or {name: kind.source() for name, kind in SOURCES.items()}
         self._kinds = kinds
         self._rotated = rotated
+        self._late = late
         self.unavailable: dict[str, tuple[str, float]] = {}
         """The sources that could not be asked when they were last needed: why, and when by `now`."""
         self._lock = Lock()
@@ -106,6 +110,22 @@ class Broker:
     def remaining(self, ref: CredentialRef, to: Recipient) -> float | None:
         kept = self._kept.get(self._key(ref, to.principal))
         return None if kept is None else kept.remaining
+
+    def due(self, ref: CredentialRef, to: Recipient) -> float | None:
+        kept = self._kept.get(self._key(ref, to.principal))
+        return None if kept is None else kept.due
+
+    def renew(self, ref: CredentialRef, to: Recipient) -> None:
+        self._check(ref, to)
+        kept = self._kept.get(self._key(ref, to.principal))
+        if kept is not None:
+            kept.renew()
+
+    @property
+    def warning(self) -> str:
+        """Which leases in use could not be renewed, and why; "" for none."""
+        late = {kept.warning for kept in list(self._kept.values())} - {""}
+        return f"{NOT_RENEWED}: {'; '.join(sorted(late))}" if late else ""
 
     def left(self) -> dict[CredentialRef, Callable[[], None]]:
         """The entries for which a killed process left something at the source, each with what takes it back:
@@ -217,9 +237,9 @@ class Broker:
         mint = kind.load()(ref.name, entry.made, self._plain, *more)
         keep = kind.keep if entry.cache_seconds is None else entry.cache_seconds
         kept = KeptCredential(
-            str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look
+            str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look, kind.renews
         )
-        kept.rotated = self._rotated
+        kept.rotated, kept.late = self._rotated, self._late
         return kept
 
     def _asked(self, source: CredentialSource, ref: CredentialRef) -> Secret:

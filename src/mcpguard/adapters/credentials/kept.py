@@ -24,12 +24,14 @@ ENDING = "mcpguard is ending"
 
 class HeldLease(NamedTuple):
     """A lease in hand, the answer to question `number`. In seconds of `now()`: there is a new one from
-    `until`, and it is over at `ends`, None for one that does not say."""
+    `until`, and it is over at `ends`, None for one that does not say. `last` says that it cannot be renewed
+    any more."""
 
     lease: Lease
     number: int
     until: float
     ends: float | None
+    last: bool = False
 
 
 class KeptCredential:
@@ -45,12 +47,15 @@ class KeptCredential:
         guard: Redactor,
         issues: bool = True,
         look: float = inf,
+        renews: bool = False,
     ) -> None:
         """`name` is its reference; a value without an end of its own is kept for `keep` seconds, and a source
         that failed is left alone for `pause` seconds. `now()` goes on while the machine sleeps. `issues`
         says whether the source may give what has to be ended; it is asked again after `look` seconds,
-        however long its value lasts."""
+        however long its value lasts. `renews` says whether it can lengthen a lease."""
         self.issues = issues
+        self.late: Callable[[str, str], None] = lambda _name, _why: None
+        """Called with its name and why its lease could not be renewed; "" once it was."""
         self.rotated: Callable[[str], None] = lambda _name: None
         """Called with its name when its source gives a different value than before."""
         self._name = name
@@ -58,6 +63,8 @@ class KeptCredential:
         self._keep = keep
         self._look = look
         self._pause = pause
+        self._renews = renews
+        self._problem_of_renewal = ""
         self._now = now
         self._guard = guard
         self._lock = Lock()
@@ -94,6 +101,44 @@ class KeptCredential:
         """What `get` would give without asking the source; None where it would ask."""
         given = self._given
         return None if given is None or self._now() >= given.until else self.last
+
+    @property
+    def due(self) -> float | None:
+        """Seconds until `renew` has something to do; None where it has not."""
+        given = self._given
+        if not self._renews or given is None or given.ends is None or given.last or self._closed:
+            return None
+        return max(0.0, given.until - self._now())
+
+    def renew(self) -> None:
+        """Lengthen the lease in hand where that is due. Its value stays: there is no other one before
+        somebody asks for it."""
+        with self._lock:
+            given, now = self._given, self._now()
+            if given is None or self.due != 0:
+                return
+            try:
+                renewed = self._renewed(given, now)
+            except Exception as problem:
+                self._postponed(given, problem)
+            else:
+                if renewed is None:
+                    self._given = given._replace(last=True)
+                else:
+                    self._given = _given(renewed, given.number, now, self._keep)
+                    self._say_late("")
+
+    @property
+    def warning(self) -> str:
+        """Why its lease could not be renewed, while it lasts; "" for nothing."""
+        given = self._given
+        lasts = given is not None and given.ends is not None and self._now() < given.ends
+        return self._problem_of_renewal if lasts else ""
+
+    def _say_late(self, why: str) -> None:
+        if bool(why) != bool(self._problem_of_renewal):
+            self.late(self._name, why)
+        self._problem_of_renewal = why
 
     def refused(self, secret: Secret | None) -> None:
         """`secret`, None for the last one, was not taken. One that is not the last one is gone already."""
@@ -151,14 +196,12 @@ class KeptCredential:
     def _anew(self, given: HeldLease | None, now: float) -> HeldLease:
         self._questions += 1
         try:
-            renewed = self._renewed(given, now)
+            renewed = self._renewed_or_none(given, now)
             lease = renewed or self._leased(given)
         except Exception as problem:
             withdrawn = isinstance(problem, WithdrawnError)
             if given is not None and given.ends is not None and now < given.ends and not withdrawn:
-                # It is still good: only the new one is late.
-                self._given = given._replace(until=min(given.ends, self._now() + self._pause))
-                return self._given
+                return self._postponed(given, problem)
             self._release(given)
             self._retire()
             self._problem, self._rested = _error_for(problem, self._name), self._now() + self._pause
@@ -168,6 +211,7 @@ class KeptCredential:
             raise CredentialError(f"{self._name}: {ENDING}")
         if renewed is None:
             self._retire()
+        self._say_late("")
         given = _given(lease, self._questions, now, self._keep)
         self._given = given._replace(until=min(given.until, now + self._look))
         # End what is over; what cannot be ended now is tried again later.
@@ -178,8 +222,22 @@ class KeptCredential:
         ]
         return self._given
 
-    def _renewed(self, given: HeldLease | None, now: float) -> Lease | None:
-        if given is None or given.ends is None or now >= given.ends:
+    def _postponed(self, given: HeldLease, problem: Exception) -> HeldLease:
+        """It is still good: only the new one is late."""
+        again = self._now() + self._pause
+        self._given = given._replace(until=again if given.ends is None else min(given.ends, again))
+        self._say_late(str(_error_for(problem, self._name)))
+        return self._given
+
+    def _renewed_or_none(self, given: HeldLease | None, now: float) -> Lease | None:
+        """None too where the source could not be asked: whoever needs a value takes a new one."""
+        try:
+            return None if given is None else self._renewed(given, now)
+        except CredentialError:
+            return None
+
+    def _renewed(self, given: HeldLease, now: float) -> Lease | None:
+        if not self._renews or given.last or given.ends is None or now >= given.ends:
             return None
         return self._mint.renew(given.lease)
 

@@ -100,17 +100,14 @@ class PostgresMint(Mint):
         return Lease(secret, seconds, lambda: self._drop(role), (Secret(password),))
 
     def renew(self, lease: Lease) -> Lease | None:
-        """See `ports.Mint`: None too where the database cannot be asked."""
+        """See `ports.Mint`."""
         role = next((role for role, one in self._roles.items() if one.secret is lease.secret), "")
         if not role:
             return None
         began = monotonic()
-        try:
-            with self._connected() as (connection, _, _):
-                if not roles.extend(connection, role, self._entry.ttl_seconds):
-                    return None
-        except CredentialError:
-            return None
+        with self._connected() as (connection, _, _):
+            if not roles.extend(connection, role, self._entry.ttl_seconds):
+                return None
         watched = self._roles.get(role)
         if watched is None:
             return None  # It was late, and has been dropped meanwhile.

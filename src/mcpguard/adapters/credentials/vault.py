@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.credentials.service import ServiceAnswer, ask
 from mcpguard.config.minted import FIELD, VaultEntry
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, SourceError
 from mcpguard.core.model import Json
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
 from mcpguard.gateway.ports import Mint
@@ -37,6 +37,9 @@ _SAID = {
     501: "is not initialized: its operator has to do that",
     503: "is sealed or under maintenance: its operator has to unseal it",
 }
+
+_REFUSED = (400, 403, 404)
+"""What Vault says of the request itself; anything else may pass a moment later."""
 
 
 class _Issued(Struct, eq=False):
@@ -82,7 +85,7 @@ class VaultMint(Mint):
         return Lease(issued.secret, issued.first, lambda: self._end(issued), parts)
 
     def renew(self, lease: Lease) -> Lease | None:
-        """See `ports.Mint`: None too where Vault refuses, or gives much less than at first."""
+        """See `ports.Mint`: None too where Vault refuses it, or gives much less than at first."""
         found = [issued for issued in self._issued if issued.secret is lease.secret and not issued.ended]
         if not found:
             return None
@@ -92,6 +95,8 @@ class VaultMint(Mint):
             if issued.own_token:
                 auth = _mapping_at(self._body_of(issued.client.auth.token.renew_self), "auth")
                 lengths.append(self._length(auth.get("lease_duration")))
+        except SourceError:
+            raise
         except CredentialError:
             return None
         if min(lengths) * _WORTH_RENEWING < issued.first:
@@ -167,7 +172,8 @@ class VaultMint(Mint):
         if 200 <= answer.status < 300:
             return answer.body
         said = _SAID.get(answer.status)
-        raise self._error(said or f"answered with HTTP {answer.status}: see its log")
+        problem = self._error(said or f"answered with HTTP {answer.status}: see its log")
+        raise problem if answer.status in _REFUSED else SourceError(str(problem))
 
     def _send(self, method: str, url: str, token: str, content: Json | None) -> ServiceAnswer:
         entry = self._entry
@@ -180,7 +186,7 @@ class VaultMint(Mint):
         try:
             return ask(method, url, headers, content, entry.timeout_seconds, ca_file)
         except CredentialError as problem:
-            raise CredentialError(f"credential:{self._name}: {problem}") from None
+            raise SourceError(f"credential:{self._name}: {problem}") from None
 
     # --- reading the answer ----------------------------------------------------------------------
 

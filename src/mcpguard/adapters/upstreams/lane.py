@@ -2,28 +2,36 @@
 
 Law of this file: a call is sent to a process only while the credentials that this was started with are those
 that are in force; a process whose are not takes nothing more but what belongs to a task that was begun in
-it, and ends when its calls and its tasks are over (law 3).
+it, and ends when its calls and its tasks are over (law 3). What a process or an open call uses is renewed as
+long as its source allows.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 
 from msgspec import structs
 
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.renewing import LeaseRenewal
 from mcpguard.adapters.upstreams.session.connecting import Inheritance
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
+from mcpguard.adapters.upstreams.supply import CredentialSupply
+from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json
+from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.ports import Health
 from mcpguard.protocol.eras import task_of, task_over, task_seconds
 
 IDLE_SECONDS = 300.0
 """How long the process of a credential that a rule chose stays without a call, and any process for the sake
 of a task that is over."""
+KEEP_SECONDS = 3600.0
+"""How long after its last call a process that has no idle time has its leases renewed."""
 TASK_SECONDS = 3600.0
 """A task that was begun in it may run on for its own time, but no longer than this."""
 MOST_TASKS = 10_000
@@ -48,11 +56,20 @@ class Lane:
         turn: Turn,
         past: Inheritance | None = None,
         idle_seconds: float | None = None,
+        supply: CredentialSupply | None = None,
+        sent_with: Mapping[str, Iterable[CredentialRef]] | None = None,
+        asks_again: bool = False,
     ) -> None:
-        """`idle_seconds` is how long a process stays without a call, None for ever."""
+        """`idle_seconds` is how long a process stays without a call, None for ever. `supply` renews what is
+        in use. `sent_with` are the references that go with each request of a server with a `url`, by the
+        credential that a rule chose for it. With `asks_again` a lease that is over may be followed by another
+        one of the same value, so its process stays until the next call, which asks."""
         self._make = make
         self._turn = turn
         self._idle_seconds = idle_seconds
+        self._asks_again = asks_again
+        self._sent_with = {key: _leased(refs) for key, refs in (sent_with or {}).items()}
+        self._renewal = None if supply is None else LeaseRenewal(supply, self._in_use)
         self._old: dict[Instance, asyncio.TimerHandle | None] = {}
         self._ending = Background("a process of a server could not be ended")
         self._background = Background("the credentials of a server could not be checked")
@@ -67,8 +84,10 @@ class Lane:
         self.instances = [self.instance]
         """All that may be alive, the one that takes calls first."""
         changing = () if self.instance.environment is None else self.instance.environment.changing
-        self.endless = not changing and idle_seconds is None
-        """Whether its process takes calls as long as mcpguard runs: nothing has to be found out first."""
+        self._lasting = _leased(changing)
+        self.endless = not changing and idle_seconds is None and not any(self._sent_with.values())
+        """Whether its process takes calls as long as mcpguard runs: nothing has to be found out first, or
+        renewed."""
 
     @property
     def alive(self) -> bool:
@@ -142,12 +161,13 @@ class Lane:
         if self._timer is not None and instance is self.instance:
             self._timer.cancel()
             self._timer = None
-        if self.endless:
+        if self.endless and not call.values:
             instance.take(call)
             return
         instance.open[call] = None
         instance.take(call)
         call.then(lambda _: self._over(instance, call))
+        self._renew()
 
     def _over(self, instance: Instance, call: OpenRequest) -> None:
         del instance.open[call]
@@ -161,6 +181,27 @@ class Lane:
         elif instance is self.instance and self._idle_seconds is not None and self._timer is None:
             self._idle_later(self._idle_seconds)
 
+    # --- renewing what is in use -----------------------------------------------------------------
+
+    def _renew(self) -> None:
+        if self._renewal is not None:
+            self._renewal.look()
+
+    def _in_use(self) -> tuple[CredentialRef, ...]:
+        """The credentials that the process uses, and those of open calls."""
+        calls = chain.from_iterable(instance.open for instance in self.instances)
+        refs = dict.fromkeys(self._lasting if self._is_kept else ())
+        for call in calls:
+            refs |= dict.fromkeys(self._sent_with.get(call.credential, ()))
+            refs |= dict.fromkeys(_leased(call.values))
+        return tuple(refs)
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether its process is to stay as it is."""
+        recent = asyncio.get_running_loop().time() - self.used < KEEP_SECONDS
+        return self.instance.running and (recent or not self.idle)
+
     # --- the end of a process --------------------------------------------------------------------
 
     def _changed(self) -> None:
@@ -169,7 +210,9 @@ class Lane:
             self._ends.cancel()
             self._ends = None
         if self.instance.running:
+            self.used = asyncio.get_running_loop().time()
             self._watch()
+            self._renew()
         for old in list(self._old):
             self._end_old(old)
 
@@ -184,7 +227,9 @@ class Lane:
         left = None if environment is None else environment.remaining
         if left is not None and left > 0:
             self._watch()  # It was renewed.
-        else:
+        elif not self._asks_again or self.instance.past.memory.uris:
+            if self.instance.open or _of_tasks(self.instance) > 0:
+                self.instance.report_expired()
             self._replace()
 
     def _idle_later(self, seconds: float) -> None:
@@ -237,6 +282,8 @@ class Lane:
             if timer is not None:
                 timer.cancel()
         await self._background.close()
+        if self._renewal is not None:
+            await self._renewal.close()
         instances, self._idle_seconds = list(self.instances), None
         self._old.clear()  # Nobody ends them once more, and more gently, when their calls are over.
         await asyncio.gather(*(one.close(gently, why) for one in instances), self._ending.over())
@@ -263,3 +310,8 @@ def _of_tasks(instance: Instance) -> float:
     """How many seconds the tasks of the process still keep it."""
     now = asyncio.get_running_loop().time()
     return max(instance.tasks.values(), default=now) - now
+
+
+def _leased(refs: Iterable[CredentialRef]) -> tuple[CredentialRef, ...]:
+    """Those that may have a lease: entries of `credentials`."""
+    return tuple(ref for ref in refs if ref.source == ENTRY)

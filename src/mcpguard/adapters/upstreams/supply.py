@@ -6,6 +6,7 @@ waiting costs a call no more than looking it up.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 from msgspec import structs
@@ -78,6 +79,21 @@ class CredentialSupply:
         """Seconds until the first of the values that were given last ends; None where none does."""
         left = [self._credentials.remaining(ref, self._to) for ref in refs]
         return min((one for one in left if one is not None), default=None)
+
+    def due(self, refs: Iterable[CredentialRef]) -> float | None:
+        """Seconds until `renew` can lengthen one of the values that were given last; None where none can."""
+        left = [self._credentials.due(ref, self._to) for ref in refs]
+        return min((one for one in left if one is not None), default=None)
+
+    async def renew(self, refs: Iterable[CredentialRef]) -> None:
+        """Lengthen those that are due, in a thread. The operator is told where that fails."""
+        due = [ref for ref in refs if self._credentials.due(ref, self._to) == 0]
+        await asyncio.to_thread(self._renew, due)
+
+    def _renew(self, refs: Iterable[CredentialRef]) -> None:
+        for ref in refs:
+            with suppress(CredentialError):  # It is not for this server any more.
+                self._credentials.renew(ref, self._to)
 
 
 def not_chosen(credential: str, server: str, key: str) -> CredentialError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from mcpguard.adapters.upstreams.process.inherited import child_environment
 from mcpguard.adapters.upstreams.supply import CredentialSupply, Values, joined, refs_of, same
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import Template
+from mcpguard.core.secret import CredentialRef, Template
 
 _OURS = "env"
 """The source that does not change while a process runs: our own environment."""
@@ -51,6 +51,11 @@ class Environment:
 
     def _has(self, values: Values) -> bool:
         return same({ref: self._given[ref] for ref in self.changing}, values)
+
+    @property
+    def ended(self) -> list[CredentialRef]:
+        """Those whose values have ended at their sources."""
+        return [ref for ref in self.refs if self._supply.remaining((ref,)) == 0]
 
     @property
     def remaining(self) -> float | None:

@@ -323,6 +323,14 @@ class Instance:
         if self._life is not None:  # It was cancelled before its first step.
             await self._end_life(ENDING, False, 0.0)
 
+    def report_expired(self) -> None:
+        """Have the operator and the evidence know that credentials ended under open calls or tasks."""
+        if self.environment is not None:
+            named = ", ".join(map(str, self.environment.ended))
+            said = f"{named} has ended at its source, and calls or tasks that use it have not"
+            self._terms.report(self.name, said)
+            self._noted("credential-expired", said)
+
     def _noted(self, what: str, detail: str) -> None:
         lane = f"with the credential '{self._terms.lane}': " if self._terms.lane else ""
         self._terms.noted(what, lane + inspected(self._terms.clean, detail)[:MOST_SAID])
