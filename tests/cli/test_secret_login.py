@@ -73,6 +73,32 @@ def test_a_logout_that_could_not_revoke_says_what_to_do(tmp_path):
     assert "the token could not be revoked (the authorization server names no revocation endpoint)" in said
 
 
+def test_another_login_says_where_the_one_before_could_not_be_revoked(tmp_path):
+    with hosted(revocation_endpoint=None) as serving:
+        config, environment = configured(tmp_path, serving.url), keychain(tmp_path / "keys")
+        assert "revoke" not in run_login(config, environment)[1]
+        code, said = run_login(config, environment)
+    assert code == 0
+    assert said.splitlines()[-2] == (
+        "the earlier login could not be revoked (the authorization server names no revocation endpoint): "
+        "revoke it in your account there"
+    )
+
+
+def test_a_login_is_neither_removed_nor_replaced_as_a_value_and_what_is_damaged_is(server, tmp_path):
+    config, environment = configured(tmp_path, server.url), keychain(tmp_path / "keys")
+    assert run_login(config, environment)[0] == 0
+    for words in (["rm", "oauth/linear"], ["set", "oauth/linear"]):
+        done = warm.command("secret", *words, environment=environment)
+        said = done.stderr.decode()
+        assert (done.returncode, "run" in said) == (2, False)
+        assert "`mcpguard secret logout linear` revokes and deletes it" in " ".join(said.split())
+    (kept,) = (tmp_path / "keys").glob("*oauth-linear")
+    kept.write_text("{")
+    assert warm.command("secret", "rm", "oauth/linear", environment=environment).returncode == 0
+    assert not kept.exists()
+
+
 def test_a_login_that_fails_names_the_entry(tmp_path):
     with hosted(code_challenge_methods_supported=[]) as serving:
         config = configured(tmp_path, serving.url)

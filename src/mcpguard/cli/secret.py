@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +97,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "list":
         _list(keychain, args.json)
     elif args.action == "rm":
-        keychain.remove(_checked(args.name))
+        keychain.remove(_no_login(_checked(args.name)))
         print(f"removed {args.name}")
     else:
         _set(args.name, args.extra, keychain)
@@ -108,7 +108,7 @@ def _set(text: str, extra: list[str], keychain: Keychain) -> None:
     is_file = text.startswith("file:")
     if not is_file and "=" in text:
         raise CredentialError(_NOT_IN_ARGV.format(name=text.partition("=")[0]))
-    name = text if is_file else _checked(text)
+    name = text if is_file else _no_login(_checked(text))
     path = _file(text) if is_file else None
     if path is None and not all(name.split("/")):
         raise CredentialError("a part of the name is empty: write it as in github/read")
@@ -207,6 +207,20 @@ def _checked(name: str) -> str:
     return name
 
 
+def _no_login(name: str) -> str:
+    """`name`, unless the keychain has a login there: nothing else could revoke its tokens later."""
+    entry = name.removeprefix("oauth/")
+    if entry != name:
+        from mcpguard.adapters.credentials.oauth.grants import DamagedGrantError, Grants
+
+        with suppress(DamagedGrantError):
+            if Grants().read(entry) is not None:
+                raise CredentialError(
+                    f"keyring:{name} is a login: `mcpguard secret logout {entry}` revokes and deletes it"
+                )
+    return name
+
+
 def _piped() -> str:
     data = sys.stdin.buffer.read(_MAX_SIZE + 1)
     if len(data) > _MAX_SIZE:
@@ -261,7 +275,9 @@ async def _in(args: argparse.Namespace, entry: OAuthEntry | None) -> None:
         if not args.no_browser:
             _open(url)
 
-    grant = await login(args.name, entry, _secret(entry), show, Grants(), args.timeout)
+    grant, problem = await login(args.name, entry, _secret(entry), show, Grants(), args.timeout)
+    if problem:
+        print(f"the earlier login could not be revoked ({problem}): revoke it in your account there")
     print(f"logged in: credential:{args.name} has a token from {grant.issuer} for {grant.resource}")
 
 

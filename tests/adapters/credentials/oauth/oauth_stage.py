@@ -47,7 +47,7 @@ class Stage:
             look(url)
 
         configured = Secret(SECRETS["client"]) if self.entry.client_secret else None
-        grant = run(login(NAME, self.entry, configured, show, self.grants, seconds))
+        grant, self.unrevoked = run(login(NAME, self.entry, configured, show, self.grants, seconds))
         self.clock.at = time.time()
         return grant
 

@@ -21,7 +21,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 from tests.adapters.credentials.oauth.oauth_stage import NAME, SECRETS, Stage
 from tests.servers.authority import DEADLINE, authority, browse
-from tests.servers.hosted import hosted
+from tests.servers.hosted import as_json, hosted
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +257,87 @@ def test_a_logout_that_cannot_revoke_forgets_and_says_so(backend, tmp_path):
     said = run(logout(NAME, None, stage.grants))
     assert said == "the authorization server names no revocation endpoint"
     assert ("mcpguard", f"oauth/{NAME}") not in backend.entries
+
+
+def revoked(serving):
+    return {
+        (form["token"], form["token_type_hint"]) for _, path, _, form in serving.heard if path == "/revoke"
+    }
+
+
+def both_of(kept):
+    return {(kept["refresh"], "refresh_token"), (kept["access"], "access_token")}
+
+
+@pytest.fixture
+def small(backend, tmp_path):
+    """A stage in front of a server whose answers a test can change."""
+    with hosted() as serving:
+        yield Stage(backend, tmp_path, serving.url), serving
+
+
+def test_another_login_revokes_both_tokens_of_the_one_before_it_gets_its_own(small):
+    stage, serving = small
+    stage.log_in()
+    first = stage.kept()
+    assert revoked(serving) == set()
+    stage.log_in()
+    assert revoked(serving) == both_of(first)
+    assert stage.unrevoked == ""
+    asked = [path for _, path, _, _ in serving.heard if path in ("/token", "/revoke")]
+    assert asked == ["/token", "/revoke", "/revoke", "/token"]
+    assert stage.kept()["access"] in serving.issued
+
+
+def test_another_login_at_the_sdks_server_ends_the_grant_before_and_not_its_own(stage, server):
+    stage.log_in()
+    first = stage.kept()
+    stage.log_in()
+    assert first["refresh"] in server.provider.revoked
+    mint = stage.mint()
+    mint.lease()
+    mint.refused()
+    assert mint.lease().secret.reveal() in server.provider.access
+
+
+def test_another_login_succeeds_where_the_one_before_cannot_be_revoked_and_says_so(small):
+    stage, serving = small
+    stage.log_in()
+    serving.answers["/revoke"] = 503, {}, b""
+    first = stage.kept()
+    stage.log_in()
+    assert stage.kept()["access"] != first["access"]
+    assert stage.unrevoked == "the revocation endpoint answered HTTP 503"
+
+
+def test_a_login_that_is_abandoned_revokes_nothing(small):
+    stage, serving = small
+    stage.log_in()
+    assert "nobody logged in" in stage.refusal(look=lambda url: None, seconds=0.05)
+    assert revoked(serving) == set()
+
+
+def test_tokens_that_the_keychain_does_not_keep_are_revoked(small):
+    stage, serving = small
+    stage.backend.drops = True
+    assert "was not stored by the keychain" in stage.refusal()
+    assert revoked(serving) == {("refresh-0001", "refresh_token"), ("access-0001", "access_token")}
+
+
+def test_a_logout_revokes_each_token_also_where_the_server_refuses_the_other(small):
+    stage, serving = small
+    stage.log_in()
+    kept = stage.kept()
+    serving.answers["/revoke"] = as_json({"error": "unsupported_token_type"}, 400)
+    said = run(logout(NAME, None, stage.grants))
+    assert said == "the revocation endpoint answered HTTP 400, `unsupported_token_type`"
+    assert revoked(serving) == both_of(kept)
+
+
+def test_a_damaged_login_can_be_logged_out(stage):
+    stage.backend.set_password("mcpguard", f"oauth/{NAME}", "{")
+    assert run(logout(NAME, None, stage.grants)) == "what was stored of it is damaged"
+    assert ("mcpguard", f"oauth/{NAME}") not in stage.backend.entries
 
 
 @pytest.mark.parametrize("issuer", ["https://a.example", "https://a.example/tenant", "https://a.example/b/c"])

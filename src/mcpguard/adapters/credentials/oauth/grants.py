@@ -80,6 +80,10 @@ class Grant(Unprinted, frozen=True, eq=False, kw_only=True):
 _decode = msgspec.json.Decoder(Grant).decode
 
 
+class DamagedGrantError(CredentialError):
+    """What the keychain has is not a grant that this version can read."""
+
+
 class Grants:
     """The grants of this user. All methods raise CredentialError where the keychain cannot be asked."""
 
@@ -89,7 +93,7 @@ class Grants:
         self._folder = folder
 
     def read(self, name: str) -> Grant | None:
-        """The grant of the entry NAME, None where nobody logged in."""
+        """The grant of the entry NAME, None where nobody logged in. Raises DamagedGrantError."""
         text = self._keychain.find(_entry(name))
         if text is None:
             return None
@@ -97,7 +101,7 @@ class Grants:
             return _decode(text)
         except ValueError:
             said = f"the stored login is damaged: run `mcpguard secret login {name}` again"
-            raise CredentialError(f"credential:{name}: {said}") from None
+            raise DamagedGrantError(f"credential:{name}: {said}") from None
 
     def ready(self, name: str) -> None:
         """Ask the keychain, whatever it has: before a person is sent to a page for nothing."""

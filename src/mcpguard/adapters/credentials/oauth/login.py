@@ -2,7 +2,8 @@
 
 The authorization code grant with PKCE (OAuth 2.1; RFC 7636, 8252, 8707, 9207) as MCP asks for it
 (basic/authorization). Law of this file: an answer counts only with the `state` of this login and from the
-issuer that was asked, and its tokens go to the keychain and nowhere else. The browser comes back to
+issuer that was asked, and its tokens go to the keychain and nowhere else; no token is forgotten before the
+server was asked to revoke it. The browser comes back to
 one page on 127.0.0.1 (RFC 8252, section 7.3), which answers one path of one host name, takes one answer with
 that `state`, since any web page can send a browser here with another one, and says nothing about it.
 """
@@ -30,8 +31,16 @@ from mcpguard.adapters.credentials.oauth.asking import (
     named_hosts,
 )
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for, register
-from mcpguard.adapters.credentials.oauth.grants import Grant, Grants, TokenEndpoint, request_tokens, revoke
+from mcpguard.adapters.credentials.oauth.grants import (
+    DamagedGrantError,
+    Grant,
+    Grants,
+    TokenEndpoint,
+    request_tokens,
+    revoke,
+)
 from mcpguard.config.minted import OAuthEntry
+from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 
 
@@ -50,9 +59,11 @@ async def login(
     show: Callable[[str], None],
     grants: Grants,
     seconds: float,
-) -> Grant:
-    """Log in and keep the grant. `secret` is the client's, if one is configured; `show(url)` leads the person
-    to the page of the authorization server. Raises CredentialError; an OAuthProblem names no entry."""
+) -> tuple[Grant, str]:
+    """Log in and keep the grant in place of an earlier one, which is revoked. `secret` is the client's, if
+    one is configured; `show(url)` leads the person to the page of the authorization server. Gives the grant,
+    and why the earlier one could not be revoked, "" for no reason. Raises CredentialError; an OAuthProblem
+    names no entry."""
     from mcp.client.auth import PKCEParameters
 
     grants.ready(name)
@@ -65,48 +76,66 @@ async def login(
         client = await _client(entry, secret, found, landing.redirect, scope)
         show(_url(found, client, landing.redirect, scope, pkce.code_challenge, state))
         code = _code(await landing.answer(seconds), found.server)
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": landing.redirect,
-            "code_verifier": pkce.code_verifier,
-            "resource": found.resource.identifier,
-        }
-        server = found.server
-        endpoint = TokenEndpoint(
-            server.token_endpoint, found.named, server.issuer, server.revocation_endpoint
-        )
-        began = time.time()
-        tokens = await request_tokens(endpoint, client, form)
     finally:
         await landing.close()
-    grant = _blank(entry, found, client).with_tokens(tokens, began)
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": landing.redirect,
+        "code_verifier": pkce.code_verifier,
+        "resource": found.resource.identifier,
+    }
     with grants.held(name):
-        grants.write(name, grant)
-    return grant
+        # Before there are new tokens: some servers revoke all that a client has of a person.
+        problem = await _end(name, secret, grants)
+        return await _begin(name, _blank(entry, found, client), client, found, form, grants), problem
 
 
 async def logout(name: str, secret: Secret | None, grants: Grants) -> str:
-    """Revoke the grant where that is possible, and forget it. Gives what could not be revoked and why, "" for
-    nothing. Raises CredentialError where there is nothing to forget."""
-    problem = ""
+    """Revoke the grant where that is possible, and forget it. Gives why it could not be revoked, "" for no
+    reason. Raises CredentialError where there is nothing to forget."""
     with grants.held(name):
-        grant = grants.read(name)
-        if grant is not None:
-            problem = await _revoke(grant, grant.client(secret))
+        problem = await _end(name, secret, grants)
         grants.forget(name)
     return problem
 
 
+async def _begin(
+    name: str, blank: Grant, client: OAuthClient, found: LoginTarget, form: dict[str, str], grants: Grants
+) -> Grant:
+    """Get the tokens for `form` and keep them, in `blank`."""
+    server = found.server
+    endpoint = TokenEndpoint(server.token_endpoint, found.named, server.issuer, server.revocation_endpoint)
+    began = time.time()
+    grant = blank.with_tokens(await request_tokens(endpoint, client, form), began)
+    try:
+        grants.write(name, grant)
+    except CredentialError:
+        await _revoke(grant, client)
+        raise
+    return grant
+
+
+async def _end(name: str, secret: Secret | None, grants: Grants) -> str:
+    """Revoke the grant that is kept, if there is one. Gives why that failed, "" for no reason."""
+    try:
+        grant = grants.read(name)
+    except DamagedGrantError:
+        return "what was stored of it is damaged"
+    return "" if grant is None else await _revoke(grant, grant.client(secret))
+
+
 async def _revoke(grant: Grant, client: OAuthClient) -> str:
-    # The refresh token first: with it, most servers take back all that came of it.
+    problems = []
+    # Both, since a server may revoke one kind only, or one token and not the other (RFC 7009, section 2.1);
+    # the refresh token first, since most servers revoke the others with it.
     for token, kind in ((grant.refresh, "refresh_token"), (grant.access, "access_token")):
         if token is not None:
             try:
                 await revoke(grant.endpoint, client, token, kind)
             except OAuthProblem as problem:
-                return str(problem)
-    return ""
+                problems.append(str(problem))
+    return problems[0] if problems else ""
 
 
 async def _discover(entry: OAuthEntry) -> LoginTarget:
