@@ -228,6 +228,10 @@ def test_a_method_of_an_extension_is_explained_where_it_may_be_one(explain: Expl
         (["--server", "git"], "give the id of a recorded call, or name a request"),
         (["--server", "git", "--action", "tools/call"], "name what `tools/call` is for: --tool NAME"),
         (["--server", "git", "--action", "nope"], "no rule decides `nope`: mcpguard refuses it"),
+        (
+            ["--server", "git", "--tool", "x", "--action", "tasks/get"],
+            "`tasks/get` has no tool: leave --tool out",
+        ),
         (["--server", "git", "--action", "extension"], "no rule decides `extension`: mcpguard refuses it"),
         (["--server", "git", "--action", "ping"], "decides `ping`: it is answered by mcpguard itself"),
         (["--server", "git", "--action", "task/get"], "refuses it; did you mean `tasks/get`?"),

@@ -128,6 +128,8 @@ def _check_action(action: str, kind: str, server: Server | None) -> None:
     named = {method: kind for kind, method in _METHODS.items()}
     if action in named and not kind:
         raise _problem(f"name what `{action}` is for: --{named[action]} NAME")
+    if kind == "tool" and action != _METHODS[kind]:
+        raise _problem(f"`{action}` has no tool: leave --tool out")
     declared = () if server is None else [one for methods in server.extensions.values() for one in methods]
     row = FROM_CLIENT.get(action) or FROM_UPSTREAM.get(action)
     # Without a configuration any other method may be one of an extension.

@@ -185,6 +185,19 @@ def _tools_of(subject: LintSubject, placed: PlacedRule) -> list[tuple[str, str]]
     return [] if any(sign in name for one in named for name in one for sign in "*?[") else named
 
 
+def _without_tool(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        one = placed.written
+        never = [] if one.tools is None else [name for name in one.action if name not in _OF_TOOLS]
+        if never:
+            said = (
+                f"never matches {', '.join(never)}, which have no tool: write a rule without `tools` for them"
+            )
+            yield placed.problem(("action",), said)
+
+
+_OF_TOOLS = frozenset({"tools/call", ANY_ACTION})
+
 REACH: dict[str, Finder] = {
     "P101": _unreachable,
     "P102": _shadowed,
@@ -192,4 +205,5 @@ REACH: dict[str, Finder] = {
     "P104": _unbounded,
     "P105": _idle,
     "P106": _unread,
+    "P107": _without_tool,
 }
