@@ -22,6 +22,7 @@ from mcpguard.core.errors import (
 from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp, visibility
+from mcpguard.core.policy.wording import and_then
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.lists.listing import Listing
@@ -217,7 +218,7 @@ class RequestPath:
         if isinstance(verdict, Permit):
             raise wrong
         if verdict.cause is Cause.APPROVAL and call.state is not None:
-            return structs.replace(verdict, message=f"{verdict.message} {_ANEW.format(wrong)}")
+            return structs.replace(verdict, message=and_then(verdict.message, _ANEW.format(wrong)))
         return verdict
 
     def _wrong(self, call: Call, server: str) -> MessageError | None:

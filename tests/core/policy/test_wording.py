@@ -12,6 +12,7 @@ from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.model import Deny, Invocation, Principal
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.pdp import decide
+from mcpguard.core.policy.wording import and_then
 
 PATH = "!pathWithin(args.path, '/srv')"
 URL = "has(args.url) && isPrivateHost(args.url)"
@@ -52,3 +53,17 @@ def test_of_several_authors_none_is_quoted_beside_the_reason() -> None:
 def test_what_is_not_there_is_no_reason() -> None:
     assert said("cpp", {}, (PATH, "Say which path.")) == "Its message: Say which path."
     assert said("cpp", {}, (URL, ""), (PATH, "")) == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "ended"),
+    [
+        ("careful", "careful."),
+        ("Really? ", "Really?"),
+        ("No.", "No."),
+        ("Ask ada:", "Ask ada:"),
+        ("a…", "a…"),
+    ],
+)
+def test_what_follows_an_authors_message_begins_a_sentence_of_its_own(message: str, ended: str) -> None:
+    assert and_then(message, "A person was asked.") == f"{ended} A person was asked."

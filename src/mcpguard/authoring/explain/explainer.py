@@ -28,6 +28,7 @@ from mcpguard.core.policy.pdp import bind, decide, no_session, over
 from mcpguard.core.policy.review import review
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.wording import and_then
 from mcpguard.core.redaction.unredacted import exception_in_words
 from mcpguard.protocol import refusals
 
@@ -132,7 +133,7 @@ def _asked(policies: PolicySet, verdict: Deny, session: Session, known: KnownFac
         # A ticket is of all the rules that ask, so it is not known which one would be this call's.
         more |= {"assumed": (*told.assumed, UNANSWERED)}
     if not approved and refusal and (ticket is None or ticket.answer is not None):
-        said = f"{verdict.message} {refusal}"
+        said = and_then(verdict.message, refusal)
         more |= {"effect": "deny", "why": _NOT_APPROVED, "message": said, "changes": ()}
     return told.model_copy(update=more)
 

@@ -32,6 +32,12 @@ def first_message(rules: Iterable[CompiledRule]) -> str:
     return next((rule.message for rule in rules if rule.message), "")
 
 
+def and_then(message: str, more: str) -> str:
+    """What an author says, as a sentence, and `more` after it."""
+    said = message.rstrip()
+    return f"{said}{'' if said[-1:] in ('.', '!', '?', ':', '…') else '.'} {more}"
+
+
 def reached(charge: Charge) -> str:
     """That the limit is reached, as the beginning of a sentence."""
     unit = charge.unit.removesuffix("s") if charge.most == 1 else charge.unit

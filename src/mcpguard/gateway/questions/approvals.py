@@ -21,6 +21,7 @@ from mcpguard.core.policy.tickets import (
     objection,
     ticket_of,
 )
+from mcpguard.core.policy.wording import and_then
 from mcpguard.core.redaction.neutral import spelled
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.questions.elicited import READABLE, ClientChannel, ElicitedAnswer, OpenDialog
@@ -152,7 +153,7 @@ class Approvals:
         if isinstance(verdict, Deny):
             return verdict
         if not self._same(verdict, ticket):
-            return Deny(invocation, Cause.APPROVAL, ticket.rules, f"{ticket.message} {_CHANGED}")
+            return Deny(invocation, Cause.APPROVAL, ticket.rules, and_then(ticket.message, _CHANGED))
         request.ticket = ticket
         return _by(verdict, ticket)
 
@@ -369,7 +370,7 @@ class Approvals:
     def _said(self, deny: Deny, how: str) -> Deny:
         """The refusal as of now, which may be long after the question."""
         call = structs.replace(deny.invocation, now=self._scope.recorder.now())
-        return structs.replace(deny, invocation=call, message=f"{deny.message} {how}")
+        return structs.replace(deny, invocation=call, message=and_then(deny.message, how))
 
     def _keep_patient(self, request: Request, ticket: Ticket, told: int) -> None:
         # Less than one in all, so that what the server says of its progress later is more.
