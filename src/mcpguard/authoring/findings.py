@@ -39,7 +39,8 @@ class Code(Struct, frozen=True):
 
     `meaning` is one sentence. `fix` is what to do where a finding has no fix of its own, and `control` the
     zero-trust control that the code belongs to; both may be empty. `limit`: it stays until the setup is
-    another one, so there is nothing to do now.
+    another one, so there is nothing to do now. `machine`: it is about what a machine has or lacks, and the
+    same files are right on another one.
     """
 
     severity: Severity
@@ -47,6 +48,7 @@ class Code(Struct, frozen=True):
     fix: str = ""
     control: str = ""
     limit: bool = False
+    machine: bool = False
 
 
 def codes_in(package: str) -> dict[str, Code]:
@@ -64,7 +66,8 @@ class Finding(Struct, frozen=True):
 
     `line` and `column` count from 1; a line of 0 is the whole of `file`, a column of 0 the whole line.
     `excerpt` shows the place. `fix` is what to do, a command that works as it is printed if `is_command`.
-    `subject` is what it is about, such as a server ("": `file`), `accepted` why a person accepted it.
+    `subject` is what it is about, such as a server ("": `file`), `accepted` why a person accepted it,
+    `machine` that of its code.
     """
 
     code: str
@@ -81,6 +84,7 @@ class Finding(Struct, frozen=True):
     subject: str = ""
     standing: Standing = "now"
     accepted: str = ""
+    machine: bool = False
 
     @property
     def where(self) -> str:
@@ -118,6 +122,7 @@ def at(code: str, about: Code, problem: Problem, *, excerpt: bool = False) -> Fi
         about.fix,
         about.control,
         str(problem).partition("\n")[2] if excerpt and problem.line else "",
+        machine=about.machine,
     )
 
 

@@ -24,6 +24,10 @@ class CheckFinding(Printed):
     line: int = Field(description="The line, from 1; 0 for the whole file.")
     column: int = Field(description="The column, from 1; 0 for the whole line.")
     message: str = Field(description="What was found, in one sentence.")
+    machine: bool = Field(
+        description="Whether it is about this machine, and the same files may be right on another one: "
+        "`--files-only` leaves such findings out."
+    )
 
 
 class CheckReport(Printed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ class Scene(NamedTuple):
     live: bool = False
     schema: str = ""
 
-    def codes(self, folder: Path) -> set[str]:
+    def codes(self, folder: Path, *, files_only: bool = False) -> set[str]:
         """What is found in it."""
         servers = self.servers.replace("FOLDER", str(folder))
         (folder / "work").mkdir(parents=True)
@@ -55,7 +56,14 @@ class Scene(NamedTuple):
         if offers is not None:
             tool = f'{{"name": "x", "inputSchema": {self.schema}}}'
             offers.write_text(f'{{"version": 1, "servers": {{"git": {{"tools": [{tool}]}}}}}}')
-        report = checked(folder / "mcpguard.yaml", offers, "warning", places_in, live=self.live)
+        report = checked(
+            folder / "mcpguard.yaml",
+            offers,
+            "warning",
+            places_in,
+            live=self.live and not files_only,
+            files_only=files_only,
+        )
         return {one.code for one in report.findings}
 
 
@@ -147,6 +155,11 @@ SCENES = {
         Scene("git: {command: sh, env: {A: '${env:LASTING}'}}"),
     ),
     "C118": (Scene(schema="{}"), Scene(schema='{"type": "object"}')),
+    "C119": (
+        Scene("git: {command: ./server}"),
+        Scene("git: {command: ./server, cwd: FOLDER}"),
+    ),
+    "C120": (Scene(policy=PROVEN), Scene()),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "C202": (
         Scene(more="session: {path: policy.yaml/sessions}\n"),
@@ -172,7 +185,7 @@ def test_a_passkey_that_cannot_be_checked_for_want_of_a_package(
 ) -> None:
     monkeypatch.setattr("mcpguard.authoring.check.configuration.find_spec", lambda _name: None)
     _, right = SCENES["C111"]
-    assert "C111" in right.codes(tmp_path / "one")
+    assert right.codes(tmp_path / "one") & {"C111", "C120"} == {"C120"}
 
 
 def test_an_alert_to_a_desktop_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,16 +221,43 @@ def test_every_code_has_its_scenes() -> None:
     assert SCENES.keys() == CODES.keys()
 
 
-@pytest.mark.parametrize("code", SCENES)
-def test_a_code_is_found_in_its_scene_and_not_in_the_one_beside_it(
-    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the scenes need: values, and that one package is missing."""
     monkeypatch.setenv("HERE", "made-up-value")
     monkeypatch.setenv("WORD", "eu-central-1")
     monkeypatch.setenv("RANDOM", "aB3kQ9xZ7mT2pL5wvN4cR8")
     monkeypatch.setenv("OVER", jwt(1_700_000_000))
     monkeypatch.setenv("LASTING", jwt(4_000_000_000))
     monkeypatch.delenv("GONE", raising=False)
+    name = "mcpguard.authoring.check.configuration.find_spec"
+    monkeypatch.setattr(name, lambda package: None if package == "webauthn" else find_spec(package))
+
+
+@pytest.mark.usefixtures("surroundings")
+@pytest.mark.parametrize("code", SCENES)
+def test_a_code_is_found_in_its_scene_and_not_in_the_one_beside_it(code: str, tmp_path: Path) -> None:
     wrong, right = SCENES[code]
     assert code in wrong.codes(tmp_path / "wrong")
     assert code not in right.codes(tmp_path / "right")
+
+
+@pytest.mark.usefixtures("surroundings")
+@pytest.mark.parametrize("code", SCENES)
+def test_the_files_alone_show_what_is_not_about_the_machine(code: str, tmp_path: Path) -> None:
+    wrong, _ = SCENES[code]
+    assert (code in wrong.codes(tmp_path / "wrong", files_only=True)) == (not CODES[code].machine)
+
+
+def test_where_only_files_are_judged_no_credential_is_read_and_no_folder_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object) -> None:
+        raise AssertionError("this is about the machine")
+
+    for name in ("configuration.value_of", "configuration.trouble", "configuration.problem_of"):
+        monkeypatch.setattr(f"mcpguard.authoring.check.{name}", asked)
+    monkeypatch.setattr("mcpguard.adapters.credentials.value_of", asked)
+    needs = "approvals: {notify: ['${env:GONE}']}\nalerts: {command: [no-such]}\n"
+    scene = Scene("git: {command: no-such, cwd: /no/such, env: {A: '${keyring:a}'}}", more=needs)
+    assert scene.codes(tmp_path / "one", files_only=True) == {""}

@@ -108,7 +108,7 @@ def test_json_has_the_same_remarks(folder: Path, capsys: Capture) -> None:
     assert main(["check", "--config", "mcpguard.yaml", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"] is False
-    keys = {"level", "code", "where", "file", "line", "column", "message"}
+    keys = {"level", "code", "where", "file", "line", "column", "message", "machine"}
     assert all(set(one) == keys for one in answer["findings"])
     assert [one["code"] for one in answer["findings"]] == ["", "", "P001", "", "C003", ""]
     assert [one["level"] for one in answer["findings"]] == ["ok", "ok", "error", "ok", "note", "ok"]
@@ -440,6 +440,38 @@ def test_sarif_names_a_rule_for_each_code_and_places_relative_to_the_folder(
             {"artifactLocation": {"uri": "mcpguard.yaml"}, "region": {"startLine": 2, "startColumn": 26}},
         ),
     ]
+
+
+def test_files_that_are_right_pass_on_a_machine_that_has_nothing_they_need(
+    folder: Path, capsys: Capture
+) -> None:
+    write(folder, server="{command: no-such-command, env: {A: '${keyring:gone}', B: '${file:/no/such}'}}")
+    words = ["check", "--config", "mcpguard.yaml"]
+    assert main([*words, "--json"]) == 1
+    assert {one["code"] for one in json.loads(capsys.readouterr().out)["findings"] if one["machine"]} == {
+        "C101",
+        "C102",
+    }
+    assert main([*words, "--files-only", "--strict"]) == 0
+    assert "git is well-formed" in capsys.readouterr().out
+    assert main([*words, "--files-only", "--json"]) == 0
+    assert not any(one["machine"] for one in json.loads(capsys.readouterr().out)["findings"])
+    assert main([*words, "--files-only", "--sarif"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][0]["results"] == []
+
+
+def test_a_mistake_in_a_file_fails_wherever_it_is_checked(folder: Path, capsys: Capture) -> None:
+    write(folder, server="{command: npx -y some-server}")
+    assert main(["check", "--config", "mcpguard.yaml", "--files-only"]) == 1
+    assert (
+        "its arguments in one string: write each argument as its own word [C119]" in capsys.readouterr().out
+    )
+
+
+def test_servers_are_not_asked_where_only_files_are_judged(folder: Path, capsys: Capture) -> None:
+    write(folder)
+    assert main(["check", "--config", "mcpguard.yaml", "--files-only", "--live"]) == 2
+    assert "which `--files-only` leaves out: use `--snapshot`" in capsys.readouterr().err
 
 
 def test_sarif_has_a_file_without_a_region_where_the_whole_file_is_meant(

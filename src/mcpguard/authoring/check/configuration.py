@@ -71,21 +71,25 @@ def own(config: Config, document: Document, redactor: Redactor) -> Iterator[Find
 _ROOT = "os-user:root"
 
 
-def approvals(config: Config, document: Document, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
-    """Each rule that asks, and each entry of `approvals.notify`."""
+def approvals(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
+    """Each rule that asks, where nobody could answer."""
     for one in compiled:
         for index, rule in enumerate(one.policy.rules):
             if rule.ask is None:
                 continue
             at = ("rules", index, "ask")
             if rule.ask.proof is not None:
-                said = f"the package `webauthn` is missing: run `{command_for_extra('passkeys')}`"
-                if find_spec("webauthn") is not None:
-                    said = _holders(config, rule.ask.approvers)
-                if said:
+                if said := _holders(config, rule.ask.approvers):
                     yield wrong("C111", one.document.problem((*at, "proof"), said))
+                if find_spec("webauthn") is None:
+                    said = f"the package `webauthn` is missing: run `{command_for_extra('passkeys')}`"
+                    yield wrong("C120", one.document.problem((*at, "proof"), said))
             elif rule.ask.approvers and (said := _unreachable(config, rule.ask.approvers)):
                 yield shown("C113", one.document.problem((*at, "approvers"), said))
+
+
+def alerts(config: Config, document: Document) -> Iterator[Finding]:
+    """Each entry of `approvals.notify` that reaches nobody."""
     for index, entry in enumerate(config.approvals.targets):
         if said := _mute(entry):
             yield wrong("C112", document.problem(("approvals", "notify", index), said))
@@ -134,23 +138,33 @@ def _mute(entry: NotifyTerms) -> str:
     return ""
 
 
-def checked(path: Path, snapshot: Path | None, fail_on: Severity, plain: Plain, *, live: bool) -> Report:
+def checked(
+    path: Path,
+    snapshot: Path | None,
+    fail_on: Severity,
+    plain: Plain,
+    *,
+    live: bool = False,
+    files_only: bool = False,
+) -> Report:
     """Everything that is found in the configuration at `path`; it is not `ok` from `fail_on` on.
 
     `plain` finds credentials by their names. `snapshot` is a file with what its servers offer; with `live`
-    they are asked, which starts them. Raises DocumentError where `snapshot` cannot be read or is not one.
+    they are asked, which starts them. With `files_only` nothing is looked for that only a machine has, and no
+    code about it is found. Raises DocumentError where `snapshot` cannot be read or is not one.
     """
     redactor = Redactor(os.urandom(32))
     text = None if snapshot is None else read_document(snapshot, DocumentError)
     offers = None if text is None else read_snapshot(text, str(snapshot))
-    found = list(_findings(path, redactor, offers, plain, live))
+    every = _findings(path, redactor, offers, plain, live, files_only)
+    found = [one for one in every if not (files_only and one.machine)]
     # Not before all checks are done: what one learns to hold, another could quote.
     findings = tuple(inspected(one, redactor) for one in found)
     return Report(findings, passes(findings, fail_on))
 
 
 def _findings(
-    path: Path, redactor: Redactor, snapshot: Snapshot | None, plain: Plain, live: bool
+    path: Path, redactor: Redactor, snapshot: Snapshot | None, plain: Plain, live: bool, files_only: bool
 ) -> Iterator[Finding]:
     try:
         config = load_config(path)
@@ -166,11 +180,13 @@ def _findings(
     if snapshot is not None:
         yield from _refused(snapshot, config, document)
     yield from _policies(config, document, snapshot)
-    yield from servers(config, document, redactor, plain)
+    yield from servers(config, document, redactor, plain, files_only=files_only)
     yield from clients(config, document)
-    yield from own(config, document, redactor)
-    yield _evidence(config)
-    yield from _sessions(config)
+    if not files_only:
+        yield from alerts(config, document)
+        yield from own(config, document, redactor)
+        yield _evidence(config)
+        yield from _sessions(config)
 
 
 def _observation(config: Config, document: Document) -> Iterator[Finding]:
@@ -211,7 +227,7 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
         yield wrong("C002", place)
     yield from chosen(config, compiled)
     yield from split(config, compiled)
-    yield from approvals(config, document, compiled)
+    yield from approvals(config, compiled)
     served = {name: not server.disabled for name, server in config.servers.items()}
     whole = len(compiled) == len(present(config.policies))
     found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))

@@ -117,7 +117,8 @@ def programs(entry: Credential, document: Document) -> Iterator[Finding]:
     command = command_of(entry.made) if entry.kind == "command" else None
     if command is not None and found(command.argv[0], os.environ.get("PATH")) is None:
         said = not_found(command.argv[0], os.environ.get("PATH"))
-        yield wrong("C102", document.problem(("credentials", entry.name, "command"), said))
+        code = "C119" if misread(command.argv[0]) else "C102"
+        yield wrong(code, document.problem(("credentials", entry.name, "command"), said))
 
 
 def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Finding]:
@@ -133,23 +134,25 @@ Plain = Callable[[Server, Redactor], Iterable[tuple[Path, str]]]
 """Where a server holds a credential that only its name tells, and how that was known."""
 
 
-def servers(config: Config, document: Document, redactor: Redactor, plain: Plain) -> Iterator[Finding]:
-    """Each server in turn; `redactor` learns the values of their credentials."""
+def servers(
+    config: Config, document: Document, redactor: Redactor, plain: Plain, *, files_only: bool
+) -> Iterator[Finding]:
+    """Each server in turn; `redactor` learns the values of their credentials, unless `files_only`: then none
+    is read."""
     for name, server in config.servers.items():
         at = ("servers", name)
         if server.disabled:
             yield wrong("C003", document.problem(at, f"{name} is disabled: it is not served"))
         else:
-            found = list(_server_problems(config, server, document, redactor))
+            found = [*_program_problems(server, document)] if server.url is None else []
+            if files_only:
+                found = [one for one in found if not one.machine]
+            else:
+                found += _credential_problems(config, server, document, redactor)
             yield from found
             if not found:
-                needs = ", ".join(map(str, server.credentials))
-                said = "can be started" if server.url is None else "is well configured (not contacted)"
-                asked = any(_is_asked(config, ref) for ref in server.credentials)
-                checks = f"`mcpguard secret check{config_option(config.path, os.environ)}`"
-                later = f" (not requested; {checks} does that)" if asked else ""
-                message = f"{name} {said}{', with ' + needs if needs else ''}{later}"
-                yield fine(document.problem(at, ""), message)
+                said = f"{name} is well-formed" if files_only else _ready(config, server)
+                yield fine(document.problem(at, ""), said)
             yield from _own_rules(config, server, document)
             yield from starting(config, server, document)
         yield from in_urls(server, document)
@@ -159,11 +162,18 @@ def servers(config: Config, document: Document, redactor: Redactor, plain: Plain
         yield from plain_in(entry, document, redactor)
 
 
-def _server_problems(
+def _ready(config: Config, server: Server) -> str:
+    needs = ", ".join(map(str, server.credentials))
+    said = "can be started" if server.url is None else "is well configured (not contacted)"
+    asked = any(_is_asked(config, ref) for ref in server.credentials)
+    checks = f"`mcpguard secret check{config_option(config.path, os.environ)}`"
+    later = f" (not requested; {checks} does that)" if asked else ""
+    return f"{server.name} {said}{', with ' + needs if needs else ''}{later}"
+
+
+def _credential_problems(
     config: Config, server: Server, document: Document, redactor: Redactor
 ) -> Iterator[Finding]:
-    if server.url is None:
-        yield from _program_problems(server, document)
     for path, template in _templates(server):
         for ref in template.refs:
             for one in _plain(config, ref):
@@ -189,10 +199,13 @@ def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
     cwd = None if server.cwd is None else str(server.cwd)
     if cwd is None and not server.in_client_folder and relative_command(server.command):
         message = misread(server.command) or not_from_here([f"the command '{server.command}'"])
-        yield wrong("C101", document.problem(("servers", server.name, "command"), message))
+        yield wrong("C119", document.problem(("servers", server.name, "command"), message))
     elif executable(server.command, path, cwd) is None:
         message = not_startable(server.command, path, cwd)
-        yield wrong("C101", document.problem(("servers", server.name, "command"), message))
+        yield wrong(
+            "C119" if misread(server.command) else "C101",
+            document.problem(("servers", server.name, "command"), message),
+        )
     if server.cwd is not None and not server.cwd.is_dir():
         place = document.problem(("servers", server.name, "cwd"), f"{server.cwd} is not a folder")
         yield wrong("C101", place)

@@ -3,16 +3,17 @@
 import argparse
 import gc
 import os
+import sys
 from pathlib import Path
 
-from mcpguard.authoring.findings import as_lines, as_sarif
+from mcpguard.authoring.findings import Severity, as_lines, as_sarif
 from mcpguard.cli.parser import add_config
 from mcpguard.config.loading import find_config
 
 EXAMPLES = (
     "mcpguard check",
     "mcpguard check --config mcpguard.yaml --json",
-    "mcpguard check --snapshot snapshot.json --strict --sarif",
+    "mcpguard check --files-only --snapshot snapshot.json --strict --sarif",
 )
 
 
@@ -28,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     offers.add_argument(
         "--live", action="store_true", help="compare rules with what the servers offer now; this starts them"
     )
+    parser.add_argument(
+        "--files-only",
+        action="store_true",
+        help="judge what the files say, and leave out what depends on this machine, such as values of "
+        "credentials, programs and folders: for review and CI",
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -35,16 +42,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where `mcpguard run` would serve everything (warnings allowed), 1 where it would not. Raises
-    DocumentError where the file of `--snapshot` is not a snapshot."""
+    """0 where `mcpguard run` would serve everything (warnings allowed), 1 where it would not; with
+    `--files-only` as far as the files say. Raises DocumentError where the file of `--snapshot` is not one.
+    """
     from mcpguard.authoring.check.configuration import checked
     from mcpguard.doctor.plain_text import places_in
 
+    if args.live and args.files_only:
+        said = (
+            "`--live` starts the servers on this machine, which `--files-only` leaves out: use `--snapshot`"
+        )
+        print(f"mcpguard: {said}", file=sys.stderr)
+        return 2
     snapshot = None if args.snapshot is None else Path(args.snapshot)
     path = find_config(args.config, os.environ)
     gc.disable()  # Nearly all that is made stays until the end, which is soon: collecting only takes time.
     try:
-        report = checked(path, snapshot, "warning" if args.strict else "error", places_in, live=args.live)
+        fail_on: Severity = "warning" if args.strict else "error"
+        report = checked(path, snapshot, fail_on, places_in, live=args.live, files_only=args.files_only)
     finally:
         gc.enable()
     if args.json:
