@@ -1,4 +1,4 @@
-"""`mcpguard`, imported as far as `mcpguard run` imports it: `python -m tests.servers.warm_mcpguard [MODULE ...] SOCKET`
+"""`mcpguard`, imported as far as most of its processes import it: `python -m tests.servers.warm_mcpguard [MODULE ...] SOCKET`
 imports these modules too, then forks for each request. Its arguments are those of mcpguard, or `-c CODE ...` as Python
 takes them."""
 
@@ -13,12 +13,23 @@ from pathlib import Path
 import mcpguard.cli.run  # noqa: F401
 from mcpguard.adapters.system.tables import keep_tables
 from mcpguard.cli import main
+from mcpguard.core import expressions
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.serve import handover
 from mcpguard.serve.app import loaded
 from mcpguard.serve.handover import read
 from tests.servers import warm
 
+OFTEN = (
+    "sqlite3",
+    "platformdirs.unix",
+    "mcpguard.adapters.transports.http",
+    "mcpguard.adapters.upstreams.wires.http",
+    "mcpguard.cli.audit.verb",
+    "mcpguard.cli.operating.approvals",
+    "mcpguard.cli.operating.status",
+)
+"""What many processes import while they serve, and the commands that most tests ask."""
 CONFIG = """
 version: 1
 servers: {a: {command: "true"}}
@@ -53,10 +64,20 @@ def once():
         loaded(read(path), partial(read, path))
     tempfile.tempdir = None  # Each looks for its own TMPDIR.
     Redactor(bytes(32)).inspect({"a": ["%41", b64encode(b"ghp_" + b"a1" * 18).decode()], **ORDINARY})
+    compile_all()
     # What reads a configuration is imported here, so a child would save nothing.
     handover.in_child = lambda reads, _what: reads
     gc.collect()
     gc.freeze()
+
+
+def compile_all():
+    """Compile the patterns of all modules, which a process compiles when it uses them first."""
+    for module in [one for name, one in sys.modules.items() if name.startswith("mcpguard.")]:
+        for one in vars(module).values():
+            if isinstance(one, expressions._Unused):
+                for member in ("search", "match", "fullmatch", "finditer", "findall", "sub", "split"):
+                    getattr(one, member)
 
 
 def begin():
@@ -69,7 +90,7 @@ def begin():
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:-1]:
+    for name in (*OFTEN, *sys.argv[1:-1]):
         import_module(name)
     once()
     warm.serve(sys.argv[-1], begin)
