@@ -62,7 +62,7 @@ exec {python} "$@"
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Python, which gets mcp-server-git from a process that has imported the SDK: that takes most of a demo's time."""
-    entry = warm.sdk_server("mcp_server_git")
+    entry = warm.sdk_server("mcp_server_git", own=True)
     path = tmp_path_factory.mktemp("python") / "python"
     path.write_text(
         WRAPPER.format(

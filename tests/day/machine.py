@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 import sys
 import tomllib
@@ -11,8 +12,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts import node, python_servers
+from scripts import node
 from tests.packs.real import git
+from tests.servers import warm
+from tests.wire.warm import sdk_server, server_apart, socket_of_mcpguard
 
 TOKEN = "ghp_m4deUpForTheTestsOfADay7Kq2Lw9Rt5Vb1"
 CLIENTS = {
@@ -172,19 +175,16 @@ class Machine(NamedTuple):
         (self.bin / "npx").write_text(
             f'#!/bin/sh\n[ "$1" = -y ] && shift\nserver=$1\nshift\ncase "$server" in\n{npx}esac\n'
         )
-        apart = "".join(
-            f"mcp-server-{name}) PYTHONPATH={python_servers.ready(name)} exec {sys.executable} -c "
-            f'"import mcp_server_{name} as server; server.main()" "$@";;\n'
-            for name in ("fetch", "sqlite")
-        )
-        apart += "".join(
-            f'mcp-server-{name}) exec {sys.executable} -m mcp_server_{name} "$@";;\n'
-            for name in ("git", "time")
-        )
-        (self.bin / "uvx").write_text(f'#!/bin/sh\nserver=$1\nshift\ncase "$server" in\n{apart}esac\n')
+        uvx = ""
+        for name in ("fetch", "sqlite", "git", "time"):
+            entry = server_apart(name) if name in ("fetch", "sqlite") else sdk_server(f"mcp_server_{name}")
+            uvx += f'mcp-server-{name}) exec {shlex.join([entry["command"], *entry["args"]])} "$@";;\n'
+        (self.bin / "uvx").write_text(f'#!/bin/sh\nserver=$1\nshift\ncase "$server" in\n{uvx}esac\n')
         # Where there is a node, mcp-server-fetch installs packages for it.
         (self.bin / "node").write_text("#!/bin/sh\nexit 1\n")
-        (self.bin / "mcpguard").write_text(f'#!/bin/sh\nexec {sys.executable} -m mcpguard "$@"\n')
+        (self.bin / "mcpguard").write_text(
+            f'#!/bin/sh\nexec {shlex.join([sys.executable, "-S", warm.__file__, socket_of_mcpguard()])} "$@"\n'
+        )
         for program in ("npx", "uvx", "node", "mcpguard"):
             (self.bin / program).chmod(0o755)
 

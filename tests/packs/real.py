@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-import sys
 
-from scripts import python_servers
 from tests.packs.packs import tools
 from tests.wire.session import eventually
 
@@ -53,13 +51,6 @@ def tables(file):
         database.execute("INSERT INTO salaries VALUES (31337)")
     database.close()
     return str(file)
-
-
-def pypi(name, *argv, **env):
-    """The configuration entry of a server from PyPI that has an environment of its own."""
-    run = f"import mcp_server_{name} as server; server.main()"
-    variables = {"PYTHONPATH": str(python_servers.ready(name)), **env}
-    return {"command": sys.executable, "args": ["-c", run, *argv], "env": variables}
 
 
 def refused(answer, rule):

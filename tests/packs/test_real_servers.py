@@ -6,9 +6,9 @@ import pytest
 
 from tests.database import PASSWORD, database, installed
 from tests.packs.packs import Pack
-from tests.packs.real import SHOP, commit, git, hidden, offered, pypi, refused, repository, tables
+from tests.packs.real import SHOP, commit, git, hidden, offered, refused, repository, tables
 from tests.packs.web import PAGE, site
-from tests.wire.warm import sdk_server
+from tests.wire.warm import sdk_server, server_apart
 
 
 @pytest.mark.node
@@ -115,7 +115,7 @@ def test_memory_recalls_and_remembers_nothing(behind, npm, tmp_path):
 
 def test_sqlite_reads_its_tables_and_no_address_of_a_person(behind, tmp_path):
     session = behind(
-        Pack("sqlite", "read-only"), pypi("sqlite", "--db-path", tables(tmp_path / "shop.db")), {}
+        Pack("sqlite", "read-only"), server_apart("sqlite", "--db-path", tables(tmp_path / "shop.db")), {}
     )
     assert offered(session, "sqlite") == {"read_query", "list_tables", "describe_table"}
     said = session.text("read_query", query="SELECT name, email FROM customers")
@@ -173,7 +173,10 @@ def test_postgres_reads_its_tables_and_no_address_of_a_person(behind, npm):
 
 def test_fetch_reaches_the_named_hosts_and_no_private_one(behind, tmp_path):
     with site(tmp_path, "docs.python.org") as web:
-        server = pypi("fetch", "--proxy-url", web.url, SSL_CERT_FILE=str(web.authority))
+        server = {
+            **server_apart("fetch", "--proxy-url", web.url),
+            "env": {"SSL_CERT_FILE": str(web.authority)},
+        }
         session = behind(Pack("fetch", "read-only"), server, {})
         assert offered(session, "fetch") == {"fetch"}
         assert PAGE in session.text("fetch", url="https://docs.python.org/3/library/json.html")

@@ -8,9 +8,9 @@ import pytest
 
 from tests.database import database, installed
 from tests.packs.packs import Pack
-from tests.packs.real import SHOP, git, offered, pypi, refused, repository, tables, worked
+from tests.packs.real import SHOP, git, offered, refused, repository, tables, worked
 from tests.packs.web import PAGE, site
-from tests.wire.warm import sdk_server
+from tests.wire.warm import sdk_server, server_apart
 
 WIDER = ["careful", "open-with-guards"]
 TOKEN = "ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx"
@@ -93,7 +93,7 @@ def test_memory_remembers_no_secret(behind, npm, tmp_path, posture):
 @pytest.mark.parametrize("posture", WIDER)
 def test_sqlite_writes_rows_one_statement_at_a_time(behind, tmp_path, posture):
     file = tables(tmp_path / "shop.db")
-    session = behind(Pack("sqlite", posture), pypi("sqlite", "--db-path", file), {})
+    session = behind(Pack("sqlite", posture), server_apart("sqlite", "--db-path", file), {})
     offered(session, "sqlite")
 
     def write(sql):
@@ -143,7 +143,10 @@ def test_postgres_shows_its_catalogue_and_no_other_schema(behind, npm):
 @pytest.mark.parametrize("posture", WIDER)
 def test_fetch_reaches_public_pages_and_no_private_one(behind, tmp_path, posture):
     with site(tmp_path, "www.example.com") as web:
-        server = pypi("fetch", "--proxy-url", web.url, SSL_CERT_FILE=str(web.authority))
+        server = {
+            **server_apart("fetch", "--proxy-url", web.url),
+            "env": {"SSL_CERT_FILE": str(web.authority)},
+        }
         session = behind(Pack("fetch", posture), server, {})
         assert PAGE in session.text("fetch", url="https://www.example.com/page")
         asked = list(web.asked)

@@ -13,6 +13,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from scripts import python_servers
 from tests.servers import warm
 
 ROOT = Path(warm.__file__).parents[2]
@@ -73,11 +74,24 @@ def socket_of_mcpguard(*modules):
     return (common_socket_of if modules else socket_of)("-m", "tests.servers.warm_mcpguard", *modules)
 
 
-def sdk_server(module, *words):
-    """The configuration entry of a server that `python -m module` is, forked from a process that has imported the SDK."""
-    # Of this worker: the test of the demo looks for its servers among its own descendants.
-    socket = socket_of("-m", "tests.servers.warm_sdk", "mcp_server_git.server", "mcp_server_time.server")
-    return {"command": sys.executable, "args": ["-S", warm.__file__, socket, module, *words]}
+def sdk_server(module, *words, own=False):
+    """The configuration entry of a server that `python -m module` is, forked from a process that has imported the SDK:
+    one of this worker if `own`, for who looks for the server among its own descendants."""
+    common = ("-m", "tests.servers.warm_sdk", "mcp_server_git.server", "mcp_server_time.server")
+    return _forked_from((socket_of if own else common_socket_of)(*common), module, *words)
+
+
+def server_apart(name, *words):
+    """The same of a server that has a folder of its own (`scripts/python_servers.py`)."""
+    module = f"mcp_server_{name}"
+    socket = common_socket_of(
+        "-m", "tests.servers.warm_sdk", str(python_servers.ready(name)), f"{module}.server"
+    )
+    return _forked_from(socket, "-c", f"import {module} as server; server.main()", *words)
+
+
+def _forked_from(socket, *words):
+    return {"command": sys.executable, "args": ["-S", warm.__file__, socket, *words]}
 
 
 def command(*words, typed="", environment=None, timeout=60, modules=(), cwd=None):
