@@ -648,6 +648,35 @@ async def test_chains_that_need_not_be_kept_are_removed_and_evidence_says_which(
     assert proof(folder, {}, by=stranger.verifies).missing == [gone[-1].name]
 
 
+@pytest.mark.parametrize("key", [None, lambda: KEY])
+async def test_what_was_removed_on_purpose_is_not_missing_though_its_head_was_kept(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch, key: object
+) -> None:
+    kept = {}
+    for day in (1, 2, 3):
+        with monkeypatch.context() as patched:
+            patched.setattr(chain_file, "datetime", at(day))
+            gone = closed(folder)
+        kept[gone.name] = {next(iter(proof(gone, {}).reports.values())).head}
+        os.utime(gone, (1.0, 1.0))
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, UpkeepTerms(keep_days=6), key=key)
+    await told.later(lambda: not gone.exists())
+    await told.until(lambda: bool(told.heads) and (key is None or owner.sink.signer is not None))
+    work.close(5)
+    owner.sink.close(CLOSED)
+    work.send_last()
+    await told.until(lambda: owner.sink.file.head in told.heads)
+    by = None if key is None else PUBLIC.verifies
+    assert proof(folder, kept | told.kept, by=by).missing == []
+    # Whoever can write to the folder could have said that it was on purpose, so a head or a key has to prove it.
+    assert proof(folder, kept).missing == list(kept)
+    assert proof(folder, kept).claimed == gone.name
+    stranger = SigningKey(Secret(new_key())).public
+    assert proof(folder, kept | told.kept, by=stranger.verifies).missing == list(kept)
+
+
 async def test_the_oldest_chains_are_removed_where_all_are_too_large_together(
     folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -264,7 +264,7 @@ def test_lines_that_were_put_behind_the_last_signature_are_counted_whoever_holds
     assert "note: 2 records came after the last signature" in capsys.readouterr().out
 
 
-def test_only_a_signed_statement_excuses_the_loss_of_a_head_that_was_kept(
+def test_only_a_proven_statement_excuses_the_loss_of_a_head_that_was_kept(
     folder: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     key = SigningKey(Secret(new_key()))
@@ -275,6 +275,7 @@ def test_only_a_signed_statement_excuses_the_loss_of_a_head_that_was_kept(
     gone.unlink()
     later = "20991231T235959Z-1-a.jsonl"
     verify = ["audit", "verify", str(folder), "--heads", str(heads)]
+    with_key = [*verify, "--public-key", str(key.public)]
     for signer in (None, key):
         chain = Chain()
         lines = [chain.seal(OPENED)]
@@ -282,9 +283,23 @@ def test_only_a_signed_statement_excuses_the_loss_of_a_head_that_was_kept(
         lines.append(chain.seal(record if signer is None else signer.signed(record, later, chain.head)))
         (folder / later).write_bytes(b"".join(lines))
         assert main(verify) == 1
-        assert f"MISSING {gone.name}" in capsys.readouterr().out
-        assert main([*verify, "--public-key", str(key.public)]) == (1 if signer is None else 0)
+        said = capsys.readouterr().out
+        assert (
+            f"MISSING {gone.name}: its head is expected (--expect, --heads); removed on purpose, as the "
+            "evidence says without proof\n"
+            f"no kept head proves that chains up to {gone.name} were removed on purpose: if you know that they "
+            f"were, add `--removed-until {gone.name}`\n"
+        ) in said
         assert main([*verify, "--removed-until", gone.name]) == 0
+        proven = ["--expect", f"{later}:{chain.head}"]
+        assert main([*verify, *proven]) == 0
+        capsys.readouterr()
+        # With a key nothing else proves it: others may be able to add to the place of the heads.
+        assert main([*with_key, *proven]) == (1 if signer is None else 0)
+        if signer is None:
+            assert f"no signature proves that chains up to {gone.name} were" in capsys.readouterr().out
+        else:
+            assert main(with_key) == 0
 
 
 def test_where_all_chains_are_gone_those_with_a_kept_head_are_missing(folder: Path, capsys: Capture) -> None:

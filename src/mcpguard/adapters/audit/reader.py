@@ -285,13 +285,14 @@ _CHECKPOINT = b'{"kind":"checkpoint"'
 class FolderProof(Struct, frozen=True):
     """What was found of the chains at a place. `reports` are by name, oldest first; `missing` are the names
     of chains that are gone although another one holds a head of them, or one was kept elsewhere. `removed`
-    says what was removed on purpose; `vouched` up to which line it is sure who wrote each. `held` has the
-    chain by which one is held that is not signed, `renamed` the present names of missing ones, `doubts` why
-    one of several chains was planted, although each is intact."""
+    says what was removed on purpose, `claimed` up to which name, proven or not; `vouched` up to which line it
+    is sure who wrote each. `held` has the chain by which one is held that is not signed, `renamed` the
+    present names of missing ones, `doubts` why one of several chains was planted, although each is intact."""
 
     reports: dict[str, ChainReport]
     missing: list[str]
     removed: Removal | None
+    claimed: str
     vouched: dict[str, int]
     held: dict[str, str]
     renamed: dict[str, str]
@@ -305,10 +306,9 @@ def proof(
 
     `kept` maps names of chains to hashes that were kept elsewhere and must still be there; chains with names
     up to `removed_until` may be gone. With `by`, which checks signatures, what none vouches for is a flaw.
-    A missing chain whose head was kept is excused by a statement of removal only if that is signed.
     Raises AuditError, NothingRecorded where no head was kept.
     """
-    from mcpguard.core.evidence.between import doubts, forked, held, joined, removed, signed, vouched
+    from mcpguard.core.evidence import between
     from mcpguard.core.evidence.verification import anchors
 
     expected = {name: set(heads) for name, heads in kept.items()}
@@ -323,20 +323,21 @@ def proof(
     for file in files:
         name = chain_name(file)
         reports[name] = examined(file, expected.pop(name, ()), by)
-    sure = vouched(reports, kept)
-    gone = removed(reports, None if by is None else sure)
-    until = max(removed_until, "" if gone is None else gone.until)
-    missing = sorted(
-        name for name in expected if name > (removed_until if name in kept and by is None else until)
-    )
+    sure = between.vouched(reports, kept)
+    stated = sure if by is None else between.vouched(reports, {})
+    said = between.removed(reports, None)
+    gone = said if by is None else between.removed(reports, stated)
+    claimed = "" if said is None else said.until
+    absent = between.missing(expected, reports, kept if by is None else expected, stated)
+    missing = [name for name in absent if name > removed_until]
     ends = {report.head: name for name, report in reports.items() if report.records}
     renamed = {name: ends[head] for name in missing for head in expected[name] if head in ends}
-    doubtful = doubts(_claims(files, reports), sure)
-    found = forked(joined(reports, renamed))
-    if by is None:
-        return FolderProof(found, missing, gone, sure, {}, renamed, doubtful)
-    holders = {name: holder for name, holder in held(reports, sure).items() if not sure[name]}
-    return FolderProof(signed(found, sure), missing, gone, sure, holders, renamed, doubtful)
+    doubts = between.doubts(_claims(files, reports), sure)
+    found, holders = between.forked(between.joined(reports, renamed)), dict[str, str]()
+    if by is not None:
+        found = between.signed(found, sure)
+        holders = {name: one for name, one in between.held(reports, sure).items() if not sure[name]}
+    return FolderProof(found, missing, gone, claimed, sure, holders, renamed, doubts)
 
 
 def _claims(files: Iterable[Path], reports: Mapping[str, ChainReport]) -> dict[str, dict[str, int]]:

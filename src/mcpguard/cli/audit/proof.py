@@ -239,14 +239,7 @@ def _print_reports(
             *(_signed(report, found, name) if signatures else ()),
         ):
             print(f"        {text}")
-    for name in found.missing:
-        why = "its head is expected (--expect, --heads)" if name in kept else "another chain holds its head"
-        if name in found.renamed:
-            why = f"it was renamed to {plain(found.renamed[name])}"
-        print(f"{style('MISSING', 'red')} {plain(name)}: {why}")
-    if found.removed is not None:
-        count, until = found.removed.count, plain(found.removed.until)
-        print(f"removed on purpose, as the evidence says: {count} chains, up to {until}")
+    _print_missing(found, signatures, kept)
     reports = found.reports.values()
     wrong = sum(bool(report.flaws) for report in reports)
     altered = len(found.missing) + (0 if unproven else wrong)
@@ -256,6 +249,24 @@ def _print_reports(
     more += f", doubtful: {len(found.doubts)}" if found.doubts else ""
     more += f", not signed: {len(found.held)}" if found.held else ""
     print(f"chains: {len(reports)}, altered or missing: {altered}{more}")
+
+
+def _print_missing(found: FolderProof, signatures: bool, kept: "Container[str]") -> None:
+    """What is missing, and what was removed on purpose."""
+    for name in found.missing:
+        why = "its head is expected (--expect, --heads)" if name in kept else "another chain holds its head"
+        if name in found.renamed:
+            why = f"it was renamed to {plain(found.renamed[name])}"
+        elif name <= found.claimed:
+            why = f"{why}; removed on purpose, as the evidence says without proof"
+        print(f"{style('MISSING', 'red')} {plain(name)}: {why}")
+    if any(name <= found.claimed for name in found.missing):
+        proof_of, until = "signature" if signatures else "kept head", plain(found.claimed)
+        said = f"no {proof_of} proves that chains up to {until} were removed on purpose"
+        print(f"{said}: if you know that they were, add `--removed-until {until}`")
+    elif found.removed is not None:
+        count, until = found.removed.count, plain(found.removed.until)
+        print(f"removed on purpose, as the evidence says: {count} chains, up to {until}")
 
 
 def _notes(report: ChainReport) -> list[str]:
