@@ -216,8 +216,12 @@ def session(start):
 
 
 @pytest.fixture
-def backend():
-    """The keychain that `keyring` uses for the length of a test."""
+def backend(monkeypatch):
+    """The keychain that `keyring` uses for the length of a test, which passes for one that encrypts."""
+    from mcpguard.adapters.credentials import keychain
+
+    kind = f"{FakeKeyring.__module__}.{FakeKeyring.__name__}"
+    monkeypatch.setattr(keychain, "_ENCRYPTING", (*keychain._ENCRYPTING, kind))
     before = keyring.get_keyring()
     fake = FakeKeyring()
     keyring.set_keyring(fake)

@@ -14,6 +14,7 @@ from pathlib import Path
 import keyring.errors
 import pytest
 
+from mcpguard.adapters.credentials import keychain
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.cli import main
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -210,6 +211,53 @@ def test_removing_is_said_and_a_missing_name_is_an_error(
     assert capsys.readouterr().out.endswith("removed github/read\n")
     assert main(["secret", "rm", "github/read"]) == 2
     assert "keyring:github/read is not in the keychain" in capsys.readouterr().err
+
+
+def test_a_reference_to_the_keychain_names_what_it_has(
+    backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(VALUE.encode())
+    assert main(["secret", "set", "keyring:github/read"]) == 0
+    assert "as ${keyring:github/read}\n" in capsys.readouterr().out
+    assert backend.entries["mcpguard", "github/read"] == VALUE
+    assert main(["secret", "rm", "keyring:github/read"]) == 0
+    assert ("mcpguard", "github/read") not in backend.entries
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "said"),
+    [
+        ("set", "env:TOKEN", "env:TOKEN is an environment variable: set it where mcpguard is started"),
+        ("rm", "env:TOKEN", "env:TOKEN is an environment variable"),
+        ("rm", "file:/run/secrets/a", "file:/run/secrets/a is a file: delete the file itself"),
+        ("set", "credential:linear", "credential:linear is an entry in `credentials` of the configuration"),
+    ],
+)
+def test_a_reference_to_another_source_is_no_name_in_the_keychain(
+    action: str, name: str, said: str, backend: FakeKeyring, capsys: Capture
+) -> None:
+    assert main(["secret", action, name]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert backend.entries == {}
+
+
+def test_an_older_name_that_looks_like_a_reference_can_be_removed(capsys: Capture) -> None:
+    for name in ("env:TOKEN", "keyring:github"):
+        Keychain().put(name, VALUE)
+        assert main(["secret", "rm", name]) == 0
+        assert capsys.readouterr().out == f"removed {name}\n"
+
+
+def test_whoever_stores_in_a_keychain_that_may_not_encrypt_is_told(
+    piped: Callable[[bytes], None], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = f"{FakeKeyring.__module__}.FakeKeyring"
+    for name, warned in ((kind, False), ("keyring.backends.macOS.Keyring", True)):
+        monkeypatch.setattr(keychain, "_ENCRYPTING", (name,))
+        piped(VALUE.encode())
+        assert main(["secret", "set", "github/read"]) == 0
+        said = f"warning: the keychain is {kind}, which mcpguard does not know to encrypt what it stores"
+        assert (said in capsys.readouterr().err) is warned
 
 
 def test_an_action_is_needed(capsys: Capture) -> None:

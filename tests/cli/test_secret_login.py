@@ -79,7 +79,7 @@ def test_another_login_says_where_the_one_before_could_not_be_revoked(tmp_path):
         assert "revoke" not in run_login(config, environment)[1]
         code, said = run_login(config, environment)
     assert code == 0
-    assert said.splitlines()[-2] == (
+    assert said.splitlines()[-3] == (
         "the earlier login could not be revoked (the authorization server names no revocation endpoint): "
         "revoke it in your account there"
     )

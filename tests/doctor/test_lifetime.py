@@ -11,6 +11,7 @@ import keyring
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.credentials import keychain
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.authoring.findings import Finding
 from mcpguard.cli.help import topics
@@ -185,6 +186,7 @@ def test_a_policy_that_is_not_right_could_not_be_looked_at(made: Machine) -> Non
             "git: {command: sudo, env: {A: '${credential:c}'}}",
             "\ncredentials:\n  c: {servers: [git], value: '${keyring:k}'}\n",
         ),
+        ("git: {command: sudo}", "\naudit: {key: '${keyring:k}'}\n"),
     ],
 )
 def test_a_keychain_is_looked_at_where_one_is_needed(
@@ -195,11 +197,15 @@ def test_a_keychain_is_looked_at_where_one_is_needed(
 
     made.configured(servers, more)
     monkeypatch.setattr(keyring, "get_keyring", Chain)
-    assert made.codes() == set()
-    monkeypatch.setattr("mcpguard.doctor.operation.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring",) * 3)
-    assert made.codes() == {"D306"}
-    monkeypatch.setattr("mcpguard.doctor.operation.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring", "a", "b"))
-    assert made.codes() == {"D305"}
+    about = {"D305", "D306"}
+    monkeypatch.setattr(keychain, "_ENCRYPTING", ())
+    assert made.codes() & about == {"D305"}
+    monkeypatch.setattr(keychain, "_ENCRYPTING", (f"{FakeKeyring.__module__}.FakeKeyring",))
+    assert made.codes() & about == set()
+    monkeypatch.setattr(keychain, "_NOWHERE", (f"{FakeKeyring.__module__}.FakeKeyring",))
+    assert made.codes() & about == {"D306"}
+    monkeypatch.setattr(keyring, "get_keyring", lambda: 1 / 0)
+    assert made.codes() & about == {"D306"}
 
 
 @pytest.mark.parametrize(

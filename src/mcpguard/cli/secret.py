@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.credentials import value_of
-from mcpguard.adapters.credentials.keychain import Keychain
+from mcpguard.adapters.credentials.keychain import UNENCRYPTED, Keychain, in_the_open
 from mcpguard.cli.parser import add_config, configured, configured_if_any, hidden, number
+from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError, McpGuardError, SourceError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 
@@ -97,8 +98,10 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "list":
         _list(keychain, args.json)
     elif args.action == "rm":
-        keychain.remove(_no_login(_checked(args.name)))
-        print(f"removed {args.name}")
+        # What has such a name is removed by it, whatever else that could mean.
+        name = args.name if args.name in keychain.names() else _name_in_keychain(args.name)
+        keychain.remove(_no_login(name))
+        print(f"removed {name}")
     else:
         _set(args.name, args.extra, keychain)
     return 0
@@ -108,7 +111,7 @@ def _set(text: str, extra: list[str], keychain: Keychain) -> None:
     is_file = text.startswith("file:")
     if not is_file and "=" in text:
         raise CredentialError(_NOT_IN_ARGV.format(name=text.partition("=")[0]))
-    name = text if is_file else _no_login(_checked(text))
+    name = text if is_file else _no_login(_name_in_keychain(text))
     path = _file(text) if is_file else None
     if path is None and not all(name.split("/")):
         raise CredentialError("a part of the name is empty: write it as in github/read")
@@ -123,12 +126,18 @@ def _set(text: str, extra: list[str], keychain: Keychain) -> None:
             keychain.put(name, value)
         except SourceError as error:
             raise SourceError(f"{error}. `mcpguard secret set file:/PATH` stores it in a file") from None
+        _warn_of_keychain()
     reference = name if is_file else f"keyring:{name}"
     print(f"stored: refer to it in a configuration as ${{{reference}}}")
     from mcpguard.core.redaction.held.search import weakness
 
     if said := weakness(Secret(value)):
         print(_GUESSED.format(said=said), file=sys.stderr)
+
+
+def _warn_of_keychain() -> None:
+    if kind := in_the_open():
+        print(f"warning: {UNENCRYPTED.format(kind)}", file=sys.stderr)
 
 
 def _file(text: str) -> Path:
@@ -207,6 +216,21 @@ def _checked(name: str) -> str:
     return name
 
 
+_ELSEWHERE = {
+    "env": "{} is an environment variable: set it where mcpguard is started",
+    "file": "{} is a file: delete the file itself",
+    ENTRY: "{} is an entry in `credentials` of the configuration, which says where its value comes from",
+}
+
+
+def _name_in_keychain(text: str) -> str:
+    """The name that `text` is, or that a reference `keyring:NAME` has. CredentialError for other ones."""
+    source, _, name = text.partition(":")
+    if name and source in _ELSEWHERE:
+        raise CredentialError(_ELSEWHERE[source].format(text))
+    return _checked(name if name and source == "keyring" else text)
+
+
 def _no_login(name: str) -> str:
     """`name`, unless the keychain has a login there: nothing else could revoke its tokens later."""
     entry = name.removeprefix("oauth/")
@@ -278,6 +302,7 @@ async def _in(args: argparse.Namespace, entry: OAuthEntry | None) -> None:
     grant, problem = await login(args.name, entry, _secret(entry), show, Grants(), args.timeout)
     if problem:
         print(f"the earlier login could not be revoked ({problem}): revoke it in your account there")
+    _warn_of_keychain()
     print(f"logged in: credential:{args.name} has a token from {grant.issuer} for {grant.resource}")
 
 

@@ -18,11 +18,11 @@ from urllib.parse import unquote, urlsplit
 from msgspec import DecodeError, Struct
 from msgspec.json import decode
 
+from mcpguard.adapters.credentials.keychain import keeps_nothing
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Server
 from mcpguard.core.errors import ConfigError, InspectionError
 from mcpguard.doctor.codes import Checked, found
-from mcpguard.doctor.operation import keeps_nothing
 from mcpguard.doctor.permissions import open_to_readers, open_to_writers
 from mcpguard.doctor.plain_text import in_plain_text, secrets_in
 from mcpguard.doctor.surroundings import CheckSubject, MachineSurroundings, text_of

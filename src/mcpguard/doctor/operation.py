@@ -15,7 +15,7 @@ from shutil import disk_usage
 
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, file_name, verified
 from mcpguard.adapters.audit.signing import making
-from mcpguard.adapters.credentials.keychain import leave_out_macos
+from mcpguard.adapters.credentials.keychain import in_the_open, keeps_nothing
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.authoring.check.configuration import nearest, trouble, try_own
 from mcpguard.authoring.findings import Finding, Unchecked
@@ -136,46 +136,15 @@ def _setting(path: Path) -> str:
         return ""
 
 
-OPEN = (
-    "keyrings.alt.file.PlaintextKeyring",
-    "keyrings.alt.Windows.RegistryKeyring",
-    "keyring.backends.null.Keyring",
-    "keyring.backends.fail.Keyring",
-)
-"""Backends whose values anybody can read who reads the user's files; the last two keep nothing."""
-
-
-def keeps_nothing() -> bool:
-    """Whether there is no keychain on this machine."""
-    return _backend() in OPEN[-2:]
-
-
-def _backend() -> str:
-    """The class of what stands for the keychain here."""
-    leave_out_macos()
-    from keyring import get_keyring
-
-    backend = get_keyring()
-    kinds = [_name(one) for one in getattr(backend, "backends", None) or [backend]]
-    # Of a chain, the first one takes what is stored.
-    return kinds[0] if kinds else OPEN[-1]
-
-
 def check_keychain(subject: CheckSubject) -> Iterator[Checked]:
     """D305 and D306, where the configuration refers to the keychain."""
     line = _first_use(subject)
     if line is None:
         return
-    first = _backend()
-    if first in OPEN[-2:]:
+    if keeps_nothing():
         yield found("D306", subject.path, "no keychain on this machine can be used", line)
-    elif first in OPEN:
-        yield found("D305", subject.path, f"the keychain is {first}", line)
-
-
-def _name(backend: object) -> str:
-    kind = type(backend)
-    return f"{kind.__module__}.{kind.__name__}"
+    elif kind := in_the_open():
+        yield found("D305", subject.path, f"the keychain is {kind}", line)
 
 
 def _first_use(subject: CheckSubject) -> int | None:
@@ -189,6 +158,9 @@ def _first_use(subject: CheckSubject) -> int | None:
         refs = entry.sources | entry.surrounding
         if entry.kind == "oauth" or any(ref.source == "keyring" for ref in refs):
             return subject.line("credentials", name)
+    for way, ref in subject.config.own_references:
+        if ref.source == "keyring":
+            return subject.line(*way)
     return None
 
 

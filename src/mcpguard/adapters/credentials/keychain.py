@@ -87,28 +87,53 @@ class Keychain:
         return value if isinstance(value, str) else None
 
 
-_QUIET = (
-    "keyring.backends.Windows.WinVaultKeyring",
-    "keyring.backends.fail.Keyring",
-    "keyring.backends.null.Keyring",
-    "keyrings.alt.file.PlaintextKeyring",
-)
+_NOWHERE = ("keyring.backends.fail.Keyring", "keyring.backends.null.Keyring")
+"""Backends that keep nothing."""
+_QUIET = (*_NOWHERE, "keyring.backends.Windows.WinVaultKeyring", "keyrings.alt.file.PlaintextKeyring")
 _ONCE_UNLOCKED = ("keyring.backends.SecretService.Keyring", "keyring.backends.libsecret.Keyring")
+_ENCRYPTING = (
+    *_ONCE_UNLOCKED,
+    "keyring.backends.kwallet.DBusKeyring",
+    "keyring.backends.kwallet.DBusKeyringKWallet4",
+    "keyring.backends.macOS.Keyring",
+    "keyring.backends.Windows.WinVaultKeyring",
+)
+"""Backends that encrypt what they store, with a key that is not beside it."""
 
 
 def quietly(ref: CredentialRef) -> Secret | None:
     """See `SourceKind.quietly`. macOS asks where another program wrote the entry, KWallet where it is
     locked, and of others nothing is known."""
+    for name in _backends():
+        if name not in _QUIET and not (name in _ONCE_UNLOCKED and is_unlocked()):
+            return None
+    return Keychain().get(ref)
+
+
+def in_the_open() -> str:
+    """The class of the backend that stores; "" where it is known to encrypt, or keeps nothing."""
+    # Of a chain, the first one takes what is stored.
+    first = _backends()[0]
+    return "" if first in (*_ENCRYPTING, *_NOWHERE) else first
+
+
+def keeps_nothing() -> bool:
+    """Whether there is no keychain on this machine."""
+    return _backends()[0] in _NOWHERE
+
+
+def _backends() -> list[str]:
+    """The backends that are asked, in their order."""
     _find_session_bus()
     leave_out_macos()
     import keyring
 
-    asked = keyring.get_keyring()
-    for one in getattr(asked, "backends", [asked]):
-        name = f"{type(one).__module__}.{type(one).__name__}"
-        if name not in _QUIET and not (name in _ONCE_UNLOCKED and is_unlocked()):
-            return None
-    return Keychain().get(ref)
+    try:
+        asked = keyring.get_keyring()
+    except Exception:
+        return [_NOWHERE[0]]  # It is configured and cannot be loaded.
+    kinds = map(type, getattr(asked, "backends", None) or [asked])
+    return [f"{kind.__module__}.{kind.__name__}" for kind in kinds]
 
 
 def is_unlocked() -> bool:
@@ -139,6 +164,13 @@ def leave_out_macos() -> None:
     Apple's libraries by whatever is called `gcc` and `ld` in PATH."""
     if sys.platform != "darwin":
         sys.modules.setdefault(_MACOS, ModuleType(_MACOS))
+
+
+UNENCRYPTED = (
+    "the keychain is {}, which mcpguard does not know to encrypt what it stores: programs that read your "
+    "files may read it. Use a Secret Service (gnome-keyring, KWallet) or the macOS keychain"
+)
+"""What to say to whoever stores something where `in_the_open` names a backend."""
 
 
 def _backend() -> str:

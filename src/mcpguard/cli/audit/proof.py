@@ -377,7 +377,7 @@ def _is_kept(ref: "CredentialRef") -> bool:
 
 
 def _store_key(ref: "CredentialRef") -> None:
-    from mcpguard.adapters.credentials.keychain import Keychain
+    from mcpguard.adapters.credentials.keychain import UNENCRYPTED, Keychain, in_the_open
 
     keychain = Keychain()
     try:
@@ -390,6 +390,8 @@ def _store_key(ref: "CredentialRef") -> None:
             "the new one another --name"
         )
     keychain.put(ref.name, new_key())
+    if kind := in_the_open():
+        print(f"warning: {UNENCRYPTED.format(kind)}", file=sys.stderr)
 
 
 def _write_key(to: str) -> "CredentialRef":

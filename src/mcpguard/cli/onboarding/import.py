@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from mcpguard.adapters.credentials.keychain import UNENCRYPTED, in_the_open
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
 from mcpguard.cli.parser import add_client, add_config, confirmed, hidden, number, typed
 from mcpguard.config.loading import config_option, find_config
@@ -288,6 +289,8 @@ def _tell(plan: ImportPlan, vault: Vault) -> None:
         _say(f"{len(plan.secrets)} {go} to {where}: {', '.join(map(plain, plan.secrets))}")
         if vault.kind == "file":
             _say(f"note: files are weaker than a keychain: {_WEAKER}")
+        elif kind := in_the_open():
+            _say(f"note: {UNENCRYPTED.format(kind)}")
 
 
 def _tell_servers(plan: ImportPlan) -> None:
