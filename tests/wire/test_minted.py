@@ -143,7 +143,7 @@ def test_what_cannot_be_taken_back_is_told_and_serving_goes_on(server, guarded, 
     admin.write_text(server.url("minter", "changed-meanwhile"))
     after = guarded()
     after.wait_stderr(
-        "left behind could not be revoked: credential:pg: PostgreSQL at 127.0.0.1 does not accept"
+        f"left behind could not be revoked: credential:pg: PostgreSQL at 127.0.0.1:{server.port} does not accept"
     )
     assert after.end() == 0
     assert len(roles(server)) == 1

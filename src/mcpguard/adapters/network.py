@@ -289,7 +289,7 @@ def _not_followed(url: URL, response: aiohttp.ClientResponse) -> str:
         where = f"the same URL {'with' if target.path.endswith('/') else 'without'} a slash at its end"
     else:
         where = f"another path of {origin}" if same else origin
-    return f"{said} to {where}, which is not followed; if that is right, configure its target (`url`)"
+    return f"{said} to {where}, which is not followed; if that is right, configure its target instead"
 
 
 def _sentence(error: Exception, host: str) -> str:

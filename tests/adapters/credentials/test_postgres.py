@@ -381,7 +381,7 @@ def test_a_url_without_a_host_is_refused(setting: Setting) -> None:
 def test_a_database_that_does_not_answer_is_told(setting: Setting) -> None:
     setting.admin = f"postgresql://minter:{ADMIN_PASSWORD}@127.0.0.1:1/postgres"
     assert (
-        "PostgreSQL at 127.0.0.1 does not accept connections: check that it is running" in setting.refusal()
+        "PostgreSQL at 127.0.0.1:1 does not accept connections: check that it is running" in setting.refusal()
     )
 
 
@@ -630,7 +630,9 @@ def test_a_database_that_takes_a_connection_and_says_nothing_is_given_up(setting
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         setting.admin = setting.admin.replace(f":{setting.server.port}/", f":{port}/")
-        assert "PostgreSQL at 127.0.0.1 did not answer within 2 seconds" in setting.refusal(timeout_seconds=2)
+        assert f"PostgreSQL at 127.0.0.1:{port} did not answer within 2 seconds" in setting.refusal(
+            timeout_seconds=2
+        )
     assert setting.notes() == set()
 
 

@@ -179,7 +179,7 @@ class PostgresMint(Mint):
         the block become CredentialError."""
         psycopg = _library(self._name)
         where = self._where()
-        shown = f"credential:{self._name}: PostgreSQL at {where['host']}"
+        shown = f"credential:{self._name}: PostgreSQL at {_place(where) or where['host']}"
         try:
             with self._open(where) as connection:
                 path = roles.settle(connection, self._entry.timeout_seconds)
@@ -260,15 +260,20 @@ def _url(where: dict[str, Any], entry: PostgresEntry, role: str, password: str) 
     more = {key: str(where[key]) for key in _GIVEN_ON if where.get(key)}
     place = entry.host
     if place is None:
-        hosts = str(where["host"]).split(",")
-        ports = str(where.get("port") or "5432").split(",")
-        ports = ports * len(hosts) if len(ports) == 1 else ports
-        if hosts[0].startswith("/"):
-            place, more = "", {"host": hosts[0], "port": ports[0], **more}
-        else:
-            place = ",".join(map(_host_and_port, hosts, ports))
+        place = _place(where)
+        if not place:
+            port = str(where.get("port") or "5432").split(",")[0]
+            more = {"host": str(where["host"]).split(",")[0], "port": port, **more}
     query = "&".join(f"{key}={quote(value, safe='')}" for key, value in more.items())
     return f"postgresql://{role}:{password}@{place}/{database}" + (f"?{query}" if query else "")
+
+
+def _place(where: dict[str, Any]) -> str:
+    """The hosts and ports of a connection, "" for a folder with a socket."""
+    hosts = str(where["host"]).split(",")
+    ports = str(where.get("port") or "5432").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return "" if hosts[0].startswith("/") else ",".join(map(_host_and_port, hosts, ports))
 
 
 def _host_and_port(host: str, port: str) -> str:

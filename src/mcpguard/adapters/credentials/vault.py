@@ -170,7 +170,9 @@ class VaultMint(Mint):
     def _body_of(self, question: Callable[[], Any]) -> dict[str, Json]:
         answer: ServiceAnswer = question()
         if 200 <= answer.status < 300:
-            return answer.body
+            if answer.body:
+                return answer.body
+            raise SourceError(str(self._error("gave no answer of Vault: check that `address` leads to it")))
         said = _SAID.get(answer.status)
         problem = self._error(said or f"answered with HTTP {answer.status}: see its log")
         raise problem if answer.status in _REFUSED else SourceError(str(problem))

@@ -39,7 +39,7 @@ async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status:
                     place = thief.url.removesuffix("/mcp")
                     assert told == (
                         f"answered with a redirect (HTTP {status}) to {place}, which is not followed; "
-                        "if that is right, configure its target (`url`)"
+                        "if that is right, configure its target instead"
                     )
             assert stage.requests[0].headers["authorization"] == f"Bearer {CANARY}"
             assert "cookie" not in stage.requests[1].headers
