@@ -29,6 +29,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.config.terms import UpkeepTerms
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
+from mcpguard.core.evidence.verification import Removal
 from mcpguard.core.secret import Secret
 from tests.adapters.audit.audit_records import (
     CLOSED,
@@ -672,7 +673,7 @@ async def test_what_was_removed_on_purpose_is_not_missing_though_its_head_was_ke
     assert proof(folder, kept | told.kept, by=by).missing == []
     # Whoever can write to the folder could have said that it was on purpose, so a head or a key has to prove it.
     assert proof(folder, kept).missing == list(kept)
-    assert proof(folder, kept).claimed == gone.name
+    assert proof(folder, kept).claimed == Removal(0, gone.name, 3)
     stranger = SigningKey(Secret(new_key())).public
     assert proof(folder, kept | told.kept, by=stranger.verifies).missing == list(kept)
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 from msgspec.structs import replace
 
-from mcpguard.core.evidence.between import doubts, forked, held, missing, overlapping, removed, vouched
+from mcpguard.core.evidence.between import doubts, forked, held, overlapping, removed, vouched
 from mcpguard.core.evidence.between import signed as judged
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.chain import signed as sign
@@ -192,29 +192,6 @@ def test_what_was_removed_on_purpose_is_what_the_last_record_says() -> None:
     assert removed(forged, vouched(forged, {})) is None
     assert removed(forged, None) == Removal(0, "c", 3)
     assert removed({}, None) is None
-
-
-def test_a_chain_is_missing_unless_it_was_removed_on_purpose() -> None:
-    reports = {"x": report("x", chain("x", opened(), Checkpoint(NOW, removed=2, removed_until="b")))}
-    for lines in ({"x": 0}, {"x": 2}):
-        assert missing(["c", "b", "a"], reports, (), lines) == ["c"]
-    assert missing(["a"], {}, (), {}) == ["a"]
-
-
-def test_whoever_removed_a_chain_whose_head_was_kept_cannot_say_that_it_was_on_purpose() -> None:
-    said = Checkpoint(NOW, removed=2, removed_until="b")
-    reports = {"x": report("x", chain("x", opened(), said))}
-    # Line 1 was there when its head was kept, and line 2 says so.
-    assert missing(["a", "b"], reports, ["a"], {"x": 1}) == ["a"]
-    assert missing(["a", "b"], reports, ["a"], {"x": 2}) == []
-
-
-def test_what_a_proven_line_holds_is_missed_as_if_its_own_head_had_been_kept() -> None:
-    holding = Checkpoint(NOW, (Anchor("b", "f" * 64),))
-    said = Checkpoint(NOW, removed=2, removed_until="b")
-    reports = {"x": report("x", chain("x", opened(Anchor("a", "f" * 64)), holding, said))}
-    for line, gone in ((0, []), (1, ["a"]), (2, ["a", "b"]), (3, [])):
-        assert missing(["a", "b"], reports, (), {"x": line}) == gone
 
 
 def test_a_chain_that_says_that_newer_ones_were_removed_is_flawed_and_is_not_believed() -> None:

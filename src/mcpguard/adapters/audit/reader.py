@@ -285,14 +285,14 @@ _CHECKPOINT = b'{"kind":"checkpoint"'
 class FolderProof(Struct, frozen=True):
     """What was found of the chains at a place. `reports` are by name, oldest first; `missing` are the names
     of chains that are gone although another one holds a head of them, or one was kept elsewhere. `removed`
-    says what was removed on purpose, `claimed` up to which name, proven or not; `vouched` up to which line it
+    says what was removed on purpose, `claimed` also where that is not proven; `vouched` up to which line it
     is sure who wrote each. `held` has the chain by which one is held that is not signed, `renamed` the
     present names of missing ones, `doubts` why one of several chains was planted, although each is intact."""
 
     reports: dict[str, ChainReport]
     missing: list[str]
     removed: Removal | None
-    claimed: str
+    claimed: Removal | None
     vouched: dict[str, int]
     held: dict[str, str]
     renamed: dict[str, str]
@@ -324,12 +324,12 @@ def proof(
         name = chain_name(file)
         reports[name] = examined(file, expected.pop(name, ()), by)
     sure = between.vouched(reports, kept)
-    stated = sure if by is None else between.vouched(reports, {})
-    said = between.removed(reports, None)
-    gone = said if by is None else between.removed(reports, stated)
-    claimed = "" if said is None else said.until
-    absent = between.missing(expected, reports, kept if by is None else expected, stated)
-    missing = [name for name in absent if name > removed_until]
+    gone = said = between.removed(reports, None)
+    if by is not None or kept:
+        # Whoever removes chains could write such a record, too.
+        gone = between.removed(reports, sure if by is None else between.vouched(reports, {}))
+    until = max(removed_until, "" if gone is None else gone.until)
+    missing = sorted(name for name in expected if name > until)
     ends = {report.head: name for name, report in reports.items() if report.records}
     renamed = {name: ends[head] for name in missing for head in expected[name] if head in ends}
     doubts = between.doubts(_claims(files, reports), sure)
@@ -337,7 +337,7 @@ def proof(
     if by is not None:
         found = between.signed(found, sure)
         holders = {name: one for name, one in between.held(reports, sure).items() if not sure[name]}
-    return FolderProof(found, missing, gone, claimed, sure, holders, renamed, doubts)
+    return FolderProof(found, missing, gone, said, sure, holders, renamed, doubts)
 
 
 def _claims(files: Iterable[Path], reports: Mapping[str, ChainReport]) -> dict[str, dict[str, int]]:

@@ -253,16 +253,17 @@ def _print_reports(
 
 def _print_missing(found: FolderProof, signatures: bool, kept: "Container[str]") -> None:
     """What is missing, and what was removed on purpose."""
+    claimed = "" if found.claimed is None else found.claimed.until
     for name in found.missing:
         why = "its head is expected (--expect, --heads)" if name in kept else "another chain holds its head"
         if name in found.renamed:
             why = f"it was renamed to {plain(found.renamed[name])}"
-        elif name <= found.claimed:
+        elif name <= claimed:
             why = f"{why}; removed on purpose, as the evidence says without proof"
         print(f"{style('MISSING', 'red')} {plain(name)}: {why}")
-    if any(name <= found.claimed for name in found.missing):
-        proof_of, until = "signature" if signatures else "kept head", plain(found.claimed)
-        said = f"no {proof_of} proves that chains up to {until} were removed on purpose"
+    if any(name <= claimed for name in found.missing):
+        what, until = "signature" if signatures else "kept head", plain(claimed)
+        said = f"no {what} proves that chains up to {until} were removed on purpose"
         print(f"{said}: if you know that they were, add `--removed-until {until}`")
     elif found.removed is not None:
         count, until = found.removed.count, plain(found.removed.until)

@@ -1,7 +1,7 @@
 """How the chains of a folder hold each other: what ends in a later chain, what signatures vouch for, and what
 was removed on purpose. Judges the reports of `verification`, and reads nothing itself."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -159,31 +159,6 @@ def removed(reports: Mapping[str, ChainReport], lines: Mapping[str, int] | None)
     if not said:
         return None
     return Removal(0, max(one.until for one in said), sum(one.count for one in said))
-
-
-def missing(
-    expected: Iterable[str],
-    reports: Mapping[str, ChainReport],
-    kept: Container[str],
-    lines: Mapping[str, int],
-) -> list[str]:
-    """Those of the `expected` chains, none of which is there, that nothing excuses: no chain says that it was
-    removed on purpose, or one does that whoever removed them could have written.
-
-    What stands in `lines` of each chain (as of `vouched`) is believed. Nothing else is about a chain whose
-    head was `kept` elsewhere, or is held in those lines: it was there when somebody proved that it was.
-    """
-    proven, said = removed(reports, lines), removed(reports, None)
-    firm = {
-        anchor.file for name, report in reports.items() for anchor, line in report.held if line <= lines[name]
-    }
-    return sorted(
-        name for name in expected if name > _until(proven if name in firm or name in kept else said)
-    )
-
-
-def _until(removal: Removal | None) -> str:
-    return "" if removal is None else removal.until
 
 
 def _flawed(report: ChainReport, what: str) -> ChainReport:
