@@ -407,9 +407,9 @@ async def test_the_last_head_is_said_where_it_cannot_be_sent(
 async def test_the_last_head_is_of_what_was_stored_before_a_disk_hung(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "STALL_SECONDS", 0.01)
     owner, told = Owner(folder, "fsync"), Told()
     await owner.stored(OPENED)
+    monkeypatch.setattr(writer, "STALL_SECONDS", 0.01)
     head, hangs = owner.sink.file.head, threading.Event()
     monkeypatch.setattr(chain_file, "sync_file", lambda _file: hangs.wait(20))
     await owner.over(owner.sink.write(DECIDED))
