@@ -213,6 +213,9 @@ def test_what_doctor_found_counts(tmp_path: Path, code: str, control: str, name:
         ("", "partly"),
         (", key: '${keyring:audit/key}'", "partly"),
         (", key: '${keyring:audit/key}', heads: {url: https://x.example/h}", "met"),
+        (", key: '${keyring:audit/key}', heads: {file: elsewhere/heads.txt}", "met"),
+        (", key: '${keyring:audit/key}', heads: {file: audit/heads.txt}", "partly"),
+        (", key: '${keyring:audit/key}', heads: {file: audit/heads.txt, url: https://x.example/h}", "met"),
         (", arguments: digest", "partly"),
     ],
 )

@@ -10,6 +10,7 @@ To add a control: its three tiers in `controls.txt`, and a line in `JUDGES` for 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, convert, structs
@@ -17,12 +18,11 @@ from msgspec import Struct, convert, structs
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.report.review import ReviewedControl, State, VerifiedEvidence
 from mcpguard.authoring.tests.running import policies_named_below
+from mcpguard.config.loading import evidence_folder
 from mcpguard.core.policy.terms import as_tuple
 from mcpguard.core.tables import entries
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mcpguard.authoring.findings import Report
     from mcpguard.authoring.report.tally import RecordTally
     from mcpguard.config.loading import Config
@@ -201,6 +201,13 @@ def _tamper_evident(present: TierEvidence) -> Verdict:
         return "partly", "chains are intact and hold each other; checkpoints are not signed (`audit.key`)"
     if audit.heads is None:
         return "partly", "checkpoints are signed; heads are kept nowhere else (`audit.heads`)"
+    file, elsewhere = audit.heads.file, audit.heads.url or audit.heads.stdout
+    if (
+        file
+        and not elsewhere
+        and Path(file).resolve().is_relative_to(evidence_folder(present.config).resolve())
+    ):
+        return "partly", "checkpoints are signed; heads are kept in the audit folder itself (`audit.heads`)"
     return "met", "checkpoints are signed, and heads are kept elsewhere"
 
 
