@@ -302,6 +302,25 @@ def test_only_a_proven_statement_excuses_the_loss_of_a_head_that_was_kept(
             assert main(with_key) == 0
 
 
+def test_of_the_heads_of_a_folder_only_its_own_are_looked_for_in_a_single_chain(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    one, _other = plain_chain(folder), plain_chain(folder)
+    main(["audit", "heads", str(folder)])
+    heads = tmp_path / "heads"
+    heads.write_text(capsys.readouterr().out)
+    verify = ["audit", "verify", str(one), "--heads", str(heads)]
+    assert main(verify) == 0
+    lines = one.read_bytes().splitlines(keepends=True)
+    one.write_bytes(lines[0])
+    assert main(verify) == 1
+    one.write_bytes(b"".join(lines))
+    # A chain that was renamed has none.
+    verify[2] = str(one.rename(folder / "20260801T070000Z-1-a.jsonl"))
+    assert main(verify) == 1
+    assert f"MISSING {one.name}" in capsys.readouterr().out
+
+
 def test_where_all_chains_are_gone_those_with_a_kept_head_are_missing(folder: Path, capsys: Capture) -> None:
     gone = plain_chain(folder)
     verify = ["audit", "verify", str(folder), "--expect", f"{gone.name}:{'a' * 64}"]
