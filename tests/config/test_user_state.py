@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 from platformdirs import user_state_path
 
+from mcpguard.config.loading import config_option, find_config
 from mcpguard.config.user_state import state_folder
+from mcpguard.core.errors import McpGuardError
 from tests.rows import each
 
 
@@ -23,6 +27,18 @@ def test_it_is_where_the_library_has_it(
         else:
             monkeypatch.setenv(name, value)
     assert state_folder("audit") == user_state_path("mcpguard", appauthor=False) / "audit"
+
+
+def test_a_user_without_a_home_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    for asks in (partial(state_folder, "audit"), partial(find_config, None, {})):
+        with pytest.raises(
+            McpGuardError, match="this user has no home folder, which mcpguard needs: set HOME"
+        ):
+            asks()
+    assert config_option(tmp_path / "mcpguard.yaml", {}) == f" --config {tmp_path}/mcpguard.yaml"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere than on Linux the library says where it is")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,8 @@ from mcpguard.config.terms import (
     UpkeepTerms,
 )
 from mcpguard.config.urls import host_name, literal_host
-from mcpguard.config.user_state import state_folder
-from mcpguard.core.errors import ConfigError, Problem
+from mcpguard.config.user_state import home_needed, state_folder
+from mcpguard.core.errors import ConfigError, McpGuardError, Problem
 from mcpguard.core.evidence.bounds import BoundTerms
 from mcpguard.core.policy.terms import Observation
 from mcpguard.core.secret import CredentialRef, Template, parse_template, sole_reference
@@ -274,14 +275,15 @@ class Config(Struct, frozen=True):
 def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
     """Where the configuration is: `--config`, else $MCPGUARD_CONFIG, else `mcpguard.yaml` in the user's
     config folder. Never the working directory by itself: an agent may write there. The file need not
-    exist."""
+    exist. Raises McpGuardError where the user has no folder for it."""
     named = option or environ.get("MCPGUARD_CONFIG")
     if named:
         return Path(named)
     # Imported where it is needed: most clients name the file, and a start is counted in ms.
     from platformdirs import user_config_path
 
-    return user_config_path("mcpguard", appauthor=False) / "mcpguard.yaml"
+    with home_needed():
+        return user_config_path("mcpguard", appauthor=False) / "mcpguard.yaml"
 
 
 def config_option(path: Path, environ: Mapping[str, str]) -> str:
@@ -289,7 +291,10 @@ def config_option(path: Path, environ: Mapping[str, str]) -> str:
     else ""."""
     from shlex import quote
 
-    return "" if path == find_config(None, environ).absolute() else f" --config {quote(str(path))}"
+    with suppress(McpGuardError):
+        if path == find_config(None, environ).absolute():
+            return ""
+    return f" --config {quote(str(path))}"
 
 
 def evidence_folder(config: Config | None) -> Path:
@@ -304,7 +309,7 @@ def load_config(path: Path) -> Config:
     from mcpguard.config.file import ConfigFile
     from mcpguard.core.document.reading import Document
 
-    if not os.path.exists(path) and path == find_config(None, {}):
+    if not os.path.exists(path) and not config_option(path, {}):
         said = (
             "does not exist: create it with `mcpguard import`, or where no client has a server yet, by hand "
             "(`mcpguard help start`), or name another file with --config"
@@ -393,7 +398,7 @@ def _audit(entry: AuditEntry, folder: Path) -> Audit:
 
 
 def _absolute(folder: Path, written: str) -> Path:
-    return folder / Path(written).expanduser()
+    return folder / os.path.expanduser(written)
 
 
 def _credential(name: str, written: ConfigFile) -> Credential:

@@ -43,7 +43,7 @@ class PolicyFile(Struct, frozen=True):
 def policy_files(folder: Path, written: Iterable[str | PolicyEntry]) -> tuple[PolicyFile, ...]:
     """What a file in `folder` names under `policies`."""
     entries = [(one, {}) if isinstance(one, str) else (one.file, one.params) for one in written]
-    return tuple(PolicyFile(folder / Path(file).expanduser(), params) for file, params in entries)
+    return tuple(PolicyFile(folder / os.path.expanduser(file), params) for file, params in entries)
 
 
 def with_own(files: tuple[PolicyFile, ...], own: Path | None) -> tuple[PolicyFile, ...]:

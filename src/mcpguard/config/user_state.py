@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from mcpguard.core.errors import McpGuardError
 
 
 def state_folder(part: str) -> Path:
@@ -14,10 +18,21 @@ def state_folder(part: str) -> Path:
 
 def user_state() -> Path:
     """The user's state folder, as `platformdirs` has it. Importing that takes 5 ms of each start and half a
-    megabyte, so it is left for whatever is not a plain absolute folder on Linux."""
+    megabyte, so it is left for whatever is not a plain absolute folder on Linux. Raises McpGuardError."""
     folder, home = os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME", "")
     if sys.platform == "linux" and (folder or home)[:1] == "/" and folder == (folder and folder.strip()):
         return Path(folder or os.path.expanduser("~/.local/state")) / "mcpguard"
     from platformdirs import user_state_path
 
-    return user_state_path("mcpguard", appauthor=False)
+    with home_needed():
+        return user_state_path("mcpguard", appauthor=False)
+
+
+@contextmanager
+def home_needed() -> Iterator[None]:
+    """Raises McpGuardError where it is not known which folder is the user's home, as for a number that no
+    file of users has."""
+    try:
+        yield
+    except RuntimeError:
+        raise McpGuardError("this user has no home folder, which mcpguard needs: set HOME") from None

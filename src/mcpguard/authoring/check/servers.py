@@ -153,7 +153,7 @@ def servers(
             if not found:
                 said = f"{name} is well-formed" if files_only else _ready(config, server)
                 yield fine(document.problem(at, ""), said)
-            yield from _own_rules(config, server, document)
+            yield from _own_rules(config, server, document, files_only)
             yield from starting(config, server, document)
         yield from in_urls(server, document)
         yield from _plain_credentials(server, document, redactor, plain)
@@ -270,11 +270,17 @@ def _trouble(ref: CredentialRef, redactor: Redactor, of_header: bool = False) ->
         )
 
 
-def _own_rules(config: Config, server: Server, document: Document) -> Iterator[Finding]:
+def _own_rules(config: Config, server: Server, document: Document, files_only: bool) -> Iterator[Finding]:
     """What says what the server may do, in folders that it works in."""
     from mcpguard.adapters.store import default_folder
 
-    guarded = (config.path, *config.policy_paths, config.session_folder or default_folder(), default_root())
+    guarded = [config.path, *config.policy_paths]
+    if config.session_folder is not None:
+        guarded.append(config.session_folder)
+    elif not files_only:
+        guarded.append(default_folder())
+    if not files_only:
+        guarded.append(default_root())
     for path, folder in folders(server):
         inside = [one.name for one in guarded if is_in(one, folder)]
         if inside:
