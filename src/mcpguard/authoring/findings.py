@@ -154,12 +154,11 @@ _COLOURS = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
 
 def as_lines(findings: Sequence[Finding]) -> str:
     """One line each, with the excerpt where there is one, and a last line that counts."""
-    here = f"{os.getcwd()}/"
     lines = []
     for one in findings:
         level = style(f"{one.severity:<7}", _COLOURS[one.severity])
         code = f" [{one.code}]" if one.code else ""
-        said = f"{level}  {plain(one.where.removeprefix(here))}: {plain(one.message)}{code}"
+        said = f"{level}  {plain(one.where)}: {plain(one.message)}{code}"
         lines.append(broken(said, indent=9))
         lines += [f"         {plain(line)}" for line in one.excerpt.splitlines()]
     return "\n".join([*lines, ", ".join(_counts(findings)) or style("all fine", "green")])

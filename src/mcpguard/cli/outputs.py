@@ -20,7 +20,7 @@ class CheckFinding(Printed):
     )
     code: str = Field(description="Its code, which never changes its meaning; empty for `ok`.")
     where: str = Field(description="`FILE:LINE:COLUMN`, `FILE:LINE` or `FILE`.")
-    file: str = Field(description="The file.")
+    file: str = Field(description="The file; below the current folder, as seen from there.")
     line: int = Field(description="The line, from 1; 0 for the whole file.")
     column: int = Field(description="The column, from 1; 0 for the whole line.")
     message: str = Field(description="What was found, in one sentence.")

@@ -112,7 +112,7 @@ def test_json_has_the_same_remarks(folder: Path, capsys: Capture) -> None:
     assert all(set(one) == keys for one in answer["findings"])
     assert [one["code"] for one in answer["findings"]] == ["", "", "P001", "", "C003", ""]
     assert [one["level"] for one in answer["findings"]] == ["ok", "ok", "error", "ok", "note", "ok"]
-    assert answer["findings"][2]["where"] == str(folder / "gone.yaml")
+    assert answer["findings"][2]["where"] == "gone.yaml"
 
 
 def test_warnings_alone_are_zero(remarks: Remarks) -> None:
@@ -458,6 +458,38 @@ def test_files_that_are_right_pass_on_a_machine_that_has_nothing_they_need(
     assert not any(one["machine"] for one in json.loads(capsys.readouterr().out)["findings"])
     assert main([*words, "--files-only", "--sarif"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"][0]["results"] == []
+
+
+def test_files_are_judged_for_a_user_without_a_home(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, server="{command: sh, args: [~/x]}")
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    assert main(["check", "--config", "mcpguard.yaml", "--files-only"]) == 0
+    capsys.readouterr()
+    assert main(["check", "--config", "mcpguard.yaml"]) == 2
+    assert "this user has no home folder, which mcpguard needs: set HOME" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(20)
+def test_a_policy_that_is_no_file_is_not_waited_for(folder: Path, capsys: Capture) -> None:
+    write(folder)
+    (folder / "p.yaml").unlink()
+    os.mkfifo(folder / "p.yaml")
+    assert main(["check", "--config", "mcpguard.yaml"]) == 1
+    assert "p.yaml: not a regular file [P001]" in capsys.readouterr().out
+
+
+def test_json_names_files_as_they_are_seen_from_here(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder)
+    for here, names in ((folder, {"mcpguard.yaml", "p.yaml"}), (folder / "..", {f"{folder.name}/p.yaml"})):
+        monkeypatch.chdir(here)
+        main(["check", "--config", str(folder / "mcpguard.yaml"), "--json"])
+        assert names <= {one["file"] for one in json.loads(capsys.readouterr().out)["findings"]}
 
 
 def test_a_mistake_in_a_file_fails_wherever_it_is_checked(folder: Path, capsys: Capture) -> None:

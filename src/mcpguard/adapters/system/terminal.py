@@ -73,6 +73,11 @@ def _lines(text: str, columns: int, indent: str) -> list[str]:
     return [line.translate(shown) for line in lines.wrap(whole)]
 
 
+def from_here(place: str) -> str:
+    """`place`, which begins with a path, without the current folder where that is a part of it."""
+    return place.removeprefix(f"{os.getcwd()}/")
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """A number of something: "1 rule", "2 rules"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -25,7 +25,7 @@ from mcpguard.adapters.store.upkeep import problem_of
 from mcpguard.adapters.system.guarded import found, not_found
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
-from mcpguard.adapters.system.terminal import counted
+from mcpguard.adapters.system.terminal import counted, from_here
 from mcpguard.authoring.check.codes import problems, shown, wrong
 from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.servers import Plain, chosen, clients, servers, split
@@ -159,7 +159,7 @@ def checked(
     every = _findings(path, redactor, offers, plain, live, files_only)
     found = [one for one in every if not (files_only and one.machine)]
     # Not before all checks are done: what one learns to hold, another could quote.
-    findings = tuple(inspected(one, redactor) for one in found)
+    findings = tuple(inspected(structs.replace(one, file=from_here(one.file)), redactor) for one in found)
     return Report(findings, passes(findings, fail_on))
 
 
@@ -232,7 +232,7 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
     whole = len(compiled) == len(present(config.policies))
     found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
     # What is to be said of a pack that nobody has changed was said when it was made.
-    as_made = {str(file.path) for file in present(config.policies) if _is_as_made(file.path)}
+    as_made = {one.document.source for one in compiled if is_shipped(one.document.text)}
     found = [one for one in found if one.severity != "note" or one.file not in as_made]
     yield from (one for one in found if one.file != document.source)
     # A line of the configuration may contain a credential.
@@ -249,13 +249,6 @@ def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
         compiled.append(one)
         count = len(one.rules)
         yield fine(str(file.path), f"policy {one.policy.policy}: {counted(count, 'rule')}")
-
-
-def _is_as_made(path: Path) -> bool:
-    try:
-        return is_shipped(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
 
 
 def _evidence(config: Config) -> Finding:

@@ -5,14 +5,13 @@ Law of this file: a failure says what was expected, what came instead, and why e
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import json
 
-from mcpguard.adapters.system.terminal import counted, plain, style, table
+from mcpguard.adapters.system.terminal import counted, from_here, plain, style, table
 from mcpguard.authoring.tests.rehearsal import Reason
 from mcpguard.authoring.tests.running import (
     CaseReport,
@@ -147,7 +146,7 @@ def write_junit(path: Path, reports: list[FileReport]) -> None:
             "errors": "0",
             "time": seconds,
         }
-        suite = Xml.SubElement(root, "testsuite", {"name": plain(report.file), **counts})
+        suite = Xml.SubElement(root, "testsuite", {"name": _short(report.file), **counts})
         for score in report.postures:
             lines = (*_figures(score), *_score_lines(score, _unpainted))
             _add_test(suite, score.where, (score.posture, "0"), "; ".join(score.missed), lines)
@@ -208,8 +207,8 @@ def _add_test(suite: Element, where: str, about: tuple[str, str], failure: str, 
     from xml.etree import ElementTree as Xml
 
     file, line, _ = where.rsplit(":", 2)
-    place = {"file": _short(file), "line": line}
-    names = {"classname": plain(file), "name": plain(about[0]), "time": about[1], **place}
+    place = {"classname": _short(file), "file": _short(file), "line": line}
+    names = {"name": plain(about[0]), "time": about[1], **place}
     element, text = Xml.SubElement(suite, "testcase", names), "\n".join(lines)
     if failure:
         Xml.SubElement(element, "failure", {"message": failure}).text = text
@@ -234,4 +233,4 @@ def _value(value: Json) -> str:
 
 
 def _short(where: str) -> str:
-    return plain(where.removeprefix(f"{os.getcwd()}/"))
+    return plain(from_here(where))

@@ -50,7 +50,7 @@ _FOUND = {
 
 
 class Document:
-    """A parsed YAML text. `source` is how messages call it.
+    """A parsed YAML `text`. `source` is how messages call it.
 
     `secret_keys` are keys whose source lines are never shown in an excerpt; with some, the value of an
     unknown key is not shown either, and where the YAML is broken no line is, since nobody knows what it is.
@@ -65,7 +65,7 @@ class Document:
         secret_keys: frozenset[str] = frozenset(),
     ) -> None:
         self.source = source
-        self._text = text
+        self.text = text
         self._lines = text.splitlines()
         self._error = error
         root, faults = parse_tree(text)
@@ -165,7 +165,7 @@ class Document:
     def _node_problem(self, node: Node, message: str, offset: int | None) -> Problem:
         line, column = node.line, node.column
         if offset is not None and node.kind == "text":
-            line, column = offset_place(self._text, node, offset)
+            line, column = offset_place(self.text, node, offset)
         return self._problem(line, column, message)
 
     def _problem(self, line: int, column: int, message: str) -> Problem:
