@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from mcpguard.cli import main
+from mcpguard.config.policies import SIZE_LIMIT
 from mcpguard.core.conditions import engines
 
 Capture = pytest.CaptureFixture[str]
@@ -208,6 +210,58 @@ def test_junit_has_a_suite_a_file_and_a_case_a_case(folder: Path, monkeypatch: p
     assert places == [("policies/p_test.yaml", "4"), ("policies/p_test.yaml", "5")]
     assert bad[0].get("message") == "not as expected: effect, rules"
     assert "policies/p_test.yaml:5:5: bad" in (bad[0].text or "")
+
+
+def test_a_test_has_the_same_name_on_every_machine_that_runs_it(folder: Path) -> None:
+    write(folder, GOOD)
+    config = "version: 1\nservers: {s: {command: sh}}\npolicies: [policies/p.yaml]\n"
+    (folder / "mcpguard.yaml").write_text(config)
+    assert main(["test", "--config", "mcpguard.yaml", "--junit", "r.xml"]) == 0
+    (suite,) = ElementTree.parse(folder / "r.xml").getroot()
+    (case,) = suite
+    assert {suite.get("name"), case.get("classname"), case.get("file")} == {"policies/p_test.yaml"}
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scandir(path: Path | str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    real = os.scandir
+    write(folder, GOOD)
+    (folder / "policies" / "closed").mkdir()
+    monkeypatch.setattr("os.scandir", scandir)
+    assert main(["test"]) == 2
+    assert capsys.readouterr().err == "mcpguard: policies/closed: cannot be read: Permission denied\n"
+
+
+def test_tests_behind_a_link_run_once_and_a_link_back_ends(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    (folder / "shared").mkdir()
+    for name in ("p.yaml", "p_test.yaml"):
+        (folder / "shared" / name).write_text((folder / "policies" / name).read_text())
+    (folder / "policies" / "link").symlink_to("../shared")
+    (folder / "shared" / "back").symlink_to("../policies")
+    assert main(["test"]) == 0
+    said = capsys.readouterr().out
+    assert "policies/link/p_test.yaml" in said
+    assert said.endswith("2 cases, all passed\n")
+
+
+@pytest.mark.timeout(20)
+def test_coverage_counts_policies_whatever_else_is_in_their_folder(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    (folder / "policies" / "huge.yaml").write_text("a" * (SIZE_LIMIT + 1))
+    (folder / "policies" / "latin.yaml").write_bytes(b"caf\xe9: 1\n")
+    os.mkfifo(folder / "policies" / "pipe.yaml")
+    assert main(["test", "--coverage"]) == 0
+    assert "untested" not in capsys.readouterr().out
+    (folder / "policies" / "latin.yaml").write_bytes(b"policy: caf\xe9\n")
+    assert main(["test", "--coverage"]) == 2
+    assert "policies/latin.yaml:1:1: not UTF-8" in capsys.readouterr().err
 
 
 def test_a_report_that_cannot_be_written_is_told(folder: Path, capsys: Capture) -> None:

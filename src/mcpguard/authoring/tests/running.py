@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct, json
 from pydantic import Field
 
-from mcpguard.authoring.tests import PATTERN
+from mcpguard.authoring.tests import files_below
 from mcpguard.authoring.tests.cases import CallEntry, Case, PolicyTests, method_of, target_of
 from mcpguard.authoring.tests.rehearsal import (
     CaseOutcome,
@@ -258,9 +258,12 @@ def load(files: list[Path], known: CompiledPolicies) -> list[Loaded]:
 
 def policies_named_below(folder: Path) -> set[Path]:
     """The files of policies, resolved, that the tests in a folder and those below name, without the tests
-    that cannot be read: what `mcpguard test` would report."""
+    and folders that cannot be read: what `mcpguard test` would report."""
     found: set[Path] = set()
-    for file in folder.rglob(PATTERN):
+    files: list[Path] = []
+    with suppress(PolicyError):
+        files = files_below(folder)
+    for file in files:
         with suppress(PolicyError):
             document = Document(read_document(file, PolicyError), str(file), PolicyError)
             if document.has("postures"):

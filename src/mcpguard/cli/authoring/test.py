@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.authoring.tests import PATTERN
+from mcpguard.adapters.system.files import read_regular
+from mcpguard.adapters.system.terminal import from_here
+from mcpguard.authoring.tests import PATTERN, files_below
 from mcpguard.cli.parser import add_config
 from mcpguard.config.loading import find_config, load_config
-from mcpguard.config.policies import PolicyFile, read_document
+from mcpguard.config.policies import SIZE_LIMIT, PolicyFile
 from mcpguard.core.errors import PolicyError, Problem
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ def _files(args: argparse.Namespace) -> list[Path]:
     found: dict[Path, Path] = {}
     problems: list[Problem] = []
     for path in paths:
-        files = sorted(path.rglob(PATTERN)) if path.is_dir() else [path]
+        files = files_below(path) if path.is_dir() else [path]
         if not path.exists():
             problems.append(Problem(str(path), 0, 0, "no such file or folder"))
         elif not files:
@@ -114,7 +116,8 @@ def _files(args: argparse.Namespace) -> list[Path]:
 
 
 def _folders(option: str | None) -> list[Path]:
-    folders = list(dict.fromkeys(one.path.parent for one in _configured(option)))
+    # As seen from here: in CI, the name of a test must not depend on where the machine keeps it.
+    folders = list(dict.fromkeys(Path(from_here(str(one.path.parent))) for one in _configured(option)))
     if not folders and not _DEFAULT.exists():
         config = find_config(option, os.environ)
         said = "has no `policies`" if config.exists() else "does not exist"
@@ -122,7 +125,7 @@ def _folders(option: str | None) -> list[Path]:
             [Problem(str(config), 0, 0, f"{said}, and there is no folder {_DEFAULT} here: {_ADVICE}")]
         )
     # An import keeps its policies in a folder without tests, beside what was approved for good, which has.
-    return [one for one in folders if any(one.rglob(PATTERN))] or folders or [_DEFAULT]
+    return [one for one in folders if files_below(one)] or folders or [_DEFAULT]
 
 
 def _configured(option: str | None) -> tuple[PolicyFile, ...]:
@@ -136,10 +139,10 @@ def _untested(
 ) -> list[CompiledPolicy]:
     """The policies that are in force or stand in a folder that is tested, and that no test uses. Raises
     PolicyError with the mistakes in them."""
-    folders = [Path(path) for path in args.paths] or [_DEFAULT]
+    folders = [Path(path) for path in args.paths if os.path.isdir(path)] if args.paths else [_DEFAULT]
     files = () if args.paths else _configured(args.config)
     if not files:
-        paths = [path for one in folders for path in sorted(one.rglob("*.y*ml")) if _is_policy(path)]
+        paths = [path for one in folders for path in files_below(one, "*.y*ml") if _is_policy(path)]
         files = tuple(PolicyFile(path) for path in paths)
     used = {Path(one.document.source).resolve() for each in loaded for one in each.compiled}
     found = {file.path.resolve(): file for file in files if file.path.resolve() not in used}
@@ -147,5 +150,9 @@ def _untested(
 
 
 def _is_policy(file: Path) -> bool:
-    """Whether it has the key of a policy, and so is not a test and nothing else."""
-    return re.search(r"^policy\s*:", read_document(file, PolicyError), re.MULTILINE) is not None
+    """Whether it has the key of a policy, and so is not a test and nothing else, whatever is wrong in it."""
+    try:
+        text = read_regular(file, SIZE_LIMIT)
+    except OSError as error:
+        raise PolicyError([Problem(str(file), 0, 0, f"cannot be read: {error.strerror}")]) from None
+    return text is not None and re.search(rb"^(?:\xef\xbb\xbf)?policy\s*:", text, re.MULTILINE) is not None
