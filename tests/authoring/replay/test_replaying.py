@@ -986,6 +986,7 @@ def test_a_result_that_was_withheld_stays_so_or_loosens(
     assert NOTE_RESULTS in report.notes
 
 
+OF_OTHERS = LATE.replace("late", "late, tools: [never]")
 MASKS = "{id: late, effect: allow, on: result, redact: [email], when: 'size(findings) > 0'}"
 READS = "{id: late, effect: deny, on: result, when: 'result.isError == true'}"
 FOUND = {"findings": {"iban /content/0/text": 1}}
@@ -1024,6 +1025,7 @@ FOUND = {"findings": {"iban /content/0/text": 1}}
         ((), (LATE,), None, "unsaid"),
         # A limit is no rule on results.
         ((LATE,), (LATE,), {"status": "withheld", "rules": ("p/all",)}, "same"),
+        ((OF_OTHERS,), (OF_OTHERS,), {"status": "withheld", "rules": ("p/all",)}, "same"),
         # What is withheld was not looked at by the rules that let through.
         (
             (MASKS.replace("late", "mask"), LATE),

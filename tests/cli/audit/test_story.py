@@ -95,6 +95,13 @@ def test_a_request_about_a_task_says_which_call_began_it(tmp_path: Path, capsys:
     assert said.startswith("The rule git/read allowed it, as part of the call n-3, which began the task.")
 
 
+def test_a_limit_of_bytes_counts_what_came_back(tmp_path: Path, capsys: Capture) -> None:
+    limited = structs.replace(CALL, limits={"git/read bytes 1h": 0, "git/read calls 1h": 1})
+    folder_of(tmp_path, limited, DONE)
+    said = "It counts against limits: git/read bytes 1h by the size of its result, git/read calls 1h by 1."
+    assert said in told(tmp_path, capsys)["why"]
+
+
 def test_an_allowed_call_says_who_what_why_and_what_came_back(tmp_path: Path, capsys: Capture) -> None:
     path = folder_of(tmp_path, CALL, DONE)
     said = told(tmp_path, capsys)

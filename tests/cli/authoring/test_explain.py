@@ -572,6 +572,14 @@ def test_all_that_is_on_record_in_full_is_explained(
     assert "rules that apply to it" in told or "no rule applies to it" in told
 
 
+def test_what_limits_had_counted_is_not_on_record(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules: [{id: r, effect: allow, limit: {calls: 9, per: 1h}}]\n"
+    )
+    record(folder, decision({}, effect="allow", cause="", rules=("p/r",)))
+    assert "charges: calls: 1; an unknown number of 9 in 1h were used before" in explain("n-1")
+
+
 def test_the_principal_on_record_is_who_asks(explain: Explain, folder: Path) -> None:
     (folder / "p.yaml").write_text(
         'version: 1\npolicy: p\nrules: [{id: r, effect: allow, when: \'principal.id == "ada" && principal.source =='

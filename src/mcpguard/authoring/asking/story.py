@@ -207,8 +207,14 @@ def _why(decision: Decided) -> Iterator[str]:
     if decision.redact:
         yield f"Rules asked for more, or less, redaction of the result: {', '.join(decision.redact)}."
     if decision.limits:
-        counted = ", ".join(f"{key} by {uses}" for key, uses in decision.limits.items())
+        counted = ", ".join(_use(key, uses) for key, uses in decision.limits.items())
         yield f"It counts against limits: {counted}."
+
+
+def _use(key: str, uses: int) -> str:
+    """`key` is RULE UNIT WINDOW; how many bytes it is was not known when it was decided."""
+    unit = key.split(" ")[1:2]
+    return f"{key} by {'the size of its result' if unit == ['bytes'] else uses}"
 
 
 def _rules(rules: tuple[str, ...]) -> str:

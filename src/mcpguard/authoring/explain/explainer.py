@@ -167,7 +167,7 @@ def _observed(policies: PolicySet, verdict: Permit | Deny, session: Session, unk
             "rules": _sure(verdict.rules, told.candidates),
             "cause": "",
             "message": "",
-            "done": _done(verdict, candidates, session),
+            "done": _done(verdict, candidates, session, unknown),
             "observed": _would(refusal).model_copy(update={"rules": _sure(refusal.rules, told.candidates)}),
         }
     )
@@ -196,7 +196,7 @@ def _explanation(
     vague = any(one.outcome == "not known" for one in told.candidates)
     unsure = leaves_open(unknown, candidates, bound, verdict)
     if isinstance(verdict, Permit) and not unsure:
-        return told.model_copy(update={"done": _done(verdict, candidates, session)})
+        return told.model_copy(update={"done": _done(verdict, candidates, session, unknown)})
     listing = {} if call.target is None else _hidden(shown(unknown, policies, call), call.target, unknown)
     if unsure:
         refused = _fails(told) and all(rule.effect == "deny" for rule in unsure)
@@ -325,9 +325,10 @@ def _conflict(allow: list[CompiledRule], call: Invocation) -> str:
     return "with the arguments that they set, other rules set other arguments"
 
 
-def _done(permit: Permit, candidates: Candidates, session: Session) -> Done:
+def _done(permit: Permit, candidates: Candidates, session: Session, unknown: Unknown) -> Done:
     allow = _allowing(candidates, permit)
     costs = {rule.name: rule.written.limit.cost for rule in allow if rule.written.limit is not None}
+    counted = None if unknown.limits or "session" in unknown.known else session
     return Done(
         redact=permit.redact,
         unredacted=tuple(map(exception_in_words, permit.unredacted)),
@@ -336,14 +337,15 @@ def _done(permit: Permit, candidates: Candidates, session: Session) -> Done:
         facts=permit.facts,
         arguments=tuple(sorted(arguments_of(allow))),
         credential=permit.credential,
-        limits=tuple(_limit(charge, costs, session, permit.invocation) for charge in permit.charges),
+        limits=tuple(_limit(charge, costs, counted, permit.invocation) for charge in permit.charges),
     )
 
 
-def _limit(charge: Charge, costs: dict[str, int | str], session: Session, call: Invocation) -> str:
-    """`costs` are those of the rules, by name. One that is computed of an argument is not told."""
+def _limit(charge: Charge, costs: dict[str, int | str], counted: Session | None, call: Invocation) -> str:
+    """`costs` are those of the rules, by name. One that is computed of an argument is not told. `counted` is
+    the session, None where it is not known what it had counted."""
     per = "in this session" if not charge.seconds else f"in {charge.per}"
-    used = session.used(charge, call.now)
+    used = "an unknown number" if counted is None else counted.used(charge, call.now)
     cost = costs[charge.key.split(" ")[0]]
     told = {"calls": "1", "bytes": "those of the result", "units": str(cost)}
     return f"{charge.unit}: {told[charge.unit]}; {used} of {charge.most} {per} were used before"

@@ -83,7 +83,11 @@ def of_results(
     }
     unsure = {rule: _unrecorded(rule, lost) for rule, value in values.items() if value is None}
     open_ = {rule: why for rule, why in unsure.items() if rule.name not in same}
-    return _compared(call, outcome, held, values, frozenset(same), open_)
+    # What a limit withholds is not by a rule on results; without the old policies it is not known what did.
+    by = () if outcome is None else outcome.rules
+    if old is not None:
+        by = tuple([name for name in by if any(rule.name == name for rule in held)])
+    return _compared(call, outcome, held, values, frozenset(same), open_, by)
 
 
 def _unrecorded(rule: CompiledRule, lost: Unknown) -> str:
@@ -99,14 +103,13 @@ def _compared(
     values: Values,
     same: frozenset[str],
     unsure: Mapping[CompiledRule, str],
+    by: tuple[str, ...],
 ) -> Divergence:
     """`same` are rules that hold now where they did then; `unsure` says of others why it is not known whether
-    they hold."""
+    they hold. `by` are the rules on results that did something."""
     unsaid = Divergence(unsaid=tuple(unsure.values()))
     refusing = [rule.name for rule in _holding(values, "deny")]
     if outcome is not None and outcome.status == "withheld":
-        # What a limit withholds is not by a rule on results.
-        by = [name for name in outcome.rules if not held or any(rule.name == name for rule in held)]
         if refusing or not by:
             return NOTHING
         maybe = any(rule.effect == "deny" for rule in unsure)
