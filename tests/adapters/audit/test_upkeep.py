@@ -761,6 +761,35 @@ def test_a_chain_is_as_old_as_its_name_its_file_and_its_last_record_together(
         assert removed(folder, days=1) == []
 
 
+def test_a_chain_that_another_process_removes_at_the_same_time_is_no_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(chain_file, "datetime", at(1))
+        old = closed(folder)
+    os.utime(old, (1.0, 1.0))
+    since, copied = retention._since, shutil.copyfileobj
+
+    def removing(path: Path, time: float) -> bool:
+        path.unlink()
+        return since(path, time)
+
+    whole = old.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(retention, "_since", removing)
+        assert removed(folder, days=1) == []
+    old.write_bytes(whole)
+
+    def copying(*arguments: Any) -> None:
+        copied(*arguments)
+        old.unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", copying)
+        retention.compress(old)
+    assert list(folder.iterdir()) == []
+
+
 def test_what_is_no_chain_of_the_past_takes_no_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(chain_file, "datetime", at(1))

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.audit.reader import Removed, lines
 from mcpguard.adapters.system.files import claimed, private_file
 from mcpguard.core.evidence.chain import MAX_LINE
 from mcpguard.core.expressions import expression
@@ -33,9 +33,9 @@ def over(path: Path) -> bool:
 
 def compress(path: Path) -> Path:
     """Put its packed form (`.gz`) in its place, with the same times, unless it is still written, or another
-    process does it. Raises OSError, and leaves it then."""
+    process does it or has removed it. Raises OSError, and leaves it then."""
     packed = path.with_name(f"{path.name}.gz")
-    with claimed(path) as file:
+    with claimed(path) as file, suppress(FileNotFoundError):
         if file is not None:
             _compress(path, packed)
     return packed
@@ -65,7 +65,7 @@ def _compress(path: Path, packed: Path) -> None:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
         raise
-    path.unlink()
+    path.unlink(missing_ok=True)
 
 
 class Expired(NamedTuple):
@@ -86,8 +86,11 @@ def expired(folder: Path, settled: Collection[str], now: float, days: float, mos
     for path, size in chains:
         is_settled = path.name.endswith(".gz") or path.name in settled
         seconds = min(days * _DAY or math.inf, KEEP_SECONDS if surplus else math.inf)
-        if not is_settled or _since(path, now - seconds) or not over(path):
-            break
+        try:
+            if not is_settled or _since(path, now - seconds) or not over(path):
+                break
+        except (FileNotFoundError, Removed):
+            break  # Another process compressed or removed it just now.
         surplus = max(0, surplus - size)
         found.append(path)
     return Expired(found, surplus)
