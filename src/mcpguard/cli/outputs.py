@@ -352,7 +352,7 @@ class RemovedChains(Printed):
     """What the evidence says was removed since it need not be kept."""
 
     until: str = Field(description="The name of the last one that was; none before it is kept either.")
-    count: int = Field(description="How many were.")
+    count: int = Field(description="How many, as the records say that are still there.")
 
 
 class AuditReport(Printed):

@@ -455,7 +455,7 @@ def test_what_was_removed_on_purpose_is_said(folder: Path, capsys: Capture) -> N
     sink.checkpoint((), 3, "20260801T070000Z-1-a.jsonl")
     sink.close(CLOSED)
     assert main(["audit", "verify", str(folder)]) == 0
-    said = "removed on purpose, as the evidence says: 3 chains, up to 20260801T070000Z-1-a.jsonl\n"
+    said = "removed on purpose, as the evidence says: all chains up to 20260801T070000Z-1-a.jsonl\n"
     assert said in capsys.readouterr().out
     assert main(["audit", "verify", str(folder), "--json"]) == 0
     removed = json.loads(capsys.readouterr().out)["removed"]

@@ -268,8 +268,7 @@ def _print_missing(found: FolderProof, signatures: bool, kept: "Container[str]")
         said = f"no {what} proves that chains up to {until} were removed on purpose"
         print(f"{said}: if you know that they were, add `--removed-until {until}`")
     elif found.removed is not None:
-        count, until = found.removed.count, plain(found.removed.until)
-        print(f"removed on purpose, as the evidence says: {count} chains, up to {until}")
+        print(f"removed on purpose, as the evidence says: all chains up to {plain(found.removed.until)}")
 
 
 def _notes(report: ChainReport) -> list[str]:
