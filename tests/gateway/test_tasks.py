@@ -210,6 +210,15 @@ def test_a_rule_in_shadow_mode_says_nothing_else_about_a_task() -> None:
     assert (last(world), world.audit.records[0].shadow) == (STATUS, "")
 
 
+def test_a_result_that_is_withheld_is_so_of_the_request_that_asked_for_it() -> None:
+    world = started(TOOLS_ONLY + "  - {id: no, effect: deny, on: result, when: has(result.content)}\n")
+    world.upstreams["a"].answers["tasks/result"] = text("private")
+    world.send("tasks/result", {"taskId": "t1"}, 2)
+    decided, outcome = world.audit.records
+    assert (decided.id, outcome.id, outcome.rules) == (last(world)["data"]["invocation"],) * 2 + (("p/no",),)
+    assert decided.id in last(world)["message"]
+
+
 # --- what upstreams say ---------------------------------------------------------------------------
 
 

@@ -12,9 +12,10 @@ from hashlib import sha256
 from os import urandom
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpguard.core.errors import InspectionError, UpstreamError
-from mcpguard.core.model import Json, Permit, Redacted
+from mcpguard.core.model import Invocation, Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.core.redaction.structured.forms import agreeing, withheld
@@ -152,7 +153,7 @@ class Results:
                 raise InspectionError("its task was dropped in the meantime")
             if found.denied is None:
                 found = _both(found, await self._judged(request, task.permit, given, answer))
-        return found
+        return _about(permit.invocation, found)
 
     async def _judged(self, request: Request, permit: Permit, value: Json, answer: Redacted) -> Review:
         scope, size = self._scope, len(answer.payload)
@@ -225,6 +226,15 @@ def _both(one: Review, two: Review) -> Review:
         one.observed or two.observed,
         one.spotlight or two.spotlight,
     )
+
+
+def _about(invocation: Invocation, found: Review) -> Review:
+    """The review as one of what `invocation` gave: its record has the outcome."""
+    denied, observed = (
+        None if deny is None else replace(deny, invocation=invocation)
+        for deny in (found.denied, found.observed)
+    )
+    return replace(found, denied=denied, observed=observed)
 
 
 _BEGIN = (

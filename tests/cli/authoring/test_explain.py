@@ -298,11 +298,13 @@ def test_without_its_arguments_a_recorded_call_is_told_as_it_is_on_record(
 def test_what_was_done_to_the_result_of_a_recorded_call_is_told(explain: Explain, folder: Path) -> None:
     done = Outcome(
         NOW, "n-1", "withheld", 1.0, error="too deep", findings={"jwt /a": 2}, unredacted={"slack /b": 1},
-        neutralised={"tag": 3},
+        neutralised={"tag": 3}, rules=("p/late",), message="Not for you.",
     )  # fmt: skip
     record(folder, decision({"remote": "hush"}), done)
     assert (
         "  outcome: withheld: too deep\n"
+        "  rules on the result: p/late\n"
+        "  message about the result: Not for you.\n"
         "  removed from the result: jwt /a\n"
         "  left in the result: slack /b\n"
         "  hidden characters neutralised: tag\n"

@@ -98,7 +98,13 @@ NO_TARGET = (
 
 OF_A_TASK = "it is part of the call {0}, which began its task: `mcpguard explain {0}` explains that call"
 
-_OF_OUTCOME = ("error", "findings", "unredacted", "neutralised")
+_OF_OUTCOME = {
+    **{name: name for name in ("error", "findings", "unredacted", "neutralised")},
+    "status": "outcome",
+    "rules": "result_rules",
+    "message": "result_message",
+}
+"""What an outcome has -> how a recorded call has it."""
 
 
 def explain_record(
@@ -139,8 +145,8 @@ def _told(decision: dict[str, Any], outcome: dict[str, Any], altered: str, under
     policies = under.policies
     found = _recorded(
         {name: decision[name] for name in Recorded.model_fields if name in decision}
-        | {name: outcome[name] for name in _OF_OUTCOME if name in outcome}
-        | {"outcome": outcome.get("status", ""), "altered": altered}
+        | {known: outcome[name] for name, known in _OF_OUTCOME.items() if name in outcome}
+        | {"altered": altered}
         | {"same_policies": decision.get("policy_digest") == policies.digest}
     )
     places = tuple(place for place in map(policies.places.get, _deciding(found)) if place)
