@@ -9,7 +9,9 @@ from argparse import (
     ArgumentError,
     ArgumentParser,
     ArgumentTypeError,
+    Namespace,
     RawDescriptionHelpFormatter,
+    _StoreAction,
     _SubParsersAction,
 )
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -67,11 +69,28 @@ def _columns() -> int:
     return _WIDTH
 
 
+class _StoreOnce(_StoreAction):
+    """Refuses an option that is given again, of which argparse would take the last value and drop the rest
+    without a word."""
+
+    given = False
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        if option_string is not None and self.given:
+            raise ArgumentError(self, "it is given twice, and takes one value")
+        self.given = True
+        super().__call__(parser, namespace, values, option_string)
+
+
 class Parser(ArgumentParser):
-    """Keeps the line breaks of its epilog and takes no abbreviated options, in its sub-commands too."""
+    """Keeps the line breaks of its epilog, and takes no abbreviated options and none twice, in its
+    sub-commands too."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"formatter_class": _Help, "allow_abbrev": False, **options})
+        self.register("action", None, _StoreOnce)
 
     def _check_value(self, action: Action, value: Any) -> None:
         choices = [*(action.choices or (value,))]

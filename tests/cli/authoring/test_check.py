@@ -492,6 +492,14 @@ def test_json_names_files_as_they_are_seen_from_here(
         assert names <= {one["file"] for one in json.loads(capsys.readouterr().out)["findings"]}
 
 
+def test_a_configuration_that_would_not_be_looked_at_is_not_passed_over(
+    folder: Path, capsys: Capture
+) -> None:
+    write(folder)
+    assert main(["check", "--config", "no-such.yaml", "--config", "mcpguard.yaml"]) == 2
+    assert "argument --config: it is given twice, and takes one value" in capsys.readouterr().err
+
+
 def test_a_mistake_in_a_file_fails_wherever_it_is_checked(folder: Path, capsys: Capture) -> None:
     write(folder, server="{command: npx -y some-server}")
     assert main(["check", "--config", "mcpguard.yaml", "--files-only"]) == 1
