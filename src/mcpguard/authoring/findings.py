@@ -247,6 +247,7 @@ def _result(one: Finding) -> dict[str, Any]:
 
 
 def address(file: str) -> str:
-    """The URI of a file, relative to the current folder where it is below it, as a forge wants it."""
-    path, here = Path(os.path.abspath(file)), Path.cwd()
+    """The URI of a file, relative to the current folder where it is below it, as a forge wants it; of a link,
+    that of the file itself, which is the one that has lines in a repository."""
+    path, here = Path(os.path.realpath(file)), Path.cwd()
     return quote(os.fsencode(path.relative_to(here))) if path.is_relative_to(here) else path.as_uri()

@@ -105,6 +105,19 @@ def test_what_is_broken_is_right_sarif(text: str, folder: Path, capsys: pytest.C
     assert "ex%20%C3%A4mple.yaml" in places
 
 
+def test_a_finding_behind_a_link_is_at_the_file_that_a_repository_has(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "shared").mkdir()
+    (folder / "shared" / "base.yaml").write_text("version: 2\n")
+    (folder / "example.yaml").symlink_to("shared/base.yaml")
+    assert main(["check", "--config", "mcpguard.yaml", "--sarif"]) == 1
+    results = right(capsys.readouterr().out, folder)
+    places = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results}
+    assert "shared/base.yaml" in places
+    assert "example.yaml" not in places
+
+
 def test_nothing_found_is_right_sarif(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "example.yaml").write_text("version: 1\npolicy: p\nowner: a\nrules: []\n")
     main(["check", "--config", "mcpguard.yaml", "--sarif"])
