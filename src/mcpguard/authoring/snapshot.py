@@ -220,8 +220,8 @@ rules:
 
 def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapshot, dict[str, str]]:
     """What `mcpguard run` serves of the servers `names` of `config`, and a sentence for each of which a list
-    is missing; of such a server, the lists that came. Each may take `most` seconds; 0: as long as its
-    configuration says. Where mcpguard itself ends, the sentence says why.
+    is missing; such a server is left out if that is the list of its tools. Each may take `most` seconds; 0:
+    as long as its configuration says. Where mcpguard itself ends, the sentence says why.
 
     Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive, and what those
     reported is gone. Raises ConfigError where the file is not what it was when it was loaded.
@@ -237,7 +237,7 @@ def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapsho
         lists: dict[str, Any] = {}
         async with places:
             problem = await _ask(lists, folder, name, entries[name], seconds, logs[name])
-        if lists:
+        if "tools" in lists:  # Without them rules would be compared with nothing.
             offers[name] = Offer(**lists)
         if problem:
             failed[name] = problem

@@ -160,6 +160,10 @@ SCENES = {
         Scene("git: {command: ./server, cwd: FOLDER}"),
     ),
     "C120": (Scene(policy=PROVEN), Scene()),
+    "C121": (
+        Scene("git: {command: sh}, new: {command: sh}", schema='{"type": "object"}'),
+        Scene("git: {command: sh}, new: {command: sh, disabled: true}", schema='{"type": "object"}'),
+    ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "C202": (
         Scene(more="session: {path: policy.yaml/sessions}\n"),

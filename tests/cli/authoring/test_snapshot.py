@@ -171,6 +171,19 @@ def test_what_a_server_lists_is_written_though_another_of_its_lists_fails(
     assert [tool["name"] for tool in json.loads(said.out)["servers"]["one"]["tools"]] == ["read"]
 
 
+def test_a_server_whose_tools_cannot_be_listed_is_left_out(folder: Path, capsys: Capture) -> None:
+    code = (SERVERS / "offering.py").read_text()
+    failing = code.replace('if method == "tools/list":', 'if method == "tools/list" and 0:')
+    (folder / "failing.py").write_text(failing)
+    words = [str(folder / "failing.py"), "x", "file:///a"]
+    write(folder, one={"command": sys.executable, "args": words}, two=server("echo.py"))
+    assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "s.json"]) == 1
+    assert "upstream 'one' answered tools/list with error" in capsys.readouterr().err
+    assert list(json.loads((folder / "s.json").read_text())["servers"]) == ["two"]
+    assert main(["check", "--config", "mcpguard.yaml", "--snapshot", "s.json", "--strict"]) == 1
+    assert "the snapshot does not have one, so rules about it are not compared" in capsys.readouterr().out
+
+
 def test_a_server_over_a_url_is_asked_with_the_keys_that_it_has(folder: Path, capsys: Capture) -> None:
     write(folder, far={"url": "https://nowhere.invalid/mcp"})
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1

@@ -177,6 +177,8 @@ def _findings(
     if live:
         snapshot, lost = _asked(config, document)
         yield from lost
+    elif snapshot is not None:
+        yield from _not_in(snapshot, config, document)
     if snapshot is not None:
         yield from _refused(snapshot, config, document)
     yield from _policies(config, document, snapshot)
@@ -206,6 +208,15 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]
     snapshot, failed = survey(config, [*config.served])
     places = [document.problem(("servers", name), said) for name, said in failed.items()]
     return snapshot, [wrong("C105", place) for place in places]
+
+
+def _not_in(snapshot: Snapshot, config: Config, document: Document) -> Iterator[Finding]:
+    for name in config.served:
+        if name not in snapshot.servers:
+            said = f"the snapshot does not have {name}, so rules about it are not compared with its tools"
+            command = f"`mcpguard snapshot{config_option(config.path, os.environ)}`"
+            place = document.problem(("servers", name), f"{said}: make a new one with {command}")
+            yield wrong("C121", place)
 
 
 def _refused(snapshot: Snapshot, config: Config, document: Document) -> Iterator[Finding]:
