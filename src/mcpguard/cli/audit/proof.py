@@ -280,10 +280,8 @@ def _notes(report: ChainReport) -> list[str]:
     if report.torn:
         notes.append("note: ends in an incomplete record, which was never acknowledged (a crash)")
     if not report.closed:
-        notes.append(
-            "note: not closed: still being written, or ended by a crash; if the end was cut off, this "
-            "cannot be detected"
-        )
+        said = "still being written, or ended by a crash; a cut-off end looks the same"
+        notes.append(f"note: not closed: {said}")
     if report.unfinished:
         ids = ", ".join(plain(name) for name in report.unfinished[:10])
         more = ", ..." if len(report.unfinished) > 10 else ""
