@@ -235,6 +235,13 @@ def test_notes_say_what_a_person_has_to_know() -> None:
     assert "has no credential here" in converted("cursor", {"url": "https://h.example/mcp"}).notes[0]
 
 
+def test_a_header_that_refers_to_a_file_or_a_variable_is_a_credential() -> None:
+    for reference in ("{file:/run/tok}", "{file:~/tok}", "{env:TOK}"):
+        headers = {"Authorization": f"Bearer {reference}"}
+        notes = converted("opencode", {"url": "https://h.example/mcp", "headers": headers}).notes
+        assert "has no credential here" not in " ".join(notes)
+
+
 def test_a_place_that_is_not_there_is_no_secret() -> None:
     entry = entry_of("cursor", {"command": "sh"})
     for place in (("env", "X"), ("args", 3), ("nothing",)):

@@ -322,6 +322,8 @@ def _notes(entry: Entry, settings: dict[str, Any], project: Path | None) -> list
     )
     if names:
         notes.append(f"reads {', '.join(names)} from the environment that the client gives to mcpguard")
-    if entry.url and not any(hidden for text in _texts(settings) for _, hidden in text.parts) and not names:
+    if entry.url and not any(
+        hidden or "${" in one for text in _texts(settings) for one, hidden in text.parts
+    ):
         notes.append("has no credential here: if its client logged in for it, mcpguard needs one of its own")
     return notes

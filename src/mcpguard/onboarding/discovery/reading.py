@@ -180,7 +180,8 @@ def parsed(found: ClientFile, data: bytes) -> ClientFile:
     if twice is not None:
         # Clients take one of them, and a secret in the other one would stay.
         line, column = place(text, twice.start)
-        return replace(found, problem=f"{found.path}:{line}:{column}: this key is a duplicate")
+        said = "this key is a duplicate: delete one of the two, and run the command again"
+        return replace(found, problem=f"{found.path}:{line}:{column}: {said}")
     entries = tuple(islice(_entries(found, root), SERVERS_LIMIT[found.file.scope] + 1))
     if len(entries) > SERVERS_LIMIT[found.file.scope]:
         return replace(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
