@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from mcpguard.onboarding.discovery import name_lists
+from mcpguard.onboarding.discovery.name_lists import NameList
+
 PROJECT = "--project"
 """The option of `mcpguard run` that names the folder of a project."""
 
@@ -20,7 +23,7 @@ class File(Struct, frozen=True):
     `path` begins with `~/` (the user's folder), `{config}/` (`$XDG_CONFIG_HOME` or `~/.config` on Linux,
     `~/Library/Application Support` on macOS) or `./` (the project); it may end with a `*` name. `tables` are
     the ways to what holds the servers; `*` in one stands for every key. `listed`: the servers are a list of
-    entries with a `name`.
+    entries with a `name`. `lists` name servers beside their entries.
     """
 
     path: str
@@ -28,6 +31,7 @@ class File(Struct, frozen=True):
     tables: tuple[tuple[str, ...], ...] = (("mcpServers",),)
     format: Format = "jsonc"
     listed: bool = False
+    lists: tuple[NameList, ...] = ()
 
 
 class ClientTimeout(Struct, frozen=True):
@@ -68,6 +72,7 @@ class KnownClient(Struct, frozen=True):
     most clients call them; `joined`: the command and its arguments are one list. `inner` are the types of
     entries that are a part of the client itself, `stores` the key of those variables that it takes from a
     store of its own. `timeouts` are those that an entry can have, in the order in which the client takes one.
+    `settings` are files without servers that have lists of them.
     """
 
     name: str
@@ -85,6 +90,7 @@ class KnownClient(Struct, frozen=True):
     inner: tuple[str, ...] = ()
     stores: str = ""
     timeouts: tuple[ClientTimeout, ...] = ()
+    settings: tuple[File, ...] = ()
 
     def entry(self, launcher: dict[str, Any], project: str = "") -> dict[str, Any]:
         """The entry of mcpguard in a file of this client, made of `launcher`, its `command` and `args`, for
@@ -162,6 +168,11 @@ _OPENCODE = (("mcp", "servers"), ("mcp",))
 _SERVERS = (("servers",),)
 
 
+def _settings(path: str, *lists: NameList, format: Format = "jsonc") -> File:
+    """A file that has nothing of servers but lists of them."""
+    return File(path, "project" if path.startswith("./") else "user", (), format, lists=lists)
+
+
 def _vscode(name: str, title: str, folder: str, *more: File) -> KnownClient:
     """VS Code, or a build of it that keeps its settings in another folder."""
     user = f"{{config}}/{folder}/User"
@@ -171,7 +182,8 @@ def _vscode(name: str, title: str, folder: str, *more: File) -> KnownClient:
         File(f"{user}/profiles/*/mcp.json", "user", tables=_SERVERS),
         *more,
     )
-    return KnownClient(name, title, files, style="braced", added={"type": "stdio"})
+    toolsets = _settings(f"{user}/prompts/*.toolsets.jsonc", *name_lists.VSCODE_TOOLSETS)
+    return KnownClient(name, title, files, style="braced", added={"type": "stdio"}, settings=(toolsets,))
 
 
 CLIENTS: tuple[KnownClient, ...] = (
@@ -184,18 +196,35 @@ CLIENTS: tuple[KnownClient, ...] = (
         "claude-code",
         "Claude Code",
         files=(
-            File("~/.claude.json", "user", tables=(_MCP, ("projects", "*", "mcpServers"))),
+            File(
+                "~/.claude.json",
+                "user",
+                tables=(_MCP, ("projects", "*", "mcpServers")),
+                lists=name_lists.CLAUDE_PROJECTS,
+            ),
             File("./.mcp.json", "project"),
         ),
         style="plain",
         added={"type": "stdio"},
         timeouts=_CALL_MILLISECONDS,
+        settings=tuple(
+            _settings(f"{folder}/.claude/{name}.json", *name_lists.CLAUDE_SETTINGS)
+            for folder in ("~", ".")
+            for name in ("settings", "settings.local")
+        ),
     ),
     KnownClient(
         "cursor",
         "Cursor",
         files=(File("~/.cursor/mcp.json", "user"), File("./.cursor/mcp.json", "project")),
         style="braced",
+        settings=(
+            _settings("~/.cursor/cli-config.json", *name_lists.CURSOR_CLI),
+            _settings("{config}/cursor/cli-config.json", *name_lists.CURSOR_CLI),
+            _settings("./.cursor/cli.json", *name_lists.CURSOR_CLI),
+            _settings("~/.cursor/permissions.json", *name_lists.CURSOR),
+            _settings("./.cursor/permissions.json", *name_lists.CURSOR),
+        ),
     ),
     _vscode("vscode", "VS Code", "Code", File("./.vscode/mcp.json", "project", tables=_SERVERS)),
     _vscode("vscode-insiders", "VS Code Insiders", "Code - Insiders"),
@@ -208,6 +237,15 @@ CLIENTS: tuple[KnownClient, ...] = (
         added={"type": "local", "tools": ["*"]},
         renamed={"tools": "includeTools"},
         timeouts=_CALL_MILLISECONDS,
+        settings=tuple(
+            _settings(path, *name_lists.COPILOT)
+            for path in (
+                "~/.copilot/settings.json",
+                "~/.copilot/config.json",
+                "./.github/copilot/settings.json",
+                "./.github/copilot/settings.local.json",
+            )
+        ),
     ),
     KnownClient(
         "windsurf",
@@ -220,8 +258,8 @@ CLIENTS: tuple[KnownClient, ...] = (
         "zed",
         "Zed",
         files=(
-            File("~/.config/zed/settings.json", "user", tables=(("context_servers",),)),
-            File("./.zed/settings.json", "project", tables=(("context_servers",),)),
+            File("~/.config/zed/settings.json", "user", (("context_servers",),), lists=name_lists.ZED),
+            File("./.zed/settings.json", "project", (("context_servers",),), lists=name_lists.ZED),
         ),
     ),
     KnownClient(
@@ -254,12 +292,12 @@ CLIENTS: tuple[KnownClient, ...] = (
         "kilo",
         "Kilo Code",
         files=(
-            File("~/.config/kilo/kilo.jsonc", "user", tables=(("mcp",),)),
-            File("~/.config/kilo/kilo.json", "user", tables=(("mcp",),)),
-            File("./kilo.jsonc", "project", tables=(("mcp",),)),
-            File("./kilo.json", "project", tables=(("mcp",),)),
-            File("./.kilo/kilo.jsonc", "project", tables=(("mcp",),)),
-            File("./.kilo/kilo.json", "project", tables=(("mcp",),)),
+            File("~/.config/kilo/kilo.jsonc", "user", (("mcp",),), lists=name_lists.OPENCODE),
+            File("~/.config/kilo/kilo.json", "user", (("mcp",),), lists=name_lists.OPENCODE),
+            File("./kilo.jsonc", "project", (("mcp",),), lists=name_lists.OPENCODE),
+            File("./kilo.json", "project", (("mcp",),), lists=name_lists.OPENCODE),
+            File("./.kilo/kilo.jsonc", "project", (("mcp",),), lists=name_lists.OPENCODE),
+            File("./.kilo/kilo.json", "project", (("mcp",),), lists=name_lists.OPENCODE),
         ),
         style="curly",
         added={"type": "local"},
@@ -295,18 +333,22 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "gemini",
         "Gemini CLI",
-        files=(File("~/.gemini/settings.json", "user"), File("./.gemini/settings.json", "project")),
+        files=(
+            File("~/.gemini/settings.json", "user", lists=name_lists.GEMINI),
+            File("./.gemini/settings.json", "project", lists=name_lists.GEMINI),
+        ),
         urls=("httpUrl", "url"),
         style="shell",
         timeouts=_MILLISECONDS,
+        settings=(_settings("~/.gemini/mcp-server-enablement.json", *name_lists.GEMINI_ENABLEMENT),),
     ),
     KnownClient(
         "qwen",
         "Qwen Code",
         files=(
-            File("~/.qwen/settings.json", "user"),
-            File("./.qwen/settings.json", "project"),
-            File("./.qwen/settings.local.json", "project"),
+            File("~/.qwen/settings.json", "user", lists=name_lists.QWEN),
+            File("./.qwen/settings.json", "project", lists=name_lists.QWEN),
+            File("./.qwen/settings.local.json", "project", lists=name_lists.QWEN),
         ),
         urls=("httpUrl", "url"),
         style="shell",
@@ -329,17 +371,20 @@ CLIENTS: tuple[KnownClient, ...] = (
         files=(File("~/.kiro/settings/mcp.json", "user"), File("./.kiro/settings/mcp.json", "project")),
         style="plain",
         timeouts=_MILLISECONDS,
+        settings=tuple(
+            _settings(f"{folder}/.kiro/agents/*.json", *name_lists.KIRO_AGENT) for folder in ("~", ".")
+        ),
     ),
     KnownClient(
         "amazon-q",
         "Amazon Q Developer",
         files=(
             File("~/.aws/amazonq/mcp.json", "user"),
-            File("~/.aws/amazonq/agents/default.json", "user"),
-            File("~/.aws/amazonq/cli-agents/*.json", "user"),
+            File("~/.aws/amazonq/agents/default.json", "user", lists=name_lists.AGENT),
+            File("~/.aws/amazonq/cli-agents/*.json", "user", lists=name_lists.AGENT),
             File("./.amazonq/mcp.json", "project"),
-            File("./.amazonq/agents/default.json", "project"),
-            File("./.amazonq/cli-agents/*.json", "project"),
+            File("./.amazonq/agents/default.json", "project", lists=name_lists.AGENT),
+            File("./.amazonq/cli-agents/*.json", "project", lists=name_lists.AGENT),
         ),
         style="braced",
         timeouts=_MILLISECONDS,
@@ -348,12 +393,12 @@ CLIENTS: tuple[KnownClient, ...] = (
         "opencode",
         "opencode",
         files=(
-            File("~/.config/opencode/opencode.json", "user", tables=_OPENCODE),
-            File("~/.config/opencode/opencode.jsonc", "user", tables=_OPENCODE),
-            File("./opencode.json", "project", tables=_OPENCODE),
-            File("./opencode.jsonc", "project", tables=_OPENCODE),
-            File("./.opencode/opencode.json", "project", tables=_OPENCODE),
-            File("./.opencode/opencode.jsonc", "project", tables=_OPENCODE),
+            File("~/.config/opencode/opencode.json", "user", _OPENCODE, lists=name_lists.OPENCODE),
+            File("~/.config/opencode/opencode.jsonc", "user", _OPENCODE, lists=name_lists.OPENCODE),
+            File("./opencode.json", "project", _OPENCODE, lists=name_lists.OPENCODE),
+            File("./opencode.jsonc", "project", _OPENCODE, lists=name_lists.OPENCODE),
+            File("./.opencode/opencode.json", "project", _OPENCODE, lists=name_lists.OPENCODE),
+            File("./.opencode/opencode.jsonc", "project", _OPENCODE, lists=name_lists.OPENCODE),
         ),
         style="curly",
         added={"type": "local"},
@@ -370,6 +415,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         inner=("builtin", "platform", "frontend", "inline_python"),
         stores="env_keys",
         timeouts=_SECONDS,
+        settings=(_settings("~/.config/goose/permission.yaml", *name_lists.GOOSE, format="yaml"),),
     ),
     KnownClient(
         "continue",

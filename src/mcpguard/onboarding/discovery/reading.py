@@ -20,6 +20,7 @@ from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.clients import CHOOSING, CLIENTS, FILTERS, HIDING, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.name_lists import NameList, NamesSaid
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.formats import (
     ALIAS,
@@ -84,7 +85,7 @@ class Input(Struct, frozen=True):
 class ClientFile(Unprinted, frozen=True, kw_only=True):
     """A client's file that is there. `path` is as the client names it, `target` where a link leads; `text` is
     without a byte order mark; `digest` is the SHA-256 of its bytes in hex. `problem` is a sentence, "" for
-    none; with one there are no entries. `inputs` are what it asks for."""
+    none; with one there are no entries. `inputs` are what it asks for, `lists` name servers."""
 
     client: KnownClient
     file: File
@@ -95,6 +96,7 @@ class ClientFile(Unprinted, frozen=True, kw_only=True):
     digest: str = ""
     entries: tuple[Entry, ...] = ()
     inputs: tuple[Input, ...] = ()
+    lists: tuple[NamesSaid, ...] = ()
     problem: str = ""
 
 
@@ -124,15 +126,72 @@ def here(environ: Mapping[str, str], project: Path | None) -> SearchPlaces:
 
 
 def existing(places: SearchPlaces, clients: Iterable[KnownClient] = CLIENTS) -> Iterator[ClientFile]:
-    """Every configuration that is there, client by client, each file once."""
-    seen: set[tuple[str, Path]] = set()
+    """Every configuration that is there, client by client, each file once, with what the client's lists say
+    of its servers."""
     for client in clients:
-        for file in client.files:
+        founds: dict[Path, ClientFile] = {}
+        for file in (*client.files, *client.settings):
             for path in paths_of(file, places):
-                key = (client.name, Path(os.path.realpath(path)))
-                if os.path.lexists(path) and key not in seen:
-                    seen.add(key)
-                    yield read(client, file, path)
+                target = Path(os.path.realpath(path))
+                if os.path.lexists(path) and target not in founds:
+                    founds[target] = read(client, file, path)
+        every = list(founds.values())
+        for found in every:
+            heard = [one for one in said(every, places) if concerns(one[1].kind, one[0], found)]
+            entries = tuple(_switched(found, entry, every, heard, places) for entry in found.entries)
+            yield replace(found, entries=entries)
+
+
+Heard = tuple[ClientFile, NamesSaid, Path | None]
+"""A list with its file, and the folder of the project to which it applies (None: everywhere)."""
+
+
+def said(founds: Iterable[ClientFile], places: SearchPlaces) -> Iterator[Heard]:
+    """Every list in these files."""
+    for found in founds:
+        for one in found.lists:
+            yield found, one, folder_of(found, one.where, places)
+
+
+def concerns(kind: NameList, where: ClientFile, found: ClientFile) -> bool:
+    """Whether a list of `where` applies to the servers of `found`, a file of the same client."""
+    if kind.of == "project":
+        return found.file.scope == "project"
+    return kind.of != "own" or where.path == found.path or kind.means != "only"
+
+
+def _switched(
+    found: ClientFile, entry: Entry, every: list[ClientFile], heard: list[Heard], places: SearchPlaces
+) -> Entry:
+    """`entry` with what the lists of its client say of it."""
+    mine = folder_of(found, entry.where[:-1], places)
+    for where, one, folder in heard:
+        everywhere = folder in (None, mine)
+        if not everywhere and mine is not None:
+            continue
+        if one.bars(entry.name) and everywhere:
+            entry = replace(entry, disabled=True)
+        elif one.bars(entry.name) or one.blurs(entry.name):
+            entry = _kept(entry, f"is switched off by `{one.way}` in {where.path}")
+        elif one.kind.means == "only" and not one.whole(entry.name):
+            entry = replace(entry, only=tuple(tool for tool, _, _ in one.tools(entry.name)))
+    for other in every:
+        nearer = mine is None and other.file.scope == "project"
+        if nearer and any(one.disabled and one.name == entry.name for one in other.entries):
+            entry = _kept(entry, f"is switched off by {other.path}")
+        if other.problem and any(
+            kind.means in ("off", "only") and concerns(kind, other, found) for kind in other.file.lists
+        ):
+            entry = _kept(entry, f"may be switched off by {other.path}, which cannot be read")
+    return entry
+
+
+def _kept(entry: Entry, why: str) -> Entry:
+    """`entry` as one that stays with its client, since it would be on behind mcpguard where it is not now."""
+    if entry.problem or entry.disabled or entry.claims:
+        return entry
+    said = f"{why}, and would be on behind mcpguard: correct that, or remove the server, and import again"
+    return replace(entry, problem=said)
 
 
 def paths_of(file: File, places: SearchPlaces) -> list[Path]:
@@ -185,7 +244,17 @@ def parsed(found: ClientFile, data: bytes) -> ClientFile:
     entries = tuple(islice(_entries(found, root), SERVERS_LIMIT[found.file.scope] + 1))
     if len(entries) > SERVERS_LIMIT[found.file.scope]:
         return replace(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
-    return replace(found, entries=entries, inputs=_inputs(root))
+    return replace(found, entries=entries, inputs=_inputs(root), lists=tuple(_lists(found.file, root)))
+
+
+def _lists(file: File, root: TreeNode) -> Iterator[NamesSaid]:
+    """The lists of names that are there. What is not a text names nothing."""
+    for kind in file.lists:
+        for where, node in _reach((), root, kind.way):
+            if node.kind == "list":
+                yield NamesSaid(kind, where, {one: None for one in node.plain() if isinstance(one, str)})
+            elif node.kind == "map":
+                yield NamesSaid(kind, where, node.plain())
 
 
 def _inputs(root: TreeNode) -> tuple[Input, ...]:
