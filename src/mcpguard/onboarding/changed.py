@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.reading import BOM, PARSERS, ClientFile, parsed, tables_of
-from mcpguard.onboarding.edit import REPLACE, applied, checked, free_name, name_for, table_for
+from mcpguard.onboarding.edit import REPLACE, applied, checked, free_name, name_for, table_for, without_names
 from mcpguard.onboarding.formats import Change, TreeNode, Unreadable, UnreadableFormat, Way, jsonc, yaml_text
 from mcpguard.onboarding.formats import Step as Key
 from mcpguard.onboarding.formats.toml_text import statements
@@ -52,12 +52,14 @@ def without_us(step: Step, was: bytes, now: bytes) -> tuple[bytes, list[str]]:
         text, lost = put_back(before, found, edit.gone, edit.entry)
         found = parsed(found, encoded(found, text))
         gone += lost
+    if step.added:
+        found = parsed(found, encoded(found, without_names(found, step.added)))
     return encoded(found, found.text), gone
 
 
 def _found(step: Step, data: bytes) -> ClientFile | None:
     for client in CLIENTS:
-        for file in client.files:
+        for file in (*client.files, *client.settings):
             if (client.name, file.path) == (step.client, step.place):
                 path = Path(step.path)
                 return parsed(ClientFile(client=client, file=file, path=path, target=path), data)

@@ -23,6 +23,7 @@ from mcpguard.config.servers import ServerEntry
 from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.bridges import remote
+from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.completing import (
     Answer,
     StartContext,
@@ -260,6 +261,26 @@ def kept_timeouts(entries: Iterable[Entry], settings: list[dict[str, Any]]) -> d
             inner = inner.setdefault(step, {})
         inner[timeout.way[-1]] = ceil(seconds * timeout.per_second)
     return kept
+
+
+def variables(every: Iterable[dict[str, Any]]) -> list[str]:
+    """The variables of mcpguard's own environment that these settings refer to."""
+    texts: list[str] = []
+    for settings in every:
+        texts += [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
+        texts.append(settings.get("url", ""))
+    return sorted({name for text in texts for name in re.findall(r"\$\{env:(\w+)\}", text)})
+
+
+def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
+    """What an entry of `client` needs so that mcpguard has the variables `names`: a client gives to a server
+    only what its entry says, and a few more."""
+    if not names:
+        return {}
+    if client.passes:
+        return {client.passes: names}
+    form = {"braced": "${env:%s}", "shell": "$%s", "curly": "{env:%s}"}.get(client.style, "${%s}")
+    return {client.written("env"): {name: form % name for name in names}}
 
 
 def _texts(settings: dict[str, Any]) -> list[SecretText]:

@@ -24,9 +24,12 @@ from mcpguard.onboarding.formats import (
     toml_text,
     yaml_text,
 )
+from mcpguard.onboarding.journal import AddedNames
 
 REPLACE = {"jsonc": jsonc.replace, "toml": toml_text.replace, "yaml": yaml_text.replace}
 INSERT = {"jsonc": jsonc.insert, "toml": toml_text.insert, "yaml": yaml_text.insert}
+APPEND = {"jsonc": jsonc.append, "yaml": yaml_text.append}
+REMOVE = {"jsonc": jsonc.remove, "yaml": yaml_text.remove}
 """By the format of a File, as PARSERS."""
 
 NAME = "mcpguard"
@@ -96,6 +99,52 @@ def added(found: ClientFile, entry: dict[str, Any]) -> str:
             f"{found.path}: {'.'.join(path)} is not a mapping, so nothing can be added"
         ) from None
     return checked(found, applied(text, [change]), want)
+
+
+def with_names(found: ClientFile, added: Iterable[AddedNames]) -> str:
+    """The text of `found` with the names of `added` in its lists and mappings. Raises Unreadable."""
+    text = found.text
+    want = deepcopy(PARSERS[found.file.format](text).plain())
+    for one in added:
+        inner = want
+        for step in one.where:
+            inner = inner[step]
+        for name, value in one.names.items():
+            root = PARSERS[found.file.format](text)
+            try:
+                if isinstance(inner, list):
+                    inner.append(name)
+                    change = APPEND[found.file.format](text, root.there(tuple(one.where)), name)
+                else:
+                    inner[name] = value
+                    change = INSERT[found.file.format](text, root, tuple(one.where), name, value)
+            except UnreadableFormat as broken:
+                raise Unreadable(f"{found.path}: {broken}") from None
+            text = applied(text, [change])
+    return checked(found, text, want)
+
+
+def without_names(found: ClientFile, added: Iterable[AddedNames]) -> str:
+    """The text of `found` without what is left of the names of `added`. Raises Unreadable."""
+    text = found.text
+    want = deepcopy(PARSERS[found.file.format](text).plain())
+    for one in added:
+        for name, value in one.names.items():
+            node = PARSERS[found.file.format](text).at(tuple(one.where))
+            spans = [] if node is None or node.kind == "plain" else node.spans()
+            plain = None if node is None else node.plain()
+            if isinstance(plain, list) and name in plain:
+                at = plain.index(name)
+            elif isinstance(plain, dict) and plain.get(name, ...) == value:
+                at = list(plain).index(name)
+            else:
+                continue
+            text = applied(text, REMOVE[found.file.format](text, spans, at))
+            inner = want
+            for step in one.where:
+                inner = inner[step]
+            del inner[at if isinstance(inner, list) else name]
+    return checked(found, text, want)
 
 
 def table_for(file: File, root: TreeNode) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ from typing import Any
 from mcpguard.config.loading import Config, config_option
 from mcpguard.core.errors import CredentialError
 from mcpguard.onboarding import configuration
+from mcpguard.onboarding.changed import encoded
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
-from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, paths_of, read
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, parsed, paths_of, read
 from mcpguard.onboarding.disk import MoveError
-from mcpguard.onboarding.edit import added, new_text
-from mcpguard.onboarding.journal import Edit, MoveJournal
+from mcpguard.onboarding.edit import added, new_text, with_names
+from mcpguard.onboarding.journal import AddedNames, Edit, MoveJournal
 from mcpguard.onboarding.moves import PendingWrite, carry_out, client_writing, config_writing, needs_vault
 from mcpguard.onboarding.vault import Vault, in_files
 
@@ -63,14 +64,15 @@ def install(
     shown, beside = _visibility_changes(config, name, servers), list[str]()
     if not path.exists():
         found = ClientFile(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
-        todo = client_writing(found, new_text(file, entry), [Edit([], entry)], new=True)
+        todo = client_writing(found, new_text(file, entry), [Edit([], entry)], [], new=True)
     else:
         found = read(client, file, path)
         if found.problem:
             raise MoveError(found.problem)
         if any(one.guarded for one in found.entries):
             return [f"{client.title} already has mcpguard, in {path}: nothing was done"]
-        todo = client_writing(found, added(found, entry), [Edit([], entry)])
+        text, names = _allowed(found, added(found, entry))
+        todo = client_writing(found, text, [Edit([], entry)], names)
         beside = _beside(found)
     try:
         if needs_vault([*shown, todo]):
@@ -80,6 +82,18 @@ def install(
     carry_out(journal, vault, {}, [*shown, todo])
     done = f"done: {client.title} now starts mcpguard, through {path}."
     return [f"{done} Restart it; `mcpguard undo` reverts this.", *beside]
+
+
+def _allowed(found: ClientFile, text: str) -> tuple[str, list[AddedNames]]:
+    """`text`, in which mcpguard was added to `found`, with its name in the lists of what alone is started."""
+    now = parsed(found, encoded(found, text))
+    name = next(one.name for one in now.entries if one.where not in [each.where for each in found.entries])
+    names = [
+        AddedNames(list(one.where), {one.kind.server[0].format(name): None})
+        for one in now.lists
+        if one.bars(name) and one.kind.means == "only"
+    ]
+    return with_names(now, names), names
 
 
 def _beside(found: ClientFile) -> list[str]:

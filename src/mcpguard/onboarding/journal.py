@@ -29,14 +29,21 @@ class Edit(Struct):
     entry: dict[str, Any]
 
 
+class AddedNames(Struct):
+    """The names that a list or mapping at `where` got, each with its value (None in a list)."""
+
+    where: list[str | int]
+    names: dict[str, Any]
+
+
 class Step(Struct, kw_only=True):
     """A file that changes: digests before and after (None: there is no such file). `sealed` is the name of
     what it was, "" where it was not there.
 
     For a client's file `client` is set, and `place` (the path of its File), and `edits`: for each table of
-    servers the ways to the entries that are gone, and the one that is written for them. `entry` and `gone`
-    are the only edit of a move that an earlier version made. `back`: only these were put back, since the file
-    had changed.
+    servers the ways to the entries that are gone, and the one that is written for them. `added` is what
+    its lists of names got. `entry` and `gone` are the only edit of a move that an earlier version made.
+    `back`: only these were put back, since the file had changed.
     """
 
     role: Role
@@ -47,6 +54,7 @@ class Step(Struct, kw_only=True):
     client: str = ""
     place: str = ""
     edits: list[Edit] = []
+    added: list[AddedNames] = []
     entry: dict[str, Any] = {}
     gone: list[tuple[str | int, ...]] = []
     back: bool = False

@@ -45,6 +45,10 @@ def _clients(plan: ImportPlan) -> Iterator[str]:
                     yield f"-   {flat(entry.name, masked(entry))}"
         for edit in one.edits:
             yield f"+   {flat(called(edit.entry), edit.entry)}"
+        for added in one.added:
+            way = ".".join(map(str, added.where))
+            for name, value in added.names.items():
+                yield f"+   {way}: {name if value is None else flat(name, value)}"
 
 
 def _configuration(plan: ImportPlan) -> Iterator[str]:

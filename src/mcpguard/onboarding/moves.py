@@ -18,7 +18,7 @@ from mcpguard.onboarding.discovery.clients import words_of
 from mcpguard.onboarding.discovery.reading import BOM, ClientFile
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
-from mcpguard.onboarding.journal import Edit, ImportMove, MoveJournal, Role, Step, mark, new_key
+from mcpguard.onboarding.journal import AddedNames, Edit, ImportMove, MoveJournal, Role, Step, mark, new_key
 from mcpguard.onboarding.plan import ImportPlan
 from mcpguard.onboarding.vault import Vault, vault_of
 
@@ -36,7 +36,7 @@ def writings(plan: ImportPlan) -> list[PendingWrite]:
     found = [writing("policy", path, text.encode(), None) for path, text in plan.policies.items()]
     if plan.config_after != plan.config_before:
         found.append(config_writing(plan.config, plan.config_before, plan.config_after))
-    found += [client_writing(one.found, one.text, one.edits) for one in plan.clients]
+    found += [client_writing(one.found, one.text, one.edits, one.added) for one in plan.clients]
     return found
 
 
@@ -52,11 +52,13 @@ def config_writing(config: Path, was: str, text: str) -> PendingWrite:
     return writing("config", path, mark + text.encode(), None if before is None else disk.digest_of(before))
 
 
-def client_writing(found: ClientFile, text: str, edits: list[Edit], *, new: bool = False) -> PendingWrite:
-    """`text` for a client's file, in which `edits` are made; `new`: it is not there."""
+def client_writing(
+    found: ClientFile, text: str, edits: list[Edit], added: list[AddedNames], *, new: bool = False
+) -> PendingWrite:
+    """`text` for a client's file, in which `edits` are made and names `added`; `new`: it is not there."""
     one = writing("client", found.target, encoded(found, text), None if new else found.digest)
     one.step.client, one.step.place = found.client.name, found.file.path
-    one.step.edits = edits
+    one.step.edits, one.step.added = edits, added
     return one
 
 
@@ -200,7 +202,7 @@ def _restore(journal: MoveJournal, move: ImportMove, vault: Vault, step: Step, b
     if now != step.after:
         if move.state == "open" and step.sealed and not journal.has_sealed(move, step):
             step.back = True  # The import ended before it wrote to any client.
-        elif uses_us(step):
+        elif now is not None and (step.added or uses_us(step)):
             _put_entries_back(journal, move, vault, step, back)
         else:
             what = "was removed" if now is None else "was changed"

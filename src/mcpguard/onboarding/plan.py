@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mcpguard.core.errors import ConfigError
-from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import configuration, disk
 from mcpguard.onboarding.changed import encoded
 from mcpguard.onboarding.conversion import (
@@ -22,16 +21,19 @@ from mcpguard.onboarding.conversion import (
     corrected,
     kept_timeouts,
     longest_timeouts,
+    passed_on,
+    variables,
     without_timeouts,
 )
-from mcpguard.onboarding.discovery.clients import KnownClient
+from mcpguard.onboarding.discovery.clients import words_of
 from mcpguard.onboarding.discovery.completing import Answer, no_answer
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place
 from mcpguard.onboarding.discovery.programs import SecretText
 from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, folder_of, parsed, view_of
-from mcpguard.onboarding.edit import replaced
+from mcpguard.onboarding.edit import called, replaced
 from mcpguard.onboarding.formats import Unreadable, Way
 from mcpguard.onboarding.journal import Edit
+from mcpguard.onboarding.naming import ClientLists, EditedFile, MovedServer, leads_out
 from mcpguard.onboarding.policies import (
     HiddenTools,
     MachineFacts,
@@ -74,14 +76,6 @@ class PlannedServer(Struct, kw_only=True):
         return any(where.path == found.path and one.where[:-1] == table for where, one in self.origins)
 
 
-class EditedFile(Unprinted, frozen=True):
-    """A client's file and the text that it is to have, with `edits` made."""
-
-    found: ClientFile
-    text: str
-    edits: list[Edit]
-
-
 class ImportPlan(Struct, kw_only=True):
     """All of it. `left` are entries that stay, with the reason; `broken` are sentences on files that cannot
     be used. `secrets` are those to store, by name; `policies` the new texts of files. `set` are values for
@@ -98,6 +92,8 @@ class ImportPlan(Struct, kw_only=True):
     policies: dict[Path, str] = {}
     clients: list[EditedFile] = []
     set: dict[tuple[str, str], list[str]] = {}
+    lost: list[str] = []
+    """Sentences on names in lists of clients that have no effect any more."""
     observed: list[str] = []
     """The servers whose policies are only observed at first, and `until` which day."""
     until: str = ""
@@ -169,11 +165,12 @@ def make_plan(
     if before:
         configuration.checked(before, str(config))
     others, founds = list(others), list(founds)
-    agreed = {one.path for one in founds if not _leads_out(one, places)}
+    agreed = {one.path for one in founds if not leads_out(one, places)}
     # A project's file that nobody has agreed to says nothing about what this person works with.
     known = [one for one in others if one.file.scope == "user" or one.path in agreed]
     around = machine(known, places)
     maker = _Maker(plan, wishes, places, environ, stored, reference, around)
+    maker.lists = ClientLists(founds, others, places)
     for found in founds:
         if problem := found.problem or maker.elsewhere(found):
             plan.broken.append(problem)
@@ -203,6 +200,7 @@ class _Maker:
         self._targets: dict[Path, Path] = {}
         self._chosen: dict[str, str] = {}
         self._params: dict[Path, dict[str, list[str]]] = {}
+        self.lists = ClientLists((), (), places)
 
     def elsewhere(self, found: ClientFile) -> str:
         """Why what a link leads to is not edited under this name, "" where it is."""
@@ -210,7 +208,7 @@ class _Maker:
             return (
                 f"{found.path}: is in a folder whose name is not UTF-8, which a configuration cannot contain"
             )
-        if _leads_out(found, self._places):
+        if leads_out(found, self._places):
             return f"{found.path}: leads out of the project to {found.target}, so it was left alone"
         first = self._targets.setdefault(found.target, found.path)
         return (
@@ -234,24 +232,31 @@ class _Maker:
             try:
                 if entry.where[:-1] not in working:
                     raise NotMoved("is disabled, as is every server beside it: enable one, and import again")
+                self.lists.refuse_unwelcome(found, entry, self._ours(found, entry))
                 self._settle(found, entry)
             except NotMoved as reason:
                 self._plan.left.append((found, entry, str(reason)))
 
-    def _edited(
-        self, found: ClientFile, gone: list[Way], mine: list[PlannedServer]
-    ) -> tuple[str, list[Edit]]:
-        """The text of `found` with an entry of mcpguard in each table that loses some, and what was done."""
+    def _ours(self, found: ClientFile, server: Entry) -> str:
+        """What the entry of mcpguard is called, or will be, that stands in place of `server` in `found`."""
+        table = server.where[:-1]
+        entry = found.client.entry(self._wishes.launcher, view_of(found, table, self._places))
+        mine = set(words_of(entry))
+        there = (one.name for one in found.entries if one.where[:-1] == table and mine <= set(one.args))
+        return next(there, called(entry))
+
+    def _edited(self, found: ClientFile, gone: list[Way], mine: list[PlannedServer]) -> EditedFile:
+        """`found` with an entry of mcpguard in each table that loses some, and what was done."""
         edits, now = [], found
         for table in dict.fromkeys(way[:-1] for way in gone):
             ways = [way for way in gone if way[:-1] == table]
             entry = found.client.entry(self._wishes.launcher, view_of(found, table, self._places))
             here = [one.settings for one in mine if one.stood_in(found, table)]
-            entry |= passed_on(found.client, _variables(here))
+            entry |= passed_on(found.client, variables(here))
             entry |= kept_timeouts((one for one in found.entries if one.where in ways), here)
             now = parsed(now, encoded(now, replaced(now, ways, entry)))
             edits.append(Edit(ways, entry))
-        return now.text, edits
+        return EditedFile(found, now.text, edits, [])
 
     def _settle(self, found: ClientFile, entry: Entry) -> None:
         yes = {place for name, place in self._wishes.secret if name == entry.name}
@@ -379,8 +384,19 @@ class _Maker:
             for found, entry in server.origins:
                 files.setdefault(found.path, (found, []))[1].append(entry)
         for found, entries in files.values():
-            text, edits = self._edited(found, [one.where for one in entries], plan.servers)
-            plan.clients.append(EditedFile(found, text, edits))
+            plan.clients.append(self._edited(found, [one.where for one in entries], plan.servers))
+        plan.clients, plan.lost = self.lists.name(list(self._moved()), plan.clients)
+
+    def _moved(self) -> Iterator[MovedServer]:
+        """What moves and is enabled, with what the entry of mcpguard is called that stands in its place."""
+        now = {one.found.path: parsed(one.found, encoded(one.found, one.text)) for one in self._plan.clients}
+        for server in self._plan.servers:
+            for found, entry in server.origins:
+                table, ours = entry.where[:-1], self._ours(now[found.path], entry)
+                stood = [one.name for one in found.entries if one.where[:-1] == table and one.guarded]
+                folder = folder_of(found, table, self._places)
+                if not entry.disabled:
+                    yield MovedServer(found, entry.name, folder, ours, ours not in stood, server.name)
 
     def _moving_entries(self) -> Iterator[tuple[ClientFile, str, str]]:
         """(file, project, server) for each entry that moves in."""
@@ -410,29 +426,3 @@ class _Maker:
 
 def _hidden(found: ClientFile, entry: Entry) -> HiddenTools:
     return HiddenTools(found.client.name, entry.hidden, entry.only)
-
-
-def _leads_out(found: ClientFile, places: SearchPlaces) -> bool:
-    """Whether a file of the project is a link to one that is not."""
-    project = places.project if found.file.scope == "project" else None
-    return project is not None and not found.target.is_relative_to(project.resolve())
-
-
-def _variables(every: Iterable[dict[str, Any]]) -> list[str]:
-    """The variables of mcpguard's own environment that these settings refer to."""
-    texts: list[str] = []
-    for settings in every:
-        texts += [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
-        texts.append(settings.get("url", ""))
-    return sorted({name for text in texts for name in re.findall(r"\$\{env:(\w+)\}", text)})
-
-
-def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
-    """What an entry of `client` needs so that mcpguard has the variables `names`: a client gives to a server
-    only what its entry says, and a few more."""
-    if not names:
-        return {}
-    if client.passes:
-        return {client.passes: names}
-    form = {"braced": "${env:%s}", "shell": "$%s", "curly": "{env:%s}"}.get(client.style, "${%s}")
-    return {client.written("env"): {name: form % name for name in names}}

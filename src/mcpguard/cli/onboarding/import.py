@@ -304,7 +304,7 @@ def _tell_servers(plan: ImportPlan) -> None:
             _say(f"  note: {plain(note)}")
     if plan.observed:
         _say(f"{style('observed', 'yellow')} {_observed(plan)}")
-    for said in plan.split:
+    for said in (*plan.split, *plan.lost):
         _say(f"note: {plain(said)}")
     for said in _left(plan):
         _say(f"{style('stays', 'yellow')}    {said}")

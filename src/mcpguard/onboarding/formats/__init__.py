@@ -73,6 +73,12 @@ class TreeNode(Struct):
             keys.add(member.key)
         return found
 
+    def spans(self) -> list[tuple[int, int]]:
+        """Where each item of a list, or each member of a map with its key, begins and ends."""
+        if self.kind == "map":
+            return [(member.start, member.node.end) for member in self.value]
+        return [(node.start, node.end) for node in self.value]
+
     def plain(self) -> Any:
         """The value as Python has it."""
         if self.kind == "map":

@@ -166,6 +166,27 @@ def insert(text: str, root: TreeNode, path: Way, name: str, entry: Any) -> Chang
     return comma + 1, comma + 1, f"{lead}{body},"
 
 
+def append(text: str, node: TreeNode, new: str) -> Change:
+    """The text `new` after the last item of the list `node`."""
+    dumped = json.dumps(new, ensure_ascii=False)
+    if not node.value:
+        return node.start + 1, node.start + 1, dumped
+    last = node.value[-1]
+    fresh = _LINE_START.search(text, 0, last.start)
+    lead = newline(text) + fresh[1] if fresh else " "
+    return last.end, last.end, f",{lead}{dumped}"
+
+
+def remove(text: str, spans: list[tuple[int, int]], at: int) -> list[Change]:
+    """Of what stands at `spans`, separated by commas, the one with the index `at` goes."""
+    start, end = spans[at]
+    if at and text[spans[at - 1][1] : start].strip() == ",":
+        return [(spans[at - 1][1], end, "")]
+    if at + 1 < len(spans) and text[end : spans[at + 1][0]].strip() == ",":
+        return [(start, spans[at + 1][0], "")]
+    return removal(text, start, end)
+
+
 def value(text: str, node: TreeNode, new: Any) -> Change:
     """`new` in place of the value at `node`."""
     dumped = json.dumps(new, indent=unit(text), ensure_ascii=False)

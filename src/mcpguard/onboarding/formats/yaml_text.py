@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from mcpguard.core.document import yaml_tree
-from mcpguard.onboarding.formats import ALIAS, Change, Member, Step, TreeNode, UnreadableFormat, Way
+from mcpguard.onboarding.formats import ALIAS, Change, Member, Step, TreeNode, UnreadableFormat, Way, jsonc
 from mcpguard.onboarding.formats.jsonc import newline
 
 
@@ -95,6 +95,27 @@ def insert(text: str, root: TreeNode, path: Way, name: str, entry: dict[str, Any
     at = len(text) if rest < 0 else rest + 1
     lead = line if rest < 0 else ""
     return at, at, f"{lead}{indent}{_mapping(indent, name, entry, line)}{line}"
+
+
+def append(text: str, node: TreeNode, new: str) -> Change:
+    """The text `new` after the last item of the list `node`."""
+    if text[node.start : node.start + 1] == "[":
+        return jsonc.append(text, node, new)
+    last = node.value[-1]
+    lead, end = text[text.rfind("\n", 0, last.start) + 1 : last.start], len(text[: last.end].rstrip())
+    if lead.strip() != "-":
+        raise UnreadableFormat(last.start, "an item that does not begin its line cannot be edited")
+    return end, end, f"{newline(text)}{lead}{scalar(new)}"
+
+
+def remove(text: str, spans: list[tuple[int, int]], at: int) -> list[Change]:
+    """Of what stands at `spans` the one with the index `at` goes."""
+    start, end = spans[at][0], len(text[: spans[at][1]].rstrip())
+    begin = text.rfind("\n", 0, start) + 1
+    if text[begin:start].strip() != "-":
+        return jsonc.remove(text, spans, at)
+    rest = re.compile(r"[ \t]*(?:\r?\n|$)").match(text, end)
+    return [(begin, rest.end(), "")] if rest else [(start, end, '""')]
 
 
 def _mapping(indent: str, name: str, entry: dict[str, Any], line: str) -> str:
