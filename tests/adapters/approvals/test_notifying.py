@@ -388,4 +388,4 @@ def test_without_apprise_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sys, "executable", str(bare))
     told, reports = by_apprise("json://127.0.0.1:1")
     told.send(ASKED)
-    assert "install `mcpguard-gateway[notify]`" in until(lambda: reports)[0]
+    assert "-m pip install 'mcpguard-gateway[notify]'" in until(lambda: reports)[0]

@@ -126,7 +126,7 @@ def test_without_the_library_nothing_is_proven(
 ) -> None:
     answer = signed(known, device)
     monkeypatch.setitem(sys.modules, "webauthn", None)
-    assert "install `mcpguard-gateway[passkeys]`" in known.objection(ASKED, answer)
+    assert "-m pip install 'mcpguard-gateway[passkeys]'" in known.objection(ASKED, answer)
 
 
 def test_a_passkey_is_enrolled_for_its_own_challenge_and_with_verification(device: Authenticator) -> None:

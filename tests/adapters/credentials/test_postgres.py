@@ -537,7 +537,7 @@ def test_the_url_says_where_the_server_finds_the_database(
 
 def test_without_the_library_the_extra_is_named(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    assert "pip install 'mcpguard-gateway[postgres]'" in setting.refusal()
+    assert "-m pip install 'mcpguard-gateway[postgres]'" in setting.refusal()
 
 
 def test_the_variables_of_the_library_do_not_lead_elsewhere(

@@ -352,7 +352,7 @@ def test_the_environment_of_vaults_own_client_changes_nothing(
 
 def test_without_the_library_the_extra_is_named(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hvac", None)
-    assert "pip install 'mcpguard-gateway[vault]'" in setting.refusal()
+    assert "-m pip install 'mcpguard-gateway[vault]'" in setting.refusal()
 
 
 def test_nothing_that_holds_a_value_prints_it(setting: Setting) -> None:

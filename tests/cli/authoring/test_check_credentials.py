@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,24 @@ def test_a_source_of_an_entry_that_is_not_there_is_an_error(
     (said,) = found(folder, capsys, made="command: [mcpguard-no-such-program, x]")["C102"]
     assert said.startswith("error mcpguard.yaml:7 the command 'mcpguard-no-such-program' was not found")
     assert "C102" not in found(folder, capsys, made="command: {argv: [sh]}")
+
+
+@pytest.mark.parametrize(
+    ("package", "made"),
+    [
+        ("hvac", "vault: {address: 'https://v.example', token: '${env:CHECK_TOKEN}', path: s/x, field: y}"),
+        ("psycopg", "postgres: {admin: '${env:CHECK_TOKEN}', grants: ['GRANT a TO {role}']}"),
+    ],
+)
+def test_a_kind_whose_package_is_not_installed_is_an_error_with_the_command_that_installs_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, package: str, made: str
+) -> None:
+    assert "C102" not in found(folder, capsys, made=made)
+    monkeypatch.setitem(sys.modules, package, None)
+    (said,) = found(folder, capsys, made=made)["C102"]
+    kind = made.partition(":")[0]
+    assert f"a `{kind}` needs the package `{package}`, which is missing: run `" in said
+    assert f"{sys.executable} -m pip install 'mcpguard-gateway[{kind}]'`" in said
 
 
 def test_a_credential_in_plain_text_in_what_makes_one_is_a_warning(

@@ -20,6 +20,7 @@ from msgspec import Struct, structs
 
 from mcpguard.adapters.approvals import apprise_child
 from mcpguard.adapters.system.guarded import end, found, lack_of, start
+from mcpguard.adapters.system.shipped import command_for_extra
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.legible import plain
 from mcpguard.core.policy.tickets import Ticket
@@ -252,7 +253,7 @@ def _by_apprise(url: str, title: str, body: str, seconds: float) -> str:
     status = _status(lambda pipe: [*words, pipe], _environment(), seconds, given)
     known = {
         apprise_child.SENT: "",
-        apprise_child.MISSING: "the package `apprise` is missing: install `mcpguard-gateway[notify]`",
+        apprise_child.MISSING: f"the package `apprise` is missing: run `{command_for_extra('notify')}`",
         apprise_child.UNKNOWN: "it is not a URL that apprise knows",
     }
     return known.get(status, "the service did not take it")

@@ -17,13 +17,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.system.shipped import command_for_extra
 from mcpguard.core.errors import SessionError
 from mcpguard.core.expressions import expression
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, challenge_of
 
 RP_ID = "localhost"
 """The console is local, so browsers know its passkeys by this name (WebAuthn, section 5.1.3)."""
-MISSING = "a passkey is needed, and the package `webauthn` is missing: install `mcpguard-gateway[passkeys]`"
 MOST = 16_384
 """The longest assertion, in characters."""
 
@@ -138,7 +138,8 @@ def _library() -> ModuleType:
     try:
         import webauthn
     except ImportError:
-        raise SessionError(MISSING) from None
+        said = "a passkey is needed, and the package `webauthn` is missing"
+        raise SessionError(f"{said}: run `{command_for_extra('passkeys')}`") from None
     return webauthn
 
 

@@ -68,7 +68,8 @@ class MintKind(NamedTuple):
     whether a process that was killed left something at its source (which is not asked), and `recover()`,
     which takes that back and raises CredentialError. Without `issues` it gives nothing that has to be ended.
     `look` is how many seconds a value is given before the mint is asked whether it is still the one. With
-    `renews` a mint can lengthen a lease, so one that is in use is renewed before its end.
+    `renews` a mint can lengthen a lease, so one that is in use is renewed before its end. `library` is what
+    it imports from the extra of mcpguard that has the name of the kind.
     """
 
     module: str
@@ -80,6 +81,7 @@ class MintKind(NamedTuple):
     issues: bool = True
     look: float = inf
     renews: bool = False
+    library: str = ""
 
     def load(self) -> Callable[..., Mint]:
         """What makes one; imported now."""
@@ -90,11 +92,19 @@ class MintKind(NamedTuple):
 MINTS: dict[str, MintKind] = {
     "value": MintKind("broker", "ValueMint", keep=0.0, pause=0.0, issues=False),
     "command": MintKind("program", "CommandMint", issues=False),
-    "vault": MintKind("vault", "VaultMint", renews=True),
+    "vault": MintKind("vault", "VaultMint", renews=True, library="hvac"),
     "github_app": MintKind("github_app", "GithubAppMint"),
-    "postgres": MintKind("postgres", "PostgresMint", recovers=True, renews=True),
+    "postgres": MintKind("postgres", "PostgresMint", recovers=True, renews=True, library="psycopg"),
     "oauth": MintKind("oauth.mints", "AuthorizationCode", issues=False, look=KEYRING_SECONDS),
     "client_credentials": MintKind("oauth.mints", "ServiceToken"),
     "token_exchange": MintKind("oauth.mints", "ServiceToken"),
 }
 """The kind of an entry of `credentials` (its field in `config/credentials.py`) -> how it is made."""
+
+
+def library_missing(kind: str) -> str:
+    """The sentence about a kind whose library is not installed."""
+    from mcpguard.adapters.system.shipped import command_for_extra  # A start has no use for it.
+
+    said = f"a `{kind}` needs the package `{MINTS[kind].library}`, which is missing"
+    return f"{said}: run `{command_for_extra(kind)}`"

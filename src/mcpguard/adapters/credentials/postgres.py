@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from mcpguard.adapters.credentials import library_missing
 from mcpguard.adapters.credentials import postgres_roles as roles
 from mcpguard.adapters.credentials.journal import HandleJournal
 from mcpguard.config.minted import PostgresEntry
@@ -231,8 +232,7 @@ def _library(name: str) -> Any:
     try:
         import psycopg
     except ImportError:
-        said = "a `postgres` needs another library: pip install 'mcpguard-gateway[postgres]'"
-        raise CredentialError(f"credential:{name}: {said}") from None
+        raise CredentialError(f"credential:{name}: {library_missing('postgres')}") from None
     import logging
 
     # It logs errors that it ignores, in the words of the server.

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from mcpguard.adapters.credentials import library_missing
 from mcpguard.adapters.credentials.service import ServiceAnswer, ask
 from mcpguard.config.minted import FIELD, VaultEntry
 from mcpguard.core.errors import CredentialError, SourceError
@@ -125,8 +126,7 @@ class VaultMint(Mint):
             import hvac
             from hvac.adapters import Adapter
         except ImportError:
-            said = "a `vault` needs another library: pip install 'mcpguard-gateway[vault]'"
-            raise CredentialError(f"credential:{self._name}: {said}") from None
+            raise CredentialError(f"credential:{self._name}: {library_missing('vault')}") from None
         send, login_token = self._send, self._token
 
         class VaultSession(Adapter):  # type: ignore[misc]

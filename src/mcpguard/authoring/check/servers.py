@@ -8,7 +8,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 
+from mcpguard.adapters.credentials import MINTS, library_missing
 from mcpguard.adapters.system.guarded import found, misread, not_found
 from mcpguard.adapters.upstreams.process.inherited import child_environment, executable, not_startable
 from mcpguard.adapters.upstreams.process.own_folder import default_root, not_from_here, relative_command
@@ -111,7 +113,7 @@ def in_urls(server: Server, document: Document) -> Iterator[Finding]:
 
 
 def programs(entry: Credential, document: Document) -> Iterator[Finding]:
-    """The program of a `command` that is not there."""
+    """The program of a `command` that is not there, or the library that another kind needs."""
     from mcpguard.adapters.credentials.program import command_of
 
     command = command_of(entry.made) if entry.kind == "command" else None
@@ -119,6 +121,10 @@ def programs(entry: Credential, document: Document) -> Iterator[Finding]:
         said = not_found(command.argv[0], os.environ.get("PATH"))
         code = "C119" if misread(command.argv[0]) else "C102"
         yield wrong(code, document.problem(("credentials", entry.name, "command"), said))
+    library = MINTS[entry.kind].library
+    if library and find_spec(library) is None:
+        said = library_missing(entry.kind)
+        yield wrong("C102", document.problem(("credentials", entry.name, entry.kind), said))
 
 
 def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Finding]:
