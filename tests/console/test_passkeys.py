@@ -32,15 +32,14 @@ def new(browser: Browser, **fields: str) -> dict[str, Any]:
     return found
 
 
-def made(browser: Browser, device: Authenticator, person: str = "os-user:grace") -> dict[str, Any]:
-    """The entry of a new passkey."""
+def made(browser: Browser, device: Authenticator, person: str = "os-user:grace") -> Any:
+    """What the page says to write into the configuration for a new passkey."""
     options = new(browser, person=person, groups="operators, night")["options"]
     answer = browser.post(f"{browser.root}/passkeys/made", made=device.create(options))
     assert answer.status_code == 200, answer.text
     entry = re.search(r'<pre class="code" id="entry"[^>]*>(.*?)</pre>', answer.text, re.DOTALL)
     assert entry
-    found: dict[str, Any] = yaml.safe_load(html.unescape(entry[1]))
-    return found
+    return yaml.safe_load(html.unescape(entry[1]))
 
 
 @pytest.fixture
@@ -58,6 +57,11 @@ def test_a_new_passkey_is_an_entry_that_the_configuration_takes(known: Browser) 
     page = known.see("/passkeys")
     assert "os-user:grace" in page
     assert one.key not in page
+
+
+def test_a_further_passkey_is_one_more_of_the_list(known: Browser) -> None:
+    (one,) = made(known, Authenticator(), "os-user:ada")
+    assert one["person"] == "os-user:ada"
 
 
 def test_a_passkey_is_of_a_person_and_groups_that_can_be_written(browser: Browser) -> None:
