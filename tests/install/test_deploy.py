@@ -17,6 +17,8 @@ import pytest
 import yaml
 
 from mcpguard import __version__
+from mcpguard.config.minted import KubernetesEntry
+from mcpguard.core.secret import sole_reference
 from mcpguard.serve.app import loaded
 from mcpguard.serve.handover import read
 from mcpguard.serve.reloading import _KEPT
@@ -55,6 +57,13 @@ def test_the_image_runs_as_a_user_without_rights_and_checks_its_health() -> None
     for word in ("ENTRYPOINT", "CMD"):
         assert yaml.safe_load(only(word)), "a list of words needs no shell"
     assert "--constraint /source/constraints.txt" in str(instructions())
+
+
+def test_the_image_has_what_a_server_without_a_screen_may_use() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for_others = {"bench", "console", "dev"}
+    assert set(only("ARG").removeprefix("EXTRAS=").split(",")) == extras.keys() - for_others
+    assert any("/source[${EXTRAS}]" in rest for word, rest in instructions() if word == "RUN")
 
 
 def test_what_the_image_starts_is_a_command_of_mcpguard() -> None:
@@ -176,6 +185,8 @@ def test_helm_finds_no_mistake_in_the_chart() -> None:
         ({"service": {"type": "clusterIP"}}, "type"),
         ({"network": {"egress": None}}, "egress"),
         ({"image": {"repository": ""}}, "repository"),
+        ({"files": {"other.yaml": ""}}, "other.yaml"),
+        ({"serviceAccount": {"token": "x"}}, "token"),
         ({"evidence": {"size": "10 GB"}}, "size"),
     ],
 )
@@ -276,6 +287,28 @@ def test_each_mount_has_its_volume_and_selectors_agree() -> None:
             "mine" if "evidence" in values else made["PersistentVolumeClaim"]["metadata"]["name"]
         )
         assert ("PersistentVolumeClaim" in made) != ("evidence" in values)
+
+
+def test_the_token_of_a_service_account_is_where_vault_looks_for_it_and_for_nothing_else() -> None:
+    account = {"name": "guard", "audience": "vault"}
+    for values in ({}, {"serviceAccount": account}):
+        pod = documents(**values)["Deployment"]["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        mounted = {one["name"]: one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
+        assert ("token" in mounted) == bool(values)
+        assert ("serviceAccountName" in pod) == bool(values)
+    (volume,) = (one for one in pod["volumes"] if one["name"] == "token")
+    (source,) = volume["projected"]["sources"]
+    default = sole_reference(KubernetesEntry(role="r").jwt).name
+    assert f"{mounted['token']}/{source['serviceAccountToken']['path']}" == default
+    assert source["serviceAccountToken"]["audience"] == "vault"
+    assert volume["projected"]["defaultMode"] & 0o007 == 0
+
+
+def test_further_files_are_beside_the_configuration() -> None:
+    made = documents(files={"vault-ca.pem": "-----BEGIN CERTIFICATE-----"})["ConfigMap"]["data"]
+    assert made["vault-ca.pem"].startswith("-----BEGIN")
+    assert {"mcpguard.yaml", "team.yaml"} <= made.keys()
 
 
 def test_the_configuration_of_the_chart_loads_and_can_be_served_off_loopback(tmp_path: Path) -> None:
