@@ -58,6 +58,18 @@ def test_ready_is_what_can_serve_whether_its_files_are_in_force_and_lost_evidenc
     assert guard.modern().text("echo", text="z") == "z"
 
 
+def test_after_a_stop_the_file_of_sessions_is_complete_without_its_log(serve):
+    limited = [{"id": "all", "effect": "allow", "limit": {"calls": 1000, "per": "1h"}}]
+    guard = serve({"p": puppet()}, rules=limited, session={"path": "sessions"})
+    assert guard.modern().text("echo", text="x") == "x"
+    folder = guard.folder / "sessions"
+    assert (folder / "state.sqlite-wal").exists()
+    guard.signal(signal.SIGTERM)
+    assert guard.process.wait(30) == 0
+    assert not (folder / "state.sqlite-wal").exists()
+    assert (folder / "state.sqlite").stat().st_size > 4096
+
+
 # --- SIGTERM -------------------------------------------------------------------------------------
 
 PATIENT = {"drain_seconds": 60}

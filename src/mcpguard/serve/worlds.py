@@ -24,7 +24,7 @@ from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.definitions import KnownDefinitions
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
-from mcpguard.adapters.system.disk import to_loop
+from mcpguard.adapters.system.disk import DiskThread, to_loop
 from mcpguard.adapters.system.own_process import Allocator
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import ChildProcesses
@@ -55,6 +55,8 @@ RETIRE_SECONDS = 5.0
 """How long open calls may still take of a server that was removed from the configuration, or changed."""
 LOOK_SECONDS = 0.05
 """How often it is looked whether they are over."""
+END_SECONDS = 1.0
+"""How long the end of the process waits until the file of sessions is closed."""
 SCANNERS = 2
 """Threads that inspect what is too big to do it between two messages."""
 
@@ -151,8 +153,10 @@ class Shared:
         self.used()
 
     async def close(self) -> None:
-        """End every lease, and read nothing any more."""
+        """End every lease, and read and store nothing any more."""
         await asyncio.to_thread(self.credentials.close)
+        # The last process that used its file moves what is in the log to it.
+        DiskThread("mcpguard-state-end").within(END_SECONDS, self.store.close)
         self.known.close()
         await self.recognising.close()
 

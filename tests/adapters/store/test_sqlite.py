@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -301,6 +302,19 @@ def test_a_store_that_is_closed_keeps_no_file_and_no_thread(tmp_path: Path, mach
     for thread in set(threading.enumerate()) - threads:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_after_the_last_process_the_file_alone_holds_everything(tmp_path: Path, machine: Machine) -> None:
+    folder, log = tmp_path / "s", tmp_path / "s" / "state.sqlite-wal"
+    first, second = machine.store(folder), machine.store(folder)
+    assert (labels(first, add="a"), labels(second, add="b")) == (["a"], ["a", "b"])
+    first.close()
+    assert log.exists()
+    second.close()
+    assert not log.exists()
+    (tmp_path / "copy").mkdir()
+    shutil.copy(folder / "state.sqlite", tmp_path / "copy")
+    assert labels(machine.store(tmp_path / "copy")) == ["a", "b"]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, machine: Machine) -> None:
