@@ -75,7 +75,8 @@ def test_the_servers_that_the_client_still_reaches_itself_are_named(
     path.write_text('{"mcpServers": {"a": {"command": "node"}, "b": {"command": "node"}}}')
     assert main(["install", "cursor", "--config", str(config)]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
-        "note: Cursor still reaches a, b without mcpguard: `mcpguard import --client cursor` moves what is there"
+        "note: Cursor still reaches a, b without mcpguard: "
+        f"`mcpguard import --client cursor --config {config}` moves what is there"
     ]
 
 
@@ -89,7 +90,7 @@ def test_without_a_keychain_it_says_how_to_do_without(
     before = tree(*person)
     assert main(["install", "cursor", "--config", str(config)]) == 2
     said = capsys.readouterr().err
-    assert "`mcpguard install cursor --to file` stores secrets in files" in said
+    assert "`mcpguard install cursor --to file --config " in said
     assert said.endswith("Nothing was changed\n")
     assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
     assert main(["install", "cursor", "--config", str(config), "--to", "file"]) == 0

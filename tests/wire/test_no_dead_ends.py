@@ -66,7 +66,7 @@ REFUSED = {
     "a limit in a session": (
         "p__echo",
         {"text": "once"},
-        "make room with `mcpguard session clear test/once`",
+        "make room with `mcpguard session clear test/once --config ",
     ),
     "a placeholder": (
         "p__echo",

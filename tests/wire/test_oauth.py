@@ -61,10 +61,11 @@ def test_a_token_that_is_nearly_over_is_renewed_before_it_goes_out(guarded, serv
     assert of_keychain(tmp_path)["refresh"] in server.provider.refresh
 
 
-def test_without_a_login_the_call_is_refused_and_says_what_to_run(guarded):
+def test_without_a_login_the_call_is_refused_and_says_what_to_run(guarded, tmp_path):
     guard = guarded(login=False)
     error = guard.call("whoami")["error"]
-    assert "run `mcpguard secret login linear`" in error["message"]
+    advice = f"run `mcpguard secret login linear --config {tmp_path / 'mcpguard.yaml'}`"
+    assert advice in error["message"]
     assert guard.records("outcome")[-1]["status"] != "ok"
 
 
@@ -72,7 +73,7 @@ def test_a_grant_that_was_taken_back_is_refused_and_says_what_to_run(guarded, se
     server.provider.seconds = 60
     guard = guarded(kept={"renew_at": 1, "ends_at": 2})
     server.provider.end_everything()
-    assert "run `mcpguard secret login linear`" in guard.call("whoami")["error"]["message"]
+    assert "run `mcpguard secret login linear --config " in guard.call("whoami")["error"]["message"]
 
 
 def test_a_token_that_the_server_refuses_is_renewed_once_and_the_call_made(guarded, server, tmp_path):
@@ -93,7 +94,7 @@ def test_a_login_that_is_ended_while_serving_refuses_the_next_call_and_a_new_one
     guard = guarded()
     assert guard.text("whoami") == "ada"
     server.provider.end_everything()
-    assert "run `mcpguard secret login linear`" in str(guard.call("whoami"))
+    assert "run `mcpguard secret login linear --config " in str(guard.call("whoami"))
     code, said = run_login(guard.config, keychain(tmp_path / "keys"))
     assert code == 0, said
 

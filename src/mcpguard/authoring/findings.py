@@ -8,7 +8,7 @@ credential. All forms say the same; only SARIF leaves out what needs nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +18,7 @@ from msgspec import Struct, convert, json, structs
 
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import broken, counted, plain, style
+from mcpguard.core.advised import completed
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
 from mcpguard.core.tables import entries
@@ -133,12 +134,14 @@ def fine(place: Problem | str, message: str) -> Finding:
     return Finding("", "ok", place.source, place.line, place.column, message)
 
 
-def inspected(one: Finding, redactor: Redactor) -> Finding:
+def inspected(one: Finding, redactor: Redactor, option: Callable[[], str]) -> Finding:
     """`one` without what `redactor` holds, and without anything in the format of a token: people put
-    credentials where nobody looks for them, such as in a name, a command or a condition."""
+    credentials where nobody looks for them, such as in a name, a command or a condition. `option` as in
+    `advised.completed`."""
     keys = ("file", "message", "fix", "excerpt", "subject", "accepted")
     texts = {key: redactor.inspect_text(getattr(one, key)) for key in keys}
-    return structs.replace(one, **texts)
+    said = {key: completed(texts[key], option) for key in ("message", "fix")}
+    return structs.replace(one, **texts | said)
 
 
 def passes(findings: Iterable[Finding], fail_on: Severity) -> bool:

@@ -119,9 +119,6 @@ def _failed(error: Exception) -> int:
         _discard_output()
         print(f"mcpguard: the output cannot be written: {error.strerror}", file=sys.stderr)
         return 2
-    if isinstance(error, McpGuardError):
-        print(_sentence(error), file=sys.stderr)
-        return 2
     if isinstance(error, OSError) and isinstance(error.filename, str):
         from mcpguard.adapters.system.terminal import plain
 
@@ -156,12 +153,13 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
 
 
-def _sentence(error: McpGuardError) -> str:
-    """The text to print: a file name may contain anything, and a faulty line of a file may contain a
-    credential."""
+def _sentence(error: McpGuardError, config: str | None) -> str:
+    """The text to print, where `--config` is `config`: a file name may contain anything, and a faulty line of
+    a file may contain a credential."""
     from mcpguard.adapters.system.terminal import broken, plain
+    from mcpguard.cli.parser import completed_for
 
-    said = str(error)
+    said = completed_for(config)(str(error))
     if isinstance(error, DocumentError):
         from mcpguard.core.redaction.redactor import Redactor
 
@@ -207,7 +205,11 @@ def _run(verb: str, words: list[str]) -> int:
         options.refuse(unknown[0], words)
     close_to_others()
     keep_tables()
-    code: int = module.execute(args)
+    try:
+        code: int = module.execute(args)
+    except McpGuardError as error:
+        print(_sentence(error, getattr(args, "config", None)), file=sys.stderr)
+        return 2
     return code
 
 

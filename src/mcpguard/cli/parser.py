@@ -22,6 +22,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpguard.adapters.system.terminal import at_terminal, broken, plain
+from mcpguard.core.advised import completed
 from mcpguard.core.errors import SessionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -196,6 +197,11 @@ def same_config(option: str | None) -> str:
     from mcpguard.config.loading import config_option, find_config
 
     return config_option(find_config(option, os.environ).absolute(), os.environ)
+
+
+def completed_for(option: str | None) -> Callable[[str], str]:
+    """What completes the commands in a sentence, where `--config` is `option` (`advised.completed`)."""
+    return lambda text: completed(text, lambda: same_config(option))
 
 
 def _say_which_is_in_use(missing: Path) -> None:

@@ -18,6 +18,7 @@ from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any, same_config
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only, load_policies
+from mcpguard.core.advised import completed_in
 from mcpguard.core.errors import McpGuardError
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def _reviewed(args: argparse.Namespace) -> AccessReview:
     period = Period(args.since, now)
     found = reviewed(config, policies, snapshot_of(args), machine, period)
     # Names come from everywhere: a client calls itself what it likes.
-    said = Redactor(os.urandom(32)).inspect(found.model_dump(mode="json")).payload
+    said = completed_in(found.model_dump(mode="json"), lambda: same_config(args.config))
+    said = Redactor(os.urandom(32)).inspect(said).payload
     return AccessReview.model_validate(msgspec.json.decode(said))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import add_config, completed_for, configured
 from mcpguard.config.user_state import state_folder
 from mcpguard.scan.files import files
 from mcpguard.scan.history import history, staged
@@ -167,7 +167,7 @@ def _held(config: str | None, redactor: Redactor) -> int:
     """Have the values of the configuration held; how many there are that could not be resolved."""
     from mcpguard.cli.secret_check import check
 
-    failed = [one for one in check(configured(config), redactor) if not one.ok]
+    failed = [one for one in check(configured(config), completed_for(config), redactor) if not one.ok]
     for one in failed:
         print(f"mcpguard: not looked for: {plain(one.reference)}: {plain(one.said)}", file=sys.stderr)
     return len(failed)

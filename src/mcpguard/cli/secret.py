@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.credentials.keychain import UNENCRYPTED, Keychain, in_the_open
-from mcpguard.cli.parser import add_config, configured, configured_if_any, hidden, number
+from mcpguard.cli.parser import add_config, completed_for, configured, configured_if_any, hidden, number
 from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError, McpGuardError, SourceError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
@@ -89,7 +89,7 @@ def execute(args: argparse.Namespace) -> int:
         from mcpguard.cli.secret_check import check, report
 
         with _told_to_end():
-            found = check(configured(args.config))
+            found = check(configured(args.config), completed_for(args.config))
         print(report(found, args.json))
         return 0 if all(one.ok for one in found) else 1
     if args.action in ("login", "logout"):

@@ -48,21 +48,27 @@ class TestedList(RootModel[tuple[Tested, ...]]):
     """What `mcpguard secret check --json` prints."""
 
 
-def check(config: Config, redactor: Redactor | None = None) -> list[Tested]:
+def check(
+    config: Config, complete: Callable[[str], str] = str, redactor: Redactor | None = None
+) -> list[Tested]:
     """Every reference of every server that is not disabled, every entry of `credentials` for each of its
-    servers, and what mcpguard itself uses. Asks each source, which may ask a person. The `redactor` holds
-    the values."""
+    servers, and what mcpguard itself uses. Asks each source, which may ask a person. `complete` as
+    `parser.completed_for`; the `redactor` holds the values."""
     redactor = redactor or Redactor(os.urandom(32))
+
+    def clean(text: str) -> str:
+        return redactor.inspect_text(complete(text))
+
     servers = [*config.served.values()]
     redactor.shown = shown_for(servers, config.credentials)
     broker = Broker(config.credentials, named_by(servers, config.credentials), redactor)
     try:
         found = [
-            _tested(broker, config, ref, server, redactor.inspect_text)
+            _tested(broker, config, ref, server, clean)
             for server in servers
             for ref in sorted({*server.credentials, *_chosen(config, server)})
         ]
-        return found + [_own(place, ref, redactor) for place, ref in config.own_references]
+        return found + [_own(place, ref, redactor, clean) for place, ref in config.own_references]
     finally:
         broker.close()
 
@@ -122,12 +128,14 @@ def _is_in_header(ref: CredentialRef, entry: Credential | None, server: Server) 
     return any(ref in template.refs for template in headers)
 
 
-def _own(place: tuple[str | int, ...], ref: CredentialRef, redactor: Redactor) -> Tested:
+def _own(
+    place: tuple[str | int, ...], ref: CredentialRef, redactor: Redactor, clean: Callable[[str], str]
+) -> Tested:
     ok, said = True, f"available ({ref.source})"
     try:
         try_own(place, ref, redactor)
     except McpGuardError as problem:
-        ok, said = False, redactor.inspect_text(str(problem))
+        ok, said = False, clean(str(problem))
     where = ".".join(map(str, place))
     return Tested(reference=str(ref), kind=ref.source, server=where, ok=ok, seconds=None, said=said)
 

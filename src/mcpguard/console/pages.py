@@ -4,6 +4,7 @@ Law of this file: every value in a page is escaped by the template engine; what 
 `texts.marked`, which is the filter `shown`.
 """
 
+import os
 import time
 from datetime import UTC, datetime
 from functools import cache
@@ -20,7 +21,7 @@ from starlette.responses import HTMLResponse, Response
 
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import counted, plain
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Config, config_option
 from mcpguard.console.desk import Desk
 from mcpguard.console.rendering.texts import marked
 from mcpguard.core.legible import utc
@@ -49,6 +50,7 @@ def page(desk: Desk, request: Request, view: str, status: int = 200, **values: A
             root="" if visit is None else desk.root,  # Known to nobody who has no visit.
             csrf="" if visit is None else visit.csrf,
             config=desk.config,
+            option=config_option(desk.config.path, os.environ),
             observing=_observing(desk.config),
             waiting=desk.watch.waiting,
             counts=counts,

@@ -10,6 +10,7 @@ expired or covers nothing any more is itself a finding.
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from shlex import quote
 
@@ -18,7 +19,7 @@ from msgspec import Struct, structs
 
 from mcpguard.adapters.system.files import write_whole
 from mcpguard.authoring.findings import SEVERITIES, Finding, Report, Severity, Unchecked, inspected, passes
-from mcpguard.config.loading import find_config
+from mcpguard.config.loading import config_option, find_config
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.doctor import clients, lifetime, operation, permissions, plain_text
@@ -131,9 +132,10 @@ def diagnose(
     path = find_config(config, at.environ)
     if not named and not os.path.lexists(path):
         path = configuration_in_use(at) or path
+    option = partial(config_option, path.absolute(), at.environ)
     results = list(everything(examined(at, path, redactor, named=named), checks()))
     # Not before all checks are done: what one finds, another could quote.
-    plain = {inspected(one, redactor) for one in results if isinstance(one, Finding)}
+    plain = {inspected(one, redactor, option) for one in results if isinstance(one, Finding)}
     try:
         every = read_acceptances(at.state)
     except AcceptError as error:
@@ -144,7 +146,7 @@ def diagnose(
     given = list(plain)
     in_force = [one for one in every if not one.is_over(today)]
     marked = [*(_marked(one, in_force) for one in given), *_wrong(given, every, today, at.state / FILE)]
-    findings = _in_order(inspected(one, redactor) for one in marked)
+    findings = _in_order(inspected(one, redactor, option) for one in marked)
     unchecked = dict.fromkeys(
         Unchecked(redactor.inspect_text(one.what), redactor.inspect_text(one.why))
         for one in results

@@ -135,7 +135,5 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise MoveError(
-                "another `mcpguard import`, `undo` or `lock` is running: wait until it has finished"
-            ) from None
+            raise MoveError("another import, undo or lock is running: wait until it has finished") from None
         yield

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
+from sys import maxsize
 
 from msgspec import structs
 
@@ -31,6 +32,7 @@ from mcpguard.adapters.upstreams.process.child import ChildProcesses
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.loading import Credential, Server, evidence_folder
+from mcpguard.core.advised import completed
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
@@ -76,8 +78,7 @@ class Shared:
         self.redactor = Redactor(key=os.urandom(32))
         self.redactor.shown = shown_for(settings.servers, config.credentials)
         self.together = self.turn.together = InspectionBatch(self.redactor)
-        inspect = self.redactor.inspect_text
-        self.diagnostics = Diagnostics(inspect, form=settings.log_format, later=self.clock.later)
+        self.diagnostics = Diagnostics(self.clean, form=settings.log_format, later=self.clock.later)
         report, changed = self.diagnostics.report, self.upstream_changed
         self.children = ChildProcesses()
         self.audit = AuditFile(evidence_folder(config), config.audit.durability, self.turn, AT_START)
@@ -209,6 +210,11 @@ class Shared:
         if self.watcher is not None:
             self.watcher()
 
+    def clean(self, text: str, most: int = maxsize) -> str:
+        """`text` as an operator may see it, with commands that work as they stand. `most` as of
+        `Redactor.inspect_text`."""
+        return self.redactor.inspect_text(completed(text, self.settings.approvals.option), most)
+
     def scan(self, work: Callable[[], Sealed]) -> Awaitable[Sealed]:
         """Inspect in a thread."""
         self.used()
@@ -229,7 +235,9 @@ class World:
         self._principal = principal
         shared.store.enter(principal, settings.config.agent)
         self._report = shared.diagnostics.of(principal, settings.config.agent)
-        self._inspector = Inspector(shared.redactor, shared.scan, shared.together)
+        # Somebody at another machine has no use for a path of this one.
+        option = settings.approvals.option if principal.source == "os-user" else str
+        self._inspector = Inspector(shared.redactor, shared.scan, shared.together, option)
         self.upstreams: dict[str, ServerUpstream] = {}
         self._lines = UpstreamLines(self._report, self._healths, shared.upstream_changed)
         # Before its upstreams, which call it directly.
@@ -296,7 +304,7 @@ class World:
             turn=shared.turn,
             listener=self.gateway,
             report=self._report,
-            clean=partial(shared.redactor.inspect_text, most=AT_ONCE),
+            clean=partial(shared.clean, most=AT_ONCE),
             start_seconds=server.start_timeout_seconds,
             call_seconds=server.call_timeout_seconds,
             message_bytes=shared.settings.limits.message_bytes,

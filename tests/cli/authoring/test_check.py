@@ -582,4 +582,4 @@ def test_a_snapshot_tells_of_arguments_that_no_tool_has(folder: Path, capsys: Ca
 def test_a_snapshot_that_is_none_is_said_in_a_sentence(folder: Path, capsys: Capture) -> None:
     write(folder)
     assert main(["check", "--config", "mcpguard.yaml", "--snapshot", "p.yaml"]) == 2
-    assert "p.yaml: not a snapshot made by `mcpguard snapshot`" in capsys.readouterr().err
+    assert "p.yaml: not a snapshot made by `mcpguard snapshot" in capsys.readouterr().err

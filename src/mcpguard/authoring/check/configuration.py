@@ -99,8 +99,7 @@ def _holders(config: Config, approvers: tuple[str, ...]) -> str:
     """Why none of the passkeys can approve; "" where one can."""
     passkeys = config.approvals.passkeys
     if not passkeys:
-        console = f"`mcpguard console{config_option(config.path, os.environ)}`"
-        return f"`approvals.passkeys` of the configuration is empty: {console} adds a passkey"
+        return "`approvals.passkeys` of the configuration is empty: `mcpguard console` adds a passkey"
     known = [{one.person, *(f"group:{group}" for group in one.groups)} for one in passkeys]
     if approvers and all(one.isdisjoint(approvers) for one in known):
         return f"no passkey in the configuration belongs to {' or '.join(approvers)}"
@@ -116,10 +115,9 @@ def _unreachable(config: Config, approvers: tuple[str, ...]) -> str:
         return ""
     if not _holders(config, approvers):
         return ""
-    console = f"`mcpguard console{config_option(config.path, os.environ)}`"
     return (
         f"without a passkey only the user that serves can answer, which is {me} if mcpguard runs as you, and "
-        f"no approver: add a passkey of an approver ({console}), or run mcpguard as an approver"
+        "no approver: add a passkey of an approver (`mcpguard console`), or run mcpguard as an approver"
     )
 
 
@@ -159,7 +157,10 @@ def checked(
     every = _findings(path, redactor, offers, plain, live, files_only)
     found = [one for one in every if not (files_only and one.machine)]
     # Not before all checks are done: what one learns to hold, another could quote.
-    findings = tuple(inspected(structs.replace(one, file=from_here(one.file)), redactor) for one in found)
+    option = partial(config_option, path.absolute(), os.environ)
+    findings = tuple(
+        inspected(structs.replace(one, file=from_here(one.file)), redactor, option) for one in found
+    )
     return Report(findings, passes(findings, fail_on))
 
 

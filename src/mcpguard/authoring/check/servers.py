@@ -18,7 +18,7 @@ from mcpguard.authoring.check.codes import shown, wrong
 from mcpguard.authoring.check.lints.entry import PlacedRule, placed_rules
 from mcpguard.authoring.check.starting import folders, is_in, starting
 from mcpguard.authoring.findings import Finding, fine
-from mcpguard.config.loading import Config, Credential, Server, config_option
+from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.references import ENTRY, texts_in
 from mcpguard.config.servers import ViewEntry
 from mcpguard.core.document.constraints import Path
@@ -172,8 +172,7 @@ def _ready(config: Config, server: Server) -> str:
     needs = ", ".join(map(str, server.credentials))
     said = "can be started" if server.url is None else "is well configured (not contacted)"
     asked = any(_is_asked(config, ref) for ref in server.credentials)
-    checks = f"`mcpguard secret check{config_option(config.path, os.environ)}`"
-    later = f" (not requested; {checks} does that)" if asked else ""
+    later = " (not requested; `mcpguard secret check` does that)" if asked else ""
     return f"{server.name} {said}{', with ' + needs if needs else ''}{later}"
 
 

@@ -152,7 +152,7 @@ def _reached(rules: tuple[str, ...]) -> NewVerdict:
 
 _ORDER: dict[Direction, int] = {"loosened": 0, "both": 1, "credential": 2, "tightened": 3, "otherwise": 4}
 
-ALTERED = "its chain was altered, or written by a newer mcpguard: `mcpguard audit verify` says which"
+ALTERED = "its chain was altered, or written by a newer mcpguard"
 NOTE_STATE = (
     "each decision has the labels and facts of its session as they are on record; those that only these "
     "policies would set are not in it: {}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -19,7 +18,14 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.terminal import broken, plain
-from mcpguard.cli.parser import add_config, add_snapshot, configured, configured_if_any, same_config
+from mcpguard.cli.parser import (
+    add_config,
+    add_snapshot,
+    completed_for,
+    configured,
+    configured_if_any,
+    same_config,
+)
 from mcpguard.config.loading import Config
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
@@ -124,9 +130,6 @@ def _add_session(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_CLEARS = re.compile("(`mcpguard session clear [^`]+)`")
-
-
 def _object(text: str) -> dict[str, Json]:
     from mcpguard.authoring.explain.hypothesis import an_object
 
@@ -167,8 +170,7 @@ def execute(args: argparse.Namespace) -> int:
     else:
         _check_server(config, args.server)
         found = _explained(args, policies, config, redactor)
-    lines = [_CLEARS.sub(rf"\1{same_config(args.config)}`", line) for line in lines_of(found)]
-    _print(found, lines, args.json, redactor)
+    _print(found, list(map(completed_for(args.config), lines_of(found))), args.json, redactor)
     return 1 if isinstance(found, Recorded) and found.altered else 0
 
 

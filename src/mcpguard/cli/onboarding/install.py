@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.cli.parser import add_client, add_config, configured
+from mcpguard.cli.parser import add_client, add_config, completed_for, configured
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.journal import MoveJournal, default_folder
 from mcpguard.onboarding.vault import vault_for
@@ -50,6 +50,7 @@ def execute(args: argparse.Namespace) -> int:
             print(f"note: {said}")
         vault = vault_for(args.to or journal.last_vault, config.path)
         places = here(os.environ, Path.cwd())
+        complete = completed_for(args.config)
         for line in install(args.client, config, args.server, places, journal, vault):
-            print(plain(line))
+            print(plain(complete(line)))
     return 0

@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
+from mcpguard.core.advised import completed_in
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json, Redacted
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce, authored
@@ -41,14 +42,22 @@ Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
 class Inspector:
     """Inspects and digests. Raises InspectionError where the whole value must be withheld."""
 
-    def __init__(self, redactor: Redactor, offload: Offload, together: InspectionBatch | None = None) -> None:
-        """`together` is that of the process; without it everything is inspected alone."""
+    def __init__(
+        self,
+        redactor: Redactor,
+        offload: Offload,
+        together: InspectionBatch | None = None,
+        option: Callable[[], str] = str,
+    ) -> None:
+        """`together` is that of the process; without it everything is inspected alone. `option` as in
+        `advised.completed`."""
         self.waiting = 0
         """Bytes that are being inspected elsewhere: they are not sent yet, so they count as unsent."""
         self.redactor = redactor
         self.together = together or InspectionBatch(redactor)
         self._of: dict[str, int] = {}
         self._offload = offload
+        self._option = option
 
     @property
     def full(self) -> bool:
@@ -107,7 +116,7 @@ class Inspector:
     def ours(self, value: Json) -> Redacted:
         """What we wrote around a name or a sentence that came from elsewhere; never raises."""
         try:
-            return self.redactor.inspect(value)
+            return self.redactor.inspect(completed_in(value, self._option))
         except InspectionError:
             return authored(refusals.error(REFUSED, "refused by mcpguard"))
 
