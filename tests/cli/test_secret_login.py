@@ -36,7 +36,8 @@ def test_a_login_prints_the_page_and_ends_with_whose_token_it_has(server, tmp_pa
     code, said = run_login(config, environment)
     assert code == 0, said
     last = said.splitlines()[-1]
-    assert last == f"logged in: credential:linear has a token from {server.issuer} for {server.url}"
+    whose = f"credential:linear has a token from {server.issuer} for {server.url}"
+    assert last == f"logged in: {whose}, with the scopes tools"
     assert command(config, environment, "list")[0] == 2  # It takes no configuration.
     code, said = command(config, environment, "logout", "linear")
     assert (code, said) == (0, "logged out: credential:linear\n")

@@ -38,6 +38,7 @@ PAGES = (
     )),
     Page("2026-07-28", "basic/authorization/index", 0, (
         ours("", "Error Handling", "too few scopes are 403 with those that are needed", "attack/test_http_identity.py::test_a_scope_that_is_missing_is_403_with_its_name"),
+        ours("", "Step-Up Authorization Flow", "a token with too few scopes is an error that names them and the login", "adapters/upstreams/wires/test_http_credentials.py::test_a_token_with_too_few_scopes_is_not_renewed_and_the_scopes_are_named"),
     )),
     Page("2026-07-28", "basic/index", 0, (
         ours("", "Error Codes", "a client still takes -32002 for a resource that is not there", "gateway/test_resources.py::test_a_resource_that_the_server_does_not_have_has_the_code_of_the_clients_era"),

@@ -7,6 +7,7 @@ used. So a header goes to one origin only (law 3). Each sentence of an UpstreamE
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -66,6 +67,13 @@ class CheckedResolver(AbstractResolver):
         await self._lookup.close()
 
 
+_PARAMETER = re.compile(r'([\w-]+)\s{0,9}=\s{0,9}(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', re.ASCII)
+_CHALLENGE = 8192
+"""As much of a challenge is read."""
+SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
+"""One scope (RFC 6749, section 3.3)."""
+
+
 class _Body(aiohttp.Payload):
     """A body that tells when it has left, of any size: aiohttp warns of plain bytes over 1 MB."""
 
@@ -101,6 +109,21 @@ class Exchange:
     def joined(self, name: str) -> str:
         """All values of a header that is a list, in order (RFC 9110, section 5.3); "" without one."""
         return ", ".join(self._response.headers.getall(name, ()))
+
+    @property
+    def challenge(self) -> dict[str, str]:
+        """The parameters of `WWW-Authenticate` (RFC 9110, section 11.6.1)."""
+        found = _PARAMETER.finditer(self.joined("WWW-Authenticate")[:_CHALLENGE])
+        return {one[1].lower(): one[3] if one[2] is None else one[2] for one in found}
+
+    @property
+    def lacking(self) -> tuple[str, ...] | None:
+        """The scopes that the token would need as well (RFC 6750, section 3.1), as far as they are told; None
+        where it was refused for another reason, or not at all."""
+        said = self.challenge
+        if self.status != 403 or said.get("error") != "insufficient_scope":
+            return None
+        return tuple(filter(SCOPE.fullmatch, said.get("scope", "").split()))
 
     async def read(self) -> bytes:
         """The next piece of the body, b"" at its end; not reading holds the sender back. Raises

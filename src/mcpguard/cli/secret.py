@@ -303,7 +303,8 @@ async def _in(args: argparse.Namespace, entry: OAuthEntry | None) -> None:
     if problem:
         print(f"the earlier login could not be revoked ({problem}): revoke it in your account there")
     _warn_of_keychain()
-    print(f"logged in: credential:{args.name} has a token from {grant.issuer} for {grant.resource}")
+    scopes = f", with the scopes {' '.join(grant.granted)}" if grant.granted else ""
+    print(f"logged in: credential:{args.name} has a token from {grant.issuer} for {grant.resource}{scopes}")
 
 
 async def _out(name: str, entry: OAuthEntry | None) -> None:

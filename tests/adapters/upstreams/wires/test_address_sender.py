@@ -26,6 +26,7 @@ class Response:
     def __init__(self, status: int) -> None:
         self.status = status
         self.closed = False
+        self.lacking = None
 
     def close(self) -> None:
         self.closed = True

@@ -9,6 +9,7 @@ import pytest
 from mcpguard.adapters.upstreams.wires.address import UpstreamAddress
 from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
 from mcpguard.adapters.upstreams.wires.sse import SseWire
+from mcpguard.core.errors import UpstreamError
 from mcpguard.core.secret import parse_template
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.adapters.upstreams.http_script import Heard, Reply, answer_to, scripted
@@ -44,6 +45,61 @@ async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status:
             assert stage.requests[0].headers["authorization"] == f"Bearer {CANARY}"
             assert "cookie" not in stage.requests[1].headers
         assert thief.requests == []
+
+
+LACKS = "was refused: 127.0.0.1 requires {}, which its token does not have (HTTP 403)"
+LOGIN = (
+    "; get one that has them: add them to `scopes` of `linear` in `credentials`, and if that is a login, run "
+    "`mcpguard secret login linear`"
+)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "said"),
+    [
+        ('Bearer error="insufficient_scope", scope="a:write b"', LACKS.format("the scopes `a:write b`") + LOGIN),
+        (
+            'Bearer scope="a", error=insufficient_scope, error_description="say scope=\\"x\\", scope=y"',
+            LACKS.format("the scopes `a`") + LOGIN,
+        ),
+        ('Bearer error="insufficient_scope", scope="` ä"', LACKS.format("more scopes") + LOGIN),
+        ('Bearer error="insufficient_scope"', LACKS.format("more scopes") + LOGIN),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [StreamableHttpWire, SseWire])
+async def test_a_token_with_too_few_scopes_is_not_renewed_and_the_scopes_are_named(
+    kind: type[StreamableHttpWire] | type[SseWire], challenge: str, said: str
+) -> None:
+    async def script(heard: Heard, reply: Reply) -> None:
+        await reply.head(403, WWW_Authenticate=challenge, Content_Length="0")
+
+    renewed = FakeCredentials(linear=CANARY)
+    renewed.refused = lambda ref, to, secret=None: renewed.values.update(linear="another")  # type: ignore[method-assign]
+    async with scripted(script) as stage:
+        headers = {"Authorization": parse_template("Bearer ${credential:linear}")}
+        where = UpstreamAddress(parse_template(stage.url), headers, renewed, program())
+        if kind is SseWire:
+            with pytest.raises(UpstreamError) as caught:
+                async with wired(kind, where):
+                    pass
+            told = str(caught.value)
+        else:
+            async with wired(kind, where) as (wire, listener):
+                wire.send(hello(1))
+                told = await listener.failure(1)
+        assert told == said
+        assert len(stage.requests) == 1
+
+
+async def test_a_token_without_an_entry_that_has_too_few_scopes_is_told_too() -> None:
+    async def script(_heard: Heard, reply: Reply) -> None:
+        await reply.head(403, WWW_Authenticate='Bearer error="insufficient_scope"', Content_Length="0")
+
+    async with scripted(script) as stage:
+        where = address(stage.url, {"Authorization": "Bearer ${env:TOKEN}"}, TOKEN=CANARY)
+        async with wired(StreamableHttpWire, where) as (wire, listener):
+            wire.send(hello(1))
+            assert await listener.failure(1) == LACKS.format("more scopes")
 
 
 async def test_a_redirect_within_the_origin_is_followed_once() -> None:

@@ -10,15 +10,14 @@ Metadata is believed only where its `issuer` or `resource` is the one that was a
 """
 
 import asyncio
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.network import Exchange, Outbound, json_object, plain
+from mcpguard.adapters.network import SCOPE, Exchange, Outbound, json_object, plain
 from mcpguard.config.urls import LOOPBACK, is_plain_url, metadata_urls
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
@@ -49,11 +48,11 @@ class OAuthProblem(CredentialError):
 
 
 class Answer(Unprinted, frozen=True):
-    """`body` is the JSON object of an answer of that media type, None for anything else. `challenge` is
-    `WWW-Authenticate`, "" without one."""
+    """`body` is the JSON object of an answer of that media type, None for anything else. `challenge` is as
+    that of `Exchange`."""
 
     status: int
-    challenge: str = ""
+    challenge: dict[str, str]
     body: dict[str, Json] | None = None
 
     @property
@@ -123,7 +122,7 @@ async def ask(
 
 
 async def _answer(exchange: Exchange) -> Answer:
-    challenge = exchange.joined("WWW-Authenticate")[:LIMIT]
+    challenge = exchange.challenge
     # What is not JSON is not needed: a web page, or the stream of an MCP server that is open to all.
     kind = exchange.media_type
     if kind != "application/json" and not kind.endswith("+json"):
@@ -134,8 +133,6 @@ async def _answer(exchange: Exchange) -> Answer:
     return Answer(exchange.status, challenge, json_object(data))
 
 
-_PARAMETER = re.compile(r'(?:^|[\s,])(resource_metadata|scope)\s*=\s*(?:"([^"\\]*)"|([^\s,"]+))')
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 _VERSION = "2025-11-25"
 _HELLO = {
     "jsonrpc": "2.0",
@@ -190,15 +187,15 @@ async def find_resource(url: str, named: frozenset[str]) -> Resource:
 
     hello = msgspec.json.encode(_HELLO)
     answer = await ask("POST", url, named, "the MCP server", _TO_MCP, hello)
-    said = {found[1]: found[2] or found[3] or "" for found in _PARAMETER.finditer(answer.challenge)}
+    said = answer.challenge
     scopes = tuple(said.get("scope", "").split())
     for place in places(said.get("resource_metadata"), url):
         found = await ask("GET", place, named, "the metadata of the MCP server", {})
         if found.status == 200 and found.body is not None:
-            return _resource(url, found.body, _acceptable(scopes))
+            return _resource(url, found.body, acceptable(scopes))
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
-    return Resource(url, (origin, f"{origin}/"), _acceptable(scopes), True)
+    return Resource(url, (origin, f"{origin}/"), acceptable(scopes), True)
 
 
 def _resource(url: str, body: dict[str, Json], scopes: tuple[str, ...]) -> Resource:
@@ -208,7 +205,7 @@ def _resource(url: str, body: dict[str, Json], scopes: tuple[str, ...]) -> Resou
     issuers = tuple(one for one in _texts(body.get("authorization_servers")))
     if not issuers:
         raise OAuthProblem("the metadata of the MCP server lists no authorization server: set `issuer`")
-    return Resource(identifier, issuers, scopes or _acceptable(_texts(body.get("scopes_supported"))))
+    return Resource(identifier, issuers, scopes or acceptable(_texts(body.get("scopes_supported"))))
 
 
 def _covers(identifier: str, url: str) -> bool:
@@ -253,7 +250,7 @@ def _server(
         _endpoint(body, "revocation_endpoint", named),
         methods or ("client_secret_basic",),
         _texts(body.get("code_challenge_methods_supported")),
-        _acceptable(_texts(body.get("scopes_supported"))),
+        acceptable(_texts(body.get("scopes_supported"))),
         body.get("authorization_response_iss_parameter_supported") is True,
         body.get("client_id_metadata_document_supported") is True,
     )
@@ -272,6 +269,6 @@ def _texts(found: Json) -> tuple[str, ...]:
     return tuple(one for one in found if type(one) is str) if type(found) is list else ()
 
 
-def _acceptable(scopes: tuple[str, ...]) -> tuple[str, ...]:
+def acceptable(scopes: Iterable[str]) -> tuple[str, ...]:
     """Those that are scopes (RFC 6749, section 3.3)."""
-    return tuple(scope for scope in scopes if _SCOPE.fullmatch(scope))
+    return tuple(scope for scope in scopes if SCOPE.fullmatch(scope))

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.adapters.credentials.oauth.asking import Answer, OAuthProblem, named_hosts, post
+from mcpguard.adapters.credentials.oauth.asking import Answer, OAuthProblem, acceptable, named_hosts, post
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient
 from mcpguard.adapters.system.files import take_lock
 from mcpguard.config.user_state import state_folder
@@ -48,6 +48,8 @@ class Grant(Unprinted, frozen=True, eq=False, kw_only=True):
     client_secret: str | None = None
     scopes: tuple[str, ...] = ()
     """What the configuration asked for."""
+    granted: tuple[str, ...] = ()
+    """What the server says that `access` is for, or else what was asked for."""
     access: str
     refresh: str | None = None
     renew_at: float | None = None
@@ -61,6 +63,7 @@ class Grant(Unprinted, frozen=True, eq=False, kw_only=True):
             self,
             access=tokens.access,
             refresh=tokens.refresh or self.refresh,
+            granted=tokens.scopes or self.granted,
             renew_at=None if renew is None else now + renew,
             ends_at=None if tokens.seconds is None else now + tokens.seconds,
         )
@@ -153,7 +156,8 @@ class Tokens(Unprinted, frozen=True, eq=False):
     access: str
     refresh: str | None = None
     seconds: float | None = None
-    scope: str | None = None
+    scopes: tuple[str, ...] = ()
+    """What `access` is for; nothing where that was not said."""
 
     @property
     def renew_seconds(self) -> float | None:
@@ -193,7 +197,8 @@ def read_tokens(answer: Answer) -> Tokens:
     if refresh is not None and _token(refresh) is None:
         raise OAuthProblem(f"{_WHAT} returned an invalid refresh token")
     scope = body.get("scope")
-    return Tokens(access, refresh, _seconds(body.get("expires_in")), scope if type(scope) is str else None)
+    scopes = acceptable(scope.split()) if type(scope) is str else ()
+    return Tokens(access, refresh, _seconds(body.get("expires_in")), scopes)
 
 
 def _token(found: Json) -> str | None:

@@ -88,7 +88,7 @@ async def login(
     with grants.held(name):
         # Before there are new tokens: some servers revoke all that a client has of a person.
         problem = await _end(name, secret, grants)
-        return await _begin(name, _blank(entry, found, client), client, found, form, grants), problem
+        return await _begin(name, _blank(entry, found, client, scope), client, found, form, grants), problem
 
 
 async def logout(name: str, secret: Secret | None, grants: Grants) -> str:
@@ -223,7 +223,7 @@ def _code(answer: dict[str, str], server: AuthorizationServer) -> str:
     return answer["code"]
 
 
-def _blank(entry: OAuthEntry, found: LoginTarget, client: OAuthClient) -> Grant:
+def _blank(entry: OAuthEntry, found: LoginTarget, client: OAuthClient, scope: str) -> Grant:
     return Grant(
         url=entry.url or "",
         resource=found.resource.identifier,
@@ -234,6 +234,7 @@ def _blank(entry: OAuthEntry, found: LoginTarget, client: OAuthClient) -> Grant:
         client_method=client.method,
         client_secret=client.registered_secret if entry.client_id is None else None,
         scopes=entry.scopes,
+        granted=tuple(scope.split()),
         access="",
     )
 

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Struct, structs
 
 from mcpguard.adapters.upstreams.supply import not_chosen, same
+from mcpguard.config.references import ENTRY
 from mcpguard.config.urls import host_of, is_plain_url
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, Template
@@ -189,8 +190,10 @@ def laid_over(below: Mapping[str, T], above: Mapping[str, T]) -> dict[str, T]:
 
 
 REFUSED = (401, 403)
+_SCOPES = 20
+"""How many scopes are named."""
 _OURS = "mcp-param-"
-UNWELCOME = "was refused: {host} requires a credential, or a different one, in `headers` (HTTP {status})"
+_UNWELCOME = "was refused: {host} requires a credential, or a different one, in `headers` (HTTP {status})"
 
 
 class Sender:
@@ -231,7 +234,8 @@ class Sender:
             filled = await self._address.resolve(credential)
             self._note(filled, credential)
             exchange = await self._send(method, filled, headers, body, sent, url)
-            if exchange.status not in REFUSED:
+            # Another token of the same grant has no more scopes.
+            if exchange.status not in REFUSED or exchange.lacking is not None:
                 return exchange
             exchange.close()
             again = await self._address.renewed(filled, credential)
@@ -242,6 +246,21 @@ class Sender:
             return exchange
         self._note(again, credential)
         return await self._send(method, again, headers, body, sent, url)
+
+    def unwelcome(self, exchange: Exchange, credential: str = "") -> UpstreamError:
+        """Why a request was refused that `credential` was chosen for, "" for none, and what would pass."""
+        status, lacking = exchange.status, exchange.lacking
+        if lacking is None:
+            return UpstreamError(_UNWELCOME.format(host=self.host, status=status))
+        scopes = " ".join(one for one in lacking[:_SCOPES] if "`" not in one)
+        more = f"the scopes `{scopes}`" if scopes else "more scopes"
+        said = f"was refused: {self.host} requires {more}, which its token does not have (HTTP {status})"
+        held = self._own.values if self._own is not None else ()
+        entries = [credential] if credential else sorted({ref.name for ref, _ in held if ref.source == ENTRY})
+        for name in entries:
+            said += f"; get one that has them: add them to `scopes` of `{name}` in `credentials`"
+            said += f", and if that is a login, run `mcpguard secret login {name}`"
+        return UpstreamError(said)
 
     def _note(self, filled: FilledAddress | None, credential: str) -> None:
         if not credential:

@@ -13,7 +13,7 @@ from functools import partial
 from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.wires.address import REFUSED, UNWELCOME, Sender, UpstreamAddress
+from mcpguard.adapters.upstreams.wires.address import REFUSED, Sender, UpstreamAddress
 from mcpguard.adapters.upstreams.wires.event_stream import EventStream
 from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
 from mcpguard.adapters.upstreams.wires.outbox import Outbox, OutgoingMessage
@@ -182,7 +182,7 @@ class StreamableHttpWire:
     ) -> None:
         status, method = exchange.status, outgoing.method
         if status in REFUSED:
-            raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=status))
+            raise self._sender.unwelcome(exchange, outgoing.credential)
         if status in FORGOTTEN and in_session:
             await self._reader.forgotten(exchange, request_id)
         elif status >= 300:

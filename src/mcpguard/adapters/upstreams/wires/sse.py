@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 from mcpguard.adapters.network import Exchange, Outbound
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.wires.address import REFUSED, UNWELCOME, Sender, UpstreamAddress, origin
+from mcpguard.adapters.upstreams.wires.address import REFUSED, Sender, UpstreamAddress, origin
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.wires.http import EVENTS, FORGOTTEN_SECONDS
 from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
@@ -73,7 +73,7 @@ class SseWire:
         self._reading = self._background.start(self._read(exchange))
         status = self.last_status = exchange.status
         if status in REFUSED:
-            raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=status))
+            raise self._sender.unwelcome(exchange)
         if status != 200 or exchange.media_type != EVENTS:
             raise UpstreamError(f"opened no event stream (HTTP {status})")
         await asyncio.wait((self._endpoint, self._reading), return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +121,7 @@ class SseWire:
                 "POST", headers, outgoing.credential, outgoing.body, sent, url
             )
             if exchange.status in REFUSED:
-                raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=exchange.status))
+                raise self._sender.unwelcome(exchange, outgoing.credential)
             if exchange.status < 300:
                 await exchange.drain()
             elif outgoing.request_id is not None and not await self._reader.refusal(
