@@ -386,8 +386,8 @@ class Recipient(Struct, frozen=True):
 
 
 class Credentials(Protocol):
-    """What gives upstreams their credentials. All of it may block and is called in threads; `known`, `due`
-    and `remaining` never do."""
+    """What gives upstreams their credentials. All of it may block and is called in threads; `known`,
+    `lasting`, `due` and `remaining` never do."""
 
     def get(self, ref: CredentialRef, to: Recipient) -> Secret:
         """The value now, which the redactor holds already. Raises CredentialError with a sentence that names
@@ -396,6 +396,10 @@ class Credentials(Protocol):
     def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
         """What `get` would give, where that needs nothing but a look; None where it may take time, or may
         fail."""
+
+    def lasting(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        """What was given last, while its source says that it lasts: for whoever cannot wait for `get`. None
+        where it is over, or may be."""
 
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
         """`to` did not take `secret` (HTTP 401 or 403), None for the one that was given last: the next one

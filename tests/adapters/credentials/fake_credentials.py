@@ -37,6 +37,10 @@ class FakeCredentials:
         """None: everything has to be asked for."""
         return None
 
+    def lasting(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        """None: nothing here says how long it lasts."""
+        return None
+
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
         """Nothing: each value is read anew."""
 

@@ -426,6 +426,28 @@ def test_many_at_once_ask_the_source_once() -> None:
     assert stage.mint.leases == 1
 
 
+def test_while_one_asks_for_another_value_others_have_the_one_that_lasts() -> None:
+    mint = SlowMint(seconds=100)
+    stage = Stage(mint)
+    mint.go.set()
+    assert stage.get() == "minted-value-1"
+    stage.now.at += 80
+    mint.go.clear()
+    mint.begun.clear()
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(stage.get)
+        assert mint.begun.wait(10)
+        assert stage.get() == "minted-value-1"
+        lasting = stage.broker.lasting(REF, program())
+        assert lasting is not None
+        assert lasting.reveal() == "minted-value-1"
+        assert stage.broker.lasting(REF, program("other")) is None
+        mint.go.set()
+        assert waits.result(10) == "minted-value-2"
+    stage.now.at += 101
+    assert stage.broker.lasting(REF, program()) is None
+
+
 def test_a_source_that_fails_is_left_alone_for_a_moment_and_then_asked_again() -> None:
     stage = Stage()
     stage.mint.error = CredentialError("credential:key is unavailable: the helper failed")

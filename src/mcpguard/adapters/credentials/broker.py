@@ -93,15 +93,21 @@ class Broker:
         return self._keeper(ref, to.principal).get()
 
     def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
-        kept = self._kept.get(self._key(ref, to.principal))
-        if kept is None:
-            return None
+        kept = self._kept_for(ref, to)
+        # Nobody changes the environment of a process that runs.
+        return None if kept is None else kept.last if ref.source == "env" else kept.known
+
+    def lasting(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        kept = self._kept_for(ref, to)
+        return None if kept is None else kept.lasting
+
+    def _kept_for(self, ref: CredentialRef, to: Recipient) -> KeptCredential | None:
+        """What is kept, if it is for `to`."""
         try:
             self._check(ref, to)
         except CredentialError:
             return None
-        # Nobody changes the environment of a process that runs.
-        return kept.last if ref.source == "env" else kept.known
+        return self._kept.get(self._key(ref, to.principal))
 
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
         self._check(ref, to)

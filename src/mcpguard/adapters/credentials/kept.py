@@ -79,6 +79,10 @@ class KeptCredential:
 
     def get(self) -> Secret:
         asked = self._questions
+        # Nobody waits for another one while this one lasts.
+        lasting = self.lasting if self._lock.locked() else None
+        if lasting is not None:
+            return lasting
         with self._lock:
             given, now = self._given, self._now()
             if self._closed:
@@ -101,6 +105,13 @@ class KeptCredential:
         """What `get` would give without asking the source; None where it would ask."""
         given = self._given
         return None if given is None or self._now() >= given.until else self.last
+
+    @property
+    def lasting(self) -> Secret | None:
+        """What was given last, while its lease lasts; None where that is over, or does not say."""
+        given = self._given
+        lasts = given is not None and given.ends is not None and self._now() < given.ends
+        return self.last if lasts else None
 
     @property
     def due(self) -> float | None:
@@ -131,9 +142,7 @@ class KeptCredential:
     @property
     def warning(self) -> str:
         """Why its lease could not be renewed, while it lasts; "" for nothing."""
-        given = self._given
-        lasts = given is not None and given.ends is not None and self._now() < given.ends
-        return self._problem_of_renewal if lasts else ""
+        return "" if self.lasting is None else self._problem_of_renewal
 
     def _say_late(self, why: str) -> None:
         if bool(why) != bool(self._problem_of_renewal):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -56,6 +58,24 @@ class Renewing(FakeCredentials):
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
         assert secret is not None
         self.values = {} if self.gone else {**self.values, ref.name: secret.reveal() + "+"}
+
+
+class Slow(FakeCredentials):
+    """`get` waits until `go`; `kept` is what lasts meanwhile."""
+
+    kept: str | None = None
+
+    def __init__(self, **values: str) -> None:
+        super().__init__(**values)
+        self.go, self.answered = threading.Event(), threading.Event()
+
+    def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+        assert self.go.wait(20)
+        self.answered.set()
+        return super().get(ref, to)
+
+    def lasting(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        return None if self.kept is None else Secret(self.kept)
 
 
 def sender(credentials: FakeCredentials, outbound: Any, url: str = "https://x.example/mcp") -> Sender:
@@ -171,3 +191,35 @@ async def test_before_it_is_open_nothing_is_sent() -> None:
 def test_of_two_headers_with_one_name_the_upper_one_stays() -> None:
     below = {"Authorization": "a", "X": "b"}
     assert laid_over(below, {"authorization": "c", "Y": "d"}) == {"X": "b", "authorization": "c", "Y": "d"}
+
+
+@pytest.mark.parametrize("values", [{"A": "new"}, {}])
+async def test_a_request_does_not_wait_for_a_slow_source_while_the_value_in_hand_lasts(
+    values: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbound, credentials = FakeOutbound(), Slow(A="old")
+    sending = sender(credentials, outbound)
+    credentials.go.set()
+    await sending.open()
+    credentials.go.clear()
+    credentials.answered.clear()
+    monkeypatch.setattr("mcpguard.adapters.upstreams.wires.address.PATIENCE_SECONDS", 0.01)
+    credentials.kept, credentials.values = "old", values
+    assert await ask(sending) == 200
+    assert outbound.sent[0][1]["X-Key"] == "old"
+    credentials.go.set()
+    await asyncio.to_thread(credentials.answered.wait, 20)  # Whatever that was, nobody reports it.
+
+
+async def test_a_request_waits_for_a_slow_source_where_nothing_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    outbound, credentials = FakeOutbound(), Slow(A="one")
+    sending = sender(credentials, outbound)
+    credentials.go.set()
+    await sending.open()
+    credentials.go.clear()
+    monkeypatch.setattr("mcpguard.adapters.upstreams.wires.address.PATIENCE_SECONDS", 0.01)
+    asking = asyncio.ensure_future(ask(sending))
+    await asyncio.wait({asking}, timeout=0.05)
+    assert outbound.sent == []
+    credentials.go.set()
+    assert await asking == 200

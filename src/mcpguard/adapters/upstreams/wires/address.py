@@ -34,6 +34,8 @@ _NETLOC = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:\\]+)(?::.*)?")
 """One host, and a port: what two parsers of URLs cannot take for different hosts."""
 UNFIT = "has a character that is not allowed in a header, such as a newline"
 """The error about a value that does not fit in one, after its name."""
+PATIENCE_SECONDS = 2.0
+"""How long a request waits for new values while those in hand last."""
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
@@ -77,14 +79,25 @@ class UpstreamAddress:
         """The URL and the headers, for a request that `credential` was chosen for, "" for none. Raises
         CredentialError, which names the reference, and UpstreamError for a URL that has no host.
 
-        A source may block (a keychain asks a person), so it is asked in a thread.
+        A source may block (a keychain asks a person), so it is asked in a thread; and where it takes long,
+        the values in hand serve as long as they last.
         """
         if credential not in self._headers:
             raise not_chosen(credential, self._to.server, "headers")
         try:
             return self._resolve(credential, self._known)
         except _Waits:
-            return await asyncio.to_thread(self._resolve, credential, self._asked)
+            loop = asyncio.get_running_loop()
+            asking = loop.run_in_executor(None, self._resolve, credential, self._asked)
+        asking.add_done_callback(_heard)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await asyncio.shield(asking)
+        except TimeoutError:
+            try:
+                return self._resolve(credential, self._lasting)
+            except _Waits:
+                return await asking
 
     async def host(self) -> str:
         """The host that the URL has now. Raises as `resolve`."""
@@ -123,6 +136,11 @@ class UpstreamAddress:
             raise _Waits
         return secret
 
+    def _lasting(self, ref: CredentialRef, host: str) -> Secret:
+        secret = self._credentials.lasting(ref, structs.replace(self._to, host=host))
+        # What does not say how long it lasts is asked for quickly.
+        return self._known(ref, host) if secret is None else secret
+
     def _asked(self, ref: CredentialRef, host: str) -> Secret:
         return self._credentials.get(ref, structs.replace(self._to, host=host))
 
@@ -152,6 +170,12 @@ class UpstreamAddress:
         if port == 0:
             raise UpstreamError("the port of its URL is not from 1 to 65535")
         return url
+
+
+def _heard(asking: asyncio.Future[FilledAddress]) -> None:
+    """Nobody may wait any more for what it raised."""
+    if not asking.cancelled():
+        asking.exception()
 
 
 def _fill_header(template: Template, host: str, value_of: Callable[[CredentialRef, str], str]) -> str:
