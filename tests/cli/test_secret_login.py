@@ -86,6 +86,16 @@ def test_another_login_says_where_the_one_before_could_not_be_revoked(tmp_path):
     )
 
 
+def test_a_logout_needs_no_configuration(tmp_path):
+    with hosted() as serving:
+        config, environment = configured(tmp_path, serving.url), keychain(tmp_path / "keys")
+        assert run_login(config, environment)[0] == 0
+        home = {**environment, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "none")}
+        done = warm.command("secret", "logout", "linear", environment=home)
+        assert (done.returncode, done.stdout) == (0, b"logged out: credential:linear\n"), done.stderr
+        assert serving.issued == set()
+
+
 def test_a_login_is_neither_removed_nor_replaced_as_a_value_and_what_is_damaged_is(server, tmp_path):
     config, environment = configured(tmp_path, server.url), keychain(tmp_path / "keys")
     assert run_login(config, environment)[0] == 0

@@ -19,6 +19,7 @@ from mcpguard.core.errors import CredentialError, McpGuardError, SourceError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
 
 if TYPE_CHECKING:
+    from mcpguard.config.loading import Config
     from mcpguard.config.minted import OAuthEntry
 
 EXAMPLES = (
@@ -274,7 +275,9 @@ def _log(args: argparse.Namespace) -> int:
 
     from mcpguard.adapters.credentials.oauth.asking import OAuthProblem
 
-    entry = _entry(args.name, args.config)
+    # A login outlives the configuration that it was for.
+    config = configured_if_any(args.config) if args.action == "logout" else configured(args.config)
+    entry = _entry(args.name, config)
     try:
         asyncio.run(_out(args.name, entry) if args.action == "logout" else _in(args, entry))
     except OAuthProblem as problem:
@@ -317,10 +320,10 @@ async def _out(name: str, entry: OAuthEntry | None) -> None:
         print(f"the token could not be revoked ({problem}): revoke it in your account there")
 
 
-def _entry(name: str, config: str | None) -> OAuthEntry | None:
+def _entry(name: str, config: Config | None) -> OAuthEntry | None:
     from mcpguard.config.minted import OAuthEntry
 
-    found = configured(config).credentials.get(name)
+    found = None if config is None else config.credentials.get(name)
     return found.made if found is not None and isinstance(found.made, OAuthEntry) else None
 
 

@@ -142,7 +142,26 @@ def test_the_scope_of_a_challenge_is_asked_for(stage, serving):
 
 def test_an_authorization_server_without_metadata_is_refused(stage, serving):
     serving.answers[SERVER] = 404, {}, b""
-    assert "publishes no metadata" in stage.refusal()
+    assert stage.refusal() == (
+        "the authorization server publishes no metadata (RFC 8414), so it cannot be used"
+    )
+
+
+def test_an_authorization_server_that_is_out_of_order_says_so(stage, serving):
+    serving.answers[SERVER] = 503, {}, b""
+    assert stage.refusal().endswith("so it cannot be used: it answered HTTP 503")
+
+
+@pytest.mark.parametrize("changed", [{"issuer": "ORIGIN/other"}, {"code_challenge_methods_supported": None}])
+def test_another_authorization_server_of_the_mcp_server_is_named_where_the_first_cannot_be_used(
+    stage, serving, changed
+):
+    serving.resource["authorization_servers"] = [serving.issuer, "https://other.example", "\x1b[2J"]
+    serving.metadata |= changed
+    said = stage.refusal()
+    assert said.endswith("; the MCP server also lists https://other.example: name one in `issuer`")
+    stage.entry = type(stage.entry)(url=serving.url, issuer=serving.issuer)
+    assert "also lists" not in stage.refusal()
 
 
 @pytest.mark.parametrize("path", [RESOURCE, SERVER, "/register", "/token"])
@@ -204,7 +223,10 @@ def test_an_answer_that_is_none_is_refused_and_never_quoted(stage, serving, path
         ({"refresh_token": 1}, "returned an invalid refresh token"),
         ({"expires_in": -1}, "`expires_in` is not a number above 0"),
         ({"expires_in": 0}, "`expires_in` is not a number above 0"),
-        ({"expires_in": "3600"}, "`expires_in` is not a number above 0"),
+        ({"expires_in": "0"}, "`expires_in` is not a number above 0"),
+        ({"expires_in": "3600s"}, "`expires_in` is not a number above 0"),
+        ({"expires_in": "٣"}, "`expires_in` is not a number above 0"),
+        ({"expires_in": ""}, "`expires_in` is not a number above 0"),
         ({"expires_in": True}, "`expires_in` is not a number above 0"),
         ({"expires_in": [1]}, "`expires_in` is not a number above 0"),
     ],
@@ -212,6 +234,12 @@ def test_an_answer_that_is_none_is_refused_and_never_quoted(stage, serving, path
 def test_tokens_that_cannot_be_right_are_refused(stage, serving, changed, why):
     serving.answers["/token"] = lambda: as_json(serving.tokens() | changed)
     assert why in stage.refusal()
+
+
+def test_a_life_that_is_a_number_in_quotes_is_taken(stage, serving):
+    serving.answers["/token"] = lambda: as_json(serving.tokens() | {"expires_in": "600"})
+    stage.log_in()
+    assert 590 < stage.mint().lease().seconds <= 600
 
 
 def test_a_life_without_measure_is_cut(stage, serving):

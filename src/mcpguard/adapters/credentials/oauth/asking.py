@@ -223,11 +223,15 @@ async def find_server(issuer: str, named: frozenset[str], also: str | None = Non
     """The metadata of `issuer`, which may call itself `also`. Raises OAuthProblem."""
     if not usable(issuer, named):
         raise OAuthProblem("the authorization server is not at an https:// URL")
+    fault = ""
     for place in metadata_urls(issuer):
         found = await ask("GET", place, named, "the metadata of the authorization server", {})
         if found.status == 200 and found.body is not None:
             return _server((issuer, also), found.body, named)
-    raise OAuthProblem("the authorization server publishes no metadata (RFC 8414), so it cannot be used")
+        if found.status not in (200, 404):
+            fault = fault or f": it {found.fault}"
+    said = "the authorization server publishes no metadata (RFC 8414), so it cannot be used"
+    raise OAuthProblem(f"{said}{fault}")
 
 
 def _server(

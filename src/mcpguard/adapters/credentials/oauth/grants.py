@@ -208,14 +208,29 @@ def _token(found: Json) -> str | None:
 def _seconds(found: Json) -> float | None:
     if found is None:
         return None
+    if type(found) is str and found.isascii() and found.isdigit():
+        found = float(found)  # As some servers say it.
     if type(found) not in (int, float) or not found > 0:
         raise OAuthProblem(f"{_WHAT} returned a token whose `expires_in` is not a number above 0")
     return float(min(found, LONGEST_SECONDS))
 
 
-async def revoke(endpoint: TokenEndpoint, client: OAuthClient, token: str, kind: str) -> None:
-    """Take `token` back (RFC 7009); `kind` is access_token or refresh_token. Raises OAuthProblem, also where
-    the server has no way to."""
+async def revoke_both(endpoint: TokenEndpoint, client: OAuthClient, access: str, refresh: str | None) -> str:
+    """Take tokens back (RFC 7009). Gives why the first that is not could not be, "" for no reason."""
+    problems = []
+    # Both, since a server may revoke one kind only, or one token and not the other (RFC 7009, section 2.1);
+    # the refresh token first, since most servers revoke the others with it.
+    for token, kind in ((refresh, "refresh_token"), (access, "access_token")):
+        if token is not None:
+            try:
+                await _revoke(endpoint, client, token, kind)
+            except OAuthProblem as problem:
+                problems.append(str(problem))
+    return problems[0] if problems else ""
+
+
+async def _revoke(endpoint: TokenEndpoint, client: OAuthClient, token: str, kind: str) -> None:
+    """`kind` is access_token or refresh_token. Raises OAuthProblem, also where the server has no way to."""
     if endpoint.revocation is None:
         raise OAuthProblem("the authorization server names no revocation endpoint")
     whole, headers = client.prove({"token": token, "token_type_hint": kind}, endpoint.audience)

@@ -29,6 +29,7 @@ from mcpguard.adapters.credentials.oauth.asking import (
     find_resource,
     find_server,
     named_hosts,
+    usable,
 )
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for, register
 from mcpguard.adapters.credentials.oauth.grants import (
@@ -37,11 +38,14 @@ from mcpguard.adapters.credentials.oauth.grants import (
     Grants,
     TokenEndpoint,
     request_tokens,
-    revoke,
+    revoke_both,
 )
 from mcpguard.config.minted import OAuthEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
+
+_SHOWN = 3
+"""How many other authorization servers are named."""
 
 
 class LoginTarget(Struct, frozen=True):
@@ -126,16 +130,7 @@ async def _end(name: str, secret: Secret | None, grants: Grants) -> str:
 
 
 async def _revoke(grant: Grant, client: OAuthClient) -> str:
-    problems = []
-    # Both, since a server may revoke one kind only, or one token and not the other (RFC 7009, section 2.1);
-    # the refresh token first, since most servers revoke the others with it.
-    for token, kind in ((grant.refresh, "refresh_token"), (grant.access, "access_token")):
-        if token is not None:
-            try:
-                await revoke(grant.endpoint, client, token, kind)
-            except OAuthProblem as problem:
-                problems.append(str(problem))
-    return problems[0] if problems else ""
+    return await revoke_both(grant.endpoint, client, grant.access, grant.refresh)
 
 
 async def _discover(entry: OAuthEntry) -> LoginTarget:
@@ -145,12 +140,25 @@ async def _discover(entry: OAuthEntry) -> LoginTarget:
     issuer = entry.issuer or resource.issuers[0]
     if issuer not in resource.issuers:
         raise OAuthProblem("the MCP server does not list the configured `issuer`")
-    server = await find_server(issuer, named, resource.issuers[1] if resource.guessed else None)
+    try:
+        server = await _suitable(issuer, named, resource.issuers[1] if resource.guessed else None)
+    except OAuthProblem as problem:
+        others = [one for one in resource.issuers if one != issuer and usable(one, named)][:_SHOWN]
+        if entry.issuer is not None or resource.guessed or not others:
+            raise
+        told = f"the MCP server also lists {', '.join(others)}: name one in `issuer`"
+        raise OAuthProblem(f"{problem}; {told}", problem.code) from None
+    return LoginTarget(resource, server, named)
+
+
+async def _suitable(issuer: str, named: frozenset[str], also: str | None) -> AuthorizationServer:
+    """The authorization server, if it is one that a person can log in to."""
+    server = await find_server(issuer, named, also)
     if server.authorization_endpoint is None:
         raise OAuthProblem("the authorization server has no authorization endpoint")
     if "S256" not in server.challenges:
         raise OAuthProblem("the authorization server does not declare support for PKCE with S256")
-    return LoginTarget(resource, server, named)
+    return server
 
 
 def _scope(entry: OAuthEntry, found: LoginTarget) -> str:

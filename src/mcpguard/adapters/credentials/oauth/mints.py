@@ -17,7 +17,14 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, find_server, named_hosts
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for
-from mcpguard.adapters.credentials.oauth.grants import Grant, Grants, TokenEndpoint, request_tokens, revoke
+from mcpguard.adapters.credentials.oauth.grants import (
+    Grant,
+    Grants,
+    TokenEndpoint,
+    Tokens,
+    request_tokens,
+    revoke_both,
+)
 from mcpguard.config.minted import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
 from mcpguard.core.errors import CredentialError, WithdrawnError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
@@ -174,9 +181,7 @@ class ServiceToken(Mint):
         except OAuthProblem as problem:
             self._found = None  # Metadata that no longer holds is asked for again.
             raise CredentialError(f"{self._ref}: {problem}") from None
-        end = (
-            None if endpoint.revocation is None else partial(_end, self._ref, endpoint, client, tokens.access)
-        )
+        end = None if endpoint.revocation is None else partial(_end, self._ref, endpoint, client, tokens)
         parts = () if tokens.refresh is None else (Secret(tokens.refresh),)
         return Lease(Secret(tokens.access), tokens.seconds, end, parts)
 
@@ -215,8 +220,7 @@ def _find(token_url: str | None, issuer: str | None) -> tuple[TokenEndpoint, tup
     ), server.methods
 
 
-def _end(ref: str, endpoint: TokenEndpoint, client: OAuthClient, token: str) -> None:
-    try:
-        asyncio.run(revoke(endpoint, client, token, "access_token"))
-    except OAuthProblem as problem:
-        raise CredentialError(f"{ref}: the token could not be revoked: {problem}") from None
+def _end(ref: str, endpoint: TokenEndpoint, client: OAuthClient, tokens: Tokens) -> None:
+    problem = asyncio.run(revoke_both(endpoint, client, tokens.access, tokens.refresh))
+    if problem:
+        raise CredentialError(f"{ref}: the token could not be revoked: {problem}")
