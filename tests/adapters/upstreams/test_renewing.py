@@ -134,7 +134,7 @@ async def test_the_lease_of_a_process_is_renewed_under_an_open_call_and_between_
     assert not call.done
     await stage.answer(call)
     credentials.rounds = 4
-    stage.lane._renew()
+    stage.lane._renew((OWN,))
     await eventually(lambda: len(credentials.renewed) == 4)
     assert len(stage.world.wires) == 1
     await stage.lane.close(True)
@@ -146,7 +146,7 @@ async def test_a_process_without_a_call_for_long_lets_its_lease_end(monkeypatch:
     await stage.answer(await stage.call())
     monkeypatch.setattr(lanes, "KEEP_SECONDS", 0.0)
     credentials.rounds = 9
-    stage.lane._renew()
+    stage.lane._renew((OWN,))
     assert stage.lane._in_use() == ()
     call = await stage.call()  # Who calls it uses it again.
     await eventually(lambda: len(credentials.renewed) == 9)
@@ -230,10 +230,10 @@ async def test_a_later_look_brings_a_renewal_forward_and_never_puts_it_off() -> 
 
     supply = Supply(FakeCredentials(), program())
     one = renewing.LeaseRenewal(supply, lambda: (OWN,))
-    one.look()
+    one.look((OWN,))
     supply.left = 0.0
-    one.look()
+    one.look((OWN,))
     supply.left = 2000.0
-    one.look()
+    one.look((OWN,))
     await eventually(lambda: asked == [(OWN,)])
     await one.close()

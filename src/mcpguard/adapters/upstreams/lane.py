@@ -167,7 +167,7 @@ class Lane:
         instance.open[call] = None
         instance.take(call)
         call.then(lambda _: self._over(instance, call))
-        self._renew()
+        self._renew((*self._lasting, *self._sent(call)))
 
     def _over(self, instance: Instance, call: OpenRequest) -> None:
         del instance.open[call]
@@ -183,18 +183,19 @@ class Lane:
 
     # --- renewing what is in use -----------------------------------------------------------------
 
-    def _renew(self) -> None:
-        if self._renewal is not None:
-            self._renewal.look()
+    def _renew(self, refs: tuple[CredentialRef, ...]) -> None:
+        if refs and self._renewal is not None:
+            self._renewal.look(refs)
 
     def _in_use(self) -> tuple[CredentialRef, ...]:
         """The credentials that the process uses, and those of open calls."""
         calls = chain.from_iterable(instance.open for instance in self.instances)
-        refs = dict.fromkeys(self._lasting if self._is_kept else ())
-        for call in calls:
-            refs |= dict.fromkeys(self._sent_with.get(call.credential, ()))
-            refs |= dict.fromkeys(_leased(call.values))
-        return tuple(refs)
+        sent = chain.from_iterable(map(self._sent, calls))
+        return tuple(dict.fromkeys((*(self._lasting if self._is_kept else ()), *sent)))
+
+    def _sent(self, call: OpenRequest) -> tuple[CredentialRef, ...]:
+        """Those that are sent with a call, or in it."""
+        return (*self._sent_with.get(call.credential, ()), *_leased(call.values))
 
     @property
     def _is_kept(self) -> bool:
@@ -212,7 +213,7 @@ class Lane:
         if self.instance.running:
             self.used = asyncio.get_running_loop().time()
             self._watch()
-            self._renew()
+            self._renew(self._lasting)
         for old in list(self._old):
             self._end_old(old)
 

@@ -28,9 +28,9 @@ class LeaseRenewal:
         """When the next look is, in seconds of the event loop."""
         self._background = Background("a lease could not be renewed")
 
-    def look(self) -> None:
-        """See to it that what is used now is renewed in time; something else may be than at the last look."""
-        due = self._supply.due(self._in_use())
+    def look(self, refs: Iterable[CredentialRef]) -> None:
+        """See to it that these, which something has begun to use, are renewed in time."""
+        due = self._supply.due(refs)
         if due is None:
             return
         loop = asyncio.get_running_loop()
@@ -46,7 +46,7 @@ class LeaseRenewal:
 
     async def _renew(self) -> None:
         await self._supply.renew(self._in_use())
-        self.look()
+        self.look(self._in_use())
 
     def _stop(self) -> None:
         if self._timer is not None:
