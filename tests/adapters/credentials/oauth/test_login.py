@@ -276,17 +276,31 @@ def small(backend, tmp_path):
         yield Stage(backend, tmp_path, serving.url), serving
 
 
-def test_another_login_revokes_both_tokens_of_the_one_before_it_gets_its_own(small):
+@pytest.mark.parametrize("again", ["the same client", "another client"])
+def test_another_login_revokes_both_tokens_of_the_one_before(small, again):
     stage, serving = small
     stage.log_in()
     first = stage.kept()
     assert revoked(serving) == set()
+    if again == "another client":
+        serving.client = {"client_id": "registered-again"}
     stage.log_in()
     assert revoked(serving) == both_of(first)
     assert stage.unrevoked == ""
     asked = [path for _, path, _, _ in serving.heard if path in ("/token", "/revoke")]
-    assert asked == ["/token", "/revoke", "/revoke", "/token"]
+    # A server may revoke all that a client has, so what it has just issued must not be there yet.
+    before = again == "the same client"
+    assert asked[1:] == ["/revoke", "/revoke", "/token"] if before else ["/token", "/revoke", "/revoke"]
     assert stage.kept()["access"] in serving.issued
+
+
+def test_a_login_that_gets_no_tokens_leaves_the_one_of_another_client(small):
+    stage, serving = small
+    stage.log_in()
+    serving.client = {"client_id": "registered-again"}
+    serving.answers["/token"] = 503, {}, b""
+    assert "HTTP 503" in stage.refusal()
+    assert revoked(serving) == set()
 
 
 def test_another_login_at_the_sdks_server_ends_the_grant_before_and_not_its_own(stage, server):

@@ -12,6 +12,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from secrets import token_urlsafe
 from socketserver import ThreadingTCPServer
@@ -89,17 +90,27 @@ async def login(
         "code_verifier": pkce.code_verifier,
         "resource": found.resource.identifier,
     }
+    blank = _blank(entry, found, client, scope)
     with grants.held(name):
-        # Before there are new tokens: some servers revoke all that a client has of a person.
-        problem = await _end(name, secret, grants)
-        return await _begin(name, _blank(entry, found, client, scope), client, found, form, grants), problem
+        earlier, problem = _earlier(name, grants)
+        begin = partial(_begin, name, blank, client, found, form, grants)
+        if earlier is None:
+            return await begin(), problem
+        # Some servers revoke all that a client has of a person: then not what has just been issued. The grant
+        # of another client stays until there is a new one.
+        if (earlier.issuer, earlier.client_id) == (blank.issuer, blank.client_id):
+            problem = await _revoke(earlier, secret)
+            return await begin(), problem
+        return await begin(), await _revoke(earlier, secret)
 
 
 async def logout(name: str, secret: Secret | None, grants: Grants) -> str:
     """Revoke the grant where that is possible, and forget it. Gives why it could not be revoked, "" for no
     reason. Raises CredentialError where there is nothing to forget."""
     with grants.held(name):
-        problem = await _end(name, secret, grants)
+        earlier, problem = _earlier(name, grants)
+        if earlier is not None:
+            problem = await _revoke(earlier, secret)
         grants.forget(name)
     return problem
 
@@ -115,22 +126,21 @@ async def _begin(
     try:
         grants.write(name, grant)
     except CredentialError:
-        await _revoke(grant, client)
+        await _revoke(grant, client.secret)
         raise
     return grant
 
 
-async def _end(name: str, secret: Secret | None, grants: Grants) -> str:
-    """Revoke the grant that is kept, if there is one. Gives why that failed, "" for no reason."""
+def _earlier(name: str, grants: Grants) -> tuple[Grant | None, str]:
+    """The grant that is kept, and why there is something that cannot be revoked."""
     try:
-        grant = grants.read(name)
+        return grants.read(name), ""
     except DamagedGrantError:
-        return "what was stored of it is damaged"
-    return "" if grant is None else await _revoke(grant, grant.client(secret))
+        return None, "what was stored of it is damaged"
 
 
-async def _revoke(grant: Grant, client: OAuthClient) -> str:
-    return await revoke_both(grant.endpoint, client, grant.access, grant.refresh)
+async def _revoke(grant: Grant, secret: Secret | None) -> str:
+    return await revoke_both(grant.endpoint, grant.client(secret), grant.access, grant.refresh)
 
 
 async def _discover(entry: OAuthEntry) -> LoginTarget:
