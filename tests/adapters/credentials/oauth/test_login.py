@@ -231,6 +231,14 @@ def test_a_server_that_names_itself_must_do_so(backend, tmp_path):
         assert "RFC 9207" in Stage(backend, tmp_path, serving.url).refusal()
 
 
+def test_a_client_that_the_server_does_not_know_is_to_be_checked_unless_we_have_just_registered_it(small):
+    stage, serving = small
+    serving.answers["/token"] = as_json({"error": "invalid_client"}, 401)
+    assert stage.refusal() == "the token endpoint answered HTTP 401, `invalid_client`"
+    stage.entry = type(stage.entry)(url=serving.url, issuer=serving.issuer, client_id="ours")
+    assert stage.refusal().endswith("check `client_id`, `client_secret` and `client_auth`")
+
+
 def test_where_no_client_is_registered_the_sentence_says_what_to_make(backend, tmp_path):
     with hosted(registration_endpoint=None) as serving:
         said = Stage(backend, tmp_path, serving.url).refusal()

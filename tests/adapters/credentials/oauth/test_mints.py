@@ -189,8 +189,18 @@ def test_a_no_names_the_entry_and_the_code_and_the_metadata_is_read_again(servin
     for _ in range(2):
         with pytest.raises(CredentialError) as caught:
             maker.lease()
-        assert str(caught.value) == f"{REF}: the token endpoint answered HTTP 401, `invalid_client`"
+        assert str(caught.value) == (
+            f"{REF}: the token endpoint answered HTTP 401, `invalid_client`: "
+            "check `client_id`, `client_secret` and `client_auth`"
+        )
     assert sum("well-known" in path for _, path, _, _ in serving.heard) == 2
+
+
+def test_a_key_that_the_server_does_not_accept_may_be_the_clocks_fault(serving):
+    serving.answers["/token"] = as_json({"error": "invalid_client"}, 401)
+    entry = ClientCredentialsEntry(client_id="ours", issuer=serving.issuer, private_key="${env:key}")
+    said = refusal(entry, key=pem(KEYS["EdDSA"]()))
+    assert said.endswith(": check `client_id`, `private_key`, `key_id` and the clock of this machine")
 
 
 def test_an_issuer_that_takes_no_secret_is_a_clear_error(serving):

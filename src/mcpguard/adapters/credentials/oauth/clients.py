@@ -22,12 +22,23 @@ _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 class OAuthClient(Struct, frozen=True, eq=False):
     """`id` is "" for a client that has none. `method` is none, client_secret_basic, client_secret_post or
-    private_key_jwt; `secret` is the secret or the private key (PEM), None for `none`."""
+    private_key_jwt; `secret` is the secret or the private key (PEM), None for `none`. `registered`: by us, at
+    a login."""
 
     id: str
     method: str = "none"
     secret: Secret | None = None
     key_id: str | None = None
+    registered: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What to check where the server does not know this client, for the end of a sentence."""
+        if self.registered:
+            return ""
+        if self.method == "private_key_jwt":
+            return ": check `client_id`, `private_key`, `key_id` and the clock of this machine"
+        return ": check `client_id`, `client_secret` and `client_auth`"
 
     @property
     def registered_secret(self) -> str | None:
@@ -150,11 +161,11 @@ def _registered(body: dict[str, Any], asked: str) -> OAuthClient:
     if not number.isprintable() or len(number) > 2048:
         raise OAuthProblem("the registration endpoint returned no client id")
     if method == "none":
-        return OAuthClient(number)
+        return OAuthClient(number, registered=True)
     if method not in _SECRETS:
         raise OAuthProblem(
             "the registration endpoint returned an authentication method that was not requested"
         )
     if type(secret) is not str or not secret:
         raise OAuthProblem("the registration endpoint returned no client secret")
-    return OAuthClient(number, method, Secret(secret))
+    return OAuthClient(number, method, Secret(secret), registered=True)

@@ -177,7 +177,11 @@ class TokenEndpoint(Struct, frozen=True):
 async def request_tokens(endpoint: TokenEndpoint, client: OAuthClient, form: dict[str, str]) -> Tokens:
     """Ask with `form` (`grant_type` and what belongs to it). Raises OAuthProblem."""
     whole, headers = client.prove(form, endpoint.audience)
-    return read_tokens(await post(endpoint.url, endpoint.named, _WHAT, whole, headers))
+    try:
+        return read_tokens(await post(endpoint.url, endpoint.named, _WHAT, whole, headers))
+    except OAuthProblem as problem:
+        advice = client.advice if problem.code == "invalid_client" else ""
+        raise OAuthProblem(f"{problem}{advice}", problem.code) from None
 
 
 def read_tokens(answer: Answer) -> Tokens:
