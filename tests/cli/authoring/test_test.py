@@ -238,6 +238,13 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(
     assert capsys.readouterr().err == "mcpguard: policies/closed: cannot be read: Permission denied\n"
 
 
+def test_tests_in_a_file_with_the_other_suffix_of_yaml_run_too(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    write(folder, BAD, "q_test.yml")
+    assert main(["test"]) == 1
+    assert capsys.readouterr().out.endswith("2 cases, 1 failed\n")
+
+
 def test_tests_behind_a_link_run_once_and_a_link_back_ends(folder: Path, capsys: Capture) -> None:
     write(folder, GOOD)
     (folder / "shared").mkdir()

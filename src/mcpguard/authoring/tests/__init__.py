@@ -10,12 +10,14 @@ from typing import NoReturn
 from mcpguard.core.errors import PolicyError, Problem
 
 PATTERN = "*_test.yaml"
-"""What a file of tests is called."""
+"""What a file of tests is called; `.yml` does as well."""
 
 
-def files_below(folder: Path, pattern: str = PATTERN) -> list[Path]:
-    """The files of this name in `folder` and in those below, also where a link leads to one, in order. Raises
-    PolicyError where a folder cannot be read: tests that nobody runs would count as passed."""
+def files_below(folder: Path, *patterns: str) -> list[Path]:
+    """The files of these names (by default: of tests) in `folder` and in those below, also where a link leads
+    to one, in order. Raises PolicyError where a folder cannot be read: tests that nobody runs would count as
+    passed."""
+    patterns = patterns or (PATTERN, PATTERN.replace("yaml", "yml"))
     found: list[Path] = []
     seen: set[str] = set()
     for where, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
@@ -23,7 +25,7 @@ def files_below(folder: Path, pattern: str = PATTERN) -> list[Path]:
             folders.clear()  # A link leads back.
             continue
         seen.add(real)
-        found += [Path(where, name) for name in names if fnmatch(name, pattern)]
+        found += [Path(where, name) for name in names if any(fnmatch(name, one) for one in patterns)]
     return sorted(found)
 
 

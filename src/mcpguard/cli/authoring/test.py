@@ -142,7 +142,7 @@ def _untested(
     folders = [Path(path) for path in args.paths if os.path.isdir(path)] if args.paths else [_DEFAULT]
     files = () if args.paths else _configured(args.config)
     if not files:
-        paths = [path for one in folders for path in files_below(one, "*.y*ml") if _is_policy(path)]
+        paths = [path for one in folders for path in files_below(one, "*.yaml", "*.yml") if _is_policy(path)]
         files = tuple(PolicyFile(path) for path in paths)
     used = {Path(one.document.source).resolve() for each in loaded for one in each.compiled}
     found = {file.path.resolve(): file for file in files if file.path.resolve() not in used}
