@@ -89,6 +89,9 @@ def test_a_snapshot_has_what_nobody_named(written: Path) -> None:
     found = review(written, snapshot=snapshot)
     assert found.listed_from == "snapshot"
     assert reached(found, ADA, "files/move_file").answer == "no"
+    # A server that the snapshot does not have is not left out.
+    assert reached(found, ADA, "github/list_issues").answer == "if"
+    assert reached(found, ADA, "warehouse/drop_table").answer == "no"
 
 
 def test_what_only_records_name_is_reached_by_the_rules_that_match_it(tmp_path: Path) -> None:

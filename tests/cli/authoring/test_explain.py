@@ -850,6 +850,7 @@ def test_reach_tells_of_all_that_a_snapshot_lists(explain: Explain, folder: Path
         "  yes  prompt review\n"
         "  no   resource file:///x\n"
         "  no   template file:///{x}\n"
+        "the snapshot does not have web: only what rules name is listed of it\n"
     )
     found = json.loads(explain("--reach", "--snapshot", "snapshot.json", "--json"))["reach"]
     assert found[0] == {
@@ -882,6 +883,21 @@ def test_reach_of_nothing_says_so(explain: Explain) -> None:
     assert explain("--reach", "--server", "nobody") == (
         "there is nothing to list: no rule names a server and a tool\n"
         "rules match tools by pattern: add --snapshot FILE to list them\n"
+    )
+
+
+def test_reach_of_a_server_that_the_snapshot_does_not_have_is_what_rules_name(
+    explain: Explain, folder: Path
+) -> None:
+    (folder / "q.yaml").write_text(
+        "version: 1\npolicy: q\nrules: [{id: r, effect: allow, server: [new, old], tools: [t]}]\n"
+    )
+    tool = {"name": "t", "inputSchema": {"type": "object"}}
+    (folder / "s.json").write_text(json.dumps({"version": 1, "servers": {"old": {"tools": [tool]}}}))
+    assert explain("q.yaml", "--reach", "--snapshot", "s.json") == (
+        "new: 1 yes, 0 if, 0 no\n  yes  t\n"
+        "old: 1 yes, 0 if, 0 no\n  yes  t\n"
+        "the snapshot does not have new: only what rules name is listed of it\n"
     )
 
 

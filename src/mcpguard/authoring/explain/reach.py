@@ -8,7 +8,7 @@ what will be so once its policies are enforced.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from msgspec import structs
@@ -85,13 +85,14 @@ def servers_of(policies: PolicySet, configured: tuple[str, ...], only: str) -> t
 
 
 def offered(policies: PolicySet, servers: tuple[str, ...], snapshot: Snapshot | None) -> Iterator[Listed]:
-    """All that the servers list: by the snapshot, else the tools that rules name literally."""
-    if snapshot is not None:
-        for server in servers or snapshot.servers:
+    """All that the servers list: by the snapshot; of a server that it does not have, the tools that rules
+    name literally."""
+    known = {} if snapshot is None else snapshot.servers
+    for server in servers or known:
+        if snapshot is not None and server in known:
             for kind in KINDS:
                 yield from in_snapshot(snapshot, server, kind)
-        return
-    for server in servers:
+            continue
         names = {
             name
             for rule in policies.rules
@@ -189,8 +190,9 @@ _UNLESS = (
 _PATTERNS = "rules match tools by pattern: add --snapshot FILE to list them"
 
 
-def reach_lines(found: list[Reach], policies: PolicySet, complete: bool) -> Iterator[str]:
-    """The lines for a person; `complete` says that all tools are known."""
+def reach_lines(found: list[Reach], policies: PolicySet, unlisted: Sequence[str] | None) -> Iterator[str]:
+    """The lines for a person; `unlisted` are the servers that the snapshot does not have, None where there is
+    no snapshot."""
     for server in dict.fromkeys(one.server for one in found):
         here = [one for one in found if one.server == server]
         count = Counter(one.answer for one in here)
@@ -206,8 +208,10 @@ def reach_lines(found: list[Reach], policies: PolicySet, complete: bool) -> Iter
     if not found:
         yield "there is nothing to list: no rule names a server and a tool"
     by_pattern = any(_IS_GLOB(name) for rule in policies.rules for name in rule.written.tools or ("*",))
-    if by_pattern and not complete:
+    if by_pattern and unlisted is None:
         yield _PATTERNS
+    if unlisted:
+        yield f"the snapshot does not have {', '.join(unlisted)}: only what rules name is listed of it"
 
 
 def _terms(one: Reach) -> Iterator[str]:

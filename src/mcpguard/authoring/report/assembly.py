@@ -186,8 +186,8 @@ class _Reaching(Struct, frozen=True):
     def of(
         self, name: str, agent: str | None, used: Iterable[tuple[str, str, str]]
     ) -> Iterator[tuple[str, str, str, str]]:
-        """(server, kind, name, answer) of everything that the servers of `agent` offer; without a snapshot
-        what was `used` counts as offered."""
+        """(server, kind, name, answer) of everything that the servers of `agent` offer; where the snapshot
+        does not have a server, what was `used` of it counts as offered."""
         source, principal = split_principal(name)
         asking = Invocation("report", "", Principal(principal, source), self.now, agent)
         try:
@@ -197,8 +197,9 @@ class _Reaching(Struct, frozen=True):
         served = tuple(one for one, server in servers.items() if not server.disabled)
         found = offered(self.policies, served, self.snapshot)
         targets = {(one.server, one.kind, one.name): one for one in found}
-        for server, kind, thing in used if self.snapshot is None else ():
-            for target in listed(server, kind, [{KINDS[kind].id_key: thing}]) if server in served else ():
+        unlisted = set(served) - (self.snapshot.servers.keys() if self.snapshot else set())
+        for server, kind, thing in used:
+            for target in listed(server, kind, [{KINDS[kind].id_key: thing}]) if server in unlisted else ():
                 targets.setdefault((server, kind, thing), target)
         for target in targets.values():
             yield target.server, target.kind, target.name, reach(self.policies, asking, target).answer

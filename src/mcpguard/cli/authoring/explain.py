@@ -284,7 +284,8 @@ def _reach(
     asking = Invocation("explain", "", principal_of(args), args.now or datetime.now(UTC), args.agent or agent)
     snapshot = snapshot_of(args)
     found = [reach(policies, asking, target) for target in offered(policies, servers, snapshot)]
-    lines = reach_lines(found, policies, snapshot is not None)
+    unlisted = None if snapshot is None else [one for one in servers if one not in snapshot.servers]
+    lines = reach_lines(found, policies, unlisted)
     _print(ReachReport(reach=tuple(found)), lines, args.json, redactor)
 
 
