@@ -213,6 +213,21 @@ def test_what_serving_needs_and_lacks_is_in_the_table_and_trouble(folder: Path, 
     assert [(one["name"], one["ok"]) for one in said] == [("evidence", True), ("keychain", False)]
 
 
+def test_a_command_in_the_table_is_for_the_configuration_of_its_process(
+    folder: Path, capsys: Capture
+) -> None:
+    from msgspec.json import encode
+
+    folder.mkdir(exist_ok=True)
+    pid = os.getpid()
+    needs = (Need("store", False, 1.0, "it cannot be read: `mcpguard session end` starts it over"),)
+    for config, option in (("/c.yaml", " --config /c.yaml"), ("", "")):
+        status = Status(pid, 1.0, birth_of(pid), config, "stdio", (GOOD,), needs=needs, version=__version__)
+        (folder / f"{pid}.json").write_bytes(encode(status))
+        assert main(["status"]) == 1
+        assert f"`mcpguard session end{option}` starts it over" in capsys.readouterr().out
+
+
 def test_a_process_that_stops_is_in_the_table(folder: Path, capsys: Capture) -> None:
     from msgspec.json import encode
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import broken, counted, plain, table
+from mcpguard.cli.parser import completed_for
 from mcpguard.config.user_state import user_state
 from mcpguard.core.legible import utc
 from mcpguard.onboarding.disk import MoveError
@@ -46,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
         other = "a process of another user or of a service is not found there"
         print(broken(f"{said}. This looked in {plain(str(user_state()))}: {other}"))
     else:
-        print(table([_HEAD, *(row for status in found for row in _rows(status))]))
+        print(table([_HEAD, *(row for status in found for row in _completed(status))]))
     for said in [] if args.json else locked():
         print(f"locked: {said}; `mcpguard doctor` checks it")
     troubled = any(
@@ -77,6 +78,13 @@ def locked() -> list[str]:
         except (Unreadable, MoveError):
             continue  # `mcpguard doctor` reports that.
     return found
+
+
+def _completed(status: Status) -> Iterator[tuple[str, ...]]:
+    """The rows, with commands in them for the configuration of that process."""
+    complete = completed_for(status.config or None)
+    for *row, said in _rows(status):
+        yield *row, complete(said)
 
 
 def _rows(status: Status) -> Iterator[tuple[str, ...]]:
