@@ -246,6 +246,22 @@ def test_where_no_client_is_registered_the_sentence_says_what_to_make(backend, t
     assert "http://127.0.0.1:" in said
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (403, "", "HTTP 403: register a client there, with the redirect URI http://127.0.0.1:"),
+        (400, "invalid_redirect_uri", "HTTP 400, `invalid_redirect_uri`: register a client there, with the"),
+        (503, "", "HTTP 503"),
+    ],
+)
+def test_where_a_registration_is_refused_the_sentence_says_what_to_make(small, status, code, said):
+    stage, serving = small
+    serving.answers["/register"] = as_json({"error": code}, status)
+    told = stage.refusal()
+    assert f"the registration endpoint answered {said}" in told
+    assert ("set `client_id` and `redirect_port`" in told) is (status < 500)
+
+
 def test_a_logout_revokes_and_forgets(stage, server):
 
     stage.log_in()

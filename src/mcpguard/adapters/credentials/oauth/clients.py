@@ -121,11 +121,10 @@ async def register(
     from mcp.shared.auth import OAuthClientMetadata
     from pydantic import AnyUrl
 
+    uri = f"the redirect URI {redirect}"
+    instead = f"register a client there, with {uri}, and set `client_id` and `redirect_port`"
     if server.registration_endpoint is None:
-        raise OAuthProblem(
-            "the authorization server does not support dynamic registration: register a client there, "
-            f"with the redirect URI {redirect}, and set `client_id` and `redirect_port`"
-        )
+        raise OAuthProblem(f"the authorization server does not support dynamic registration: {instead}")
     method = method_for(server.methods, _ASKED)
     asked = OAuthClientMetadata(
         client_name="mcpguard",
@@ -138,7 +137,9 @@ async def register(
     body = asked.model_dump_json(exclude_none=True).encode()
     answer = await ask("POST", server.registration_endpoint, named, what, headers, body)
     if answer.status not in (200, 201) or answer.body is None:
-        raise OAuthProblem(f"{what} {answer.fault}", answer.code)
+        # Many servers register nobody whom their operator does not know.
+        advice = f": {instead}" if 400 <= answer.status < 500 else ""
+        raise OAuthProblem(f"{what} {answer.fault}{advice}", answer.code)
     return _registered(answer.body, method)
 
 
