@@ -279,3 +279,21 @@ def test_the_contracts_of_the_wires_need_no_http_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    ["a" * 8000, "-" * 8000, 'a="' + "\\" * 7900, "a=" * 4000, " =" * 4000, 'a="' * 2600, "a  " * 2600],
+)
+async def test_a_challenge_that_is_slow_to_read_is_read_at_once(challenge: str) -> None:
+    async def script(_heard: Heard, reply: Reply) -> None:
+        await reply.head(403, WWW_Authenticate=challenge, Content_Length="0")
+
+    async with scripted(script) as stage:
+        outbound = Outbound(HERE)
+        exchange = await outbound.request("GET", stage.url, {})
+        for _ in range(100):  # With a pattern that tries every beginning it takes minutes.
+            assert "error" not in exchange.challenge
+            assert exchange.lacking is None
+        exchange.close()
+        await outbound.close()

@@ -67,7 +67,11 @@ class CheckedResolver(AbstractResolver):
         await self._lookup.close()
 
 
-_PARAMETER = re.compile(r'([\w-]+)\s{0,9}=\s{0,9}(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', re.ASCII)
+_PARAMETER = re.compile(
+    # Each character is looked at a few times at most, whoever wrote them.
+    r'(?<![\w-])([\w-]{1,64})\s{0,9}=\s{0,9}(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))',
+    re.ASCII,
+)
 _CHALLENGE = 8192
 """As much of a challenge is read."""
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
