@@ -321,6 +321,26 @@ def test_of_the_heads_of_a_folder_only_its_own_are_looked_for_in_a_single_chain(
     assert f"MISSING {one.name}" in capsys.readouterr().out
 
 
+def test_heads_are_read_as_a_collector_keeps_what_was_posted(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    chain = plain_chain(folder)
+    main(["audit", "heads", str(folder)])
+    name, _, head = capsys.readouterr().out.strip().partition(":")
+    heads = tmp_path / "heads"
+    heads.write_text(
+        json.dumps({"at": "2026-08-01T07:00:00Z", "file": name, "head": head}) + f"\n\n{name}:{head}\n"
+    )
+    verify = ["audit", "verify", str(folder), "--heads", str(heads)]
+    assert main(verify) == 0
+    chain.write_bytes(chain.read_bytes().splitlines(keepends=True)[0])
+    assert main(verify) == 1
+    for wrong in ({"file": name}, {"file": name, "head": "x"}):
+        heads.write_text(json.dumps(wrong))
+        assert main(verify) == 2
+        assert "or a JSON object with `file` and `head`" in capsys.readouterr().err
+
+
 def test_where_all_chains_are_gone_those_with_a_kept_head_are_missing(folder: Path, capsys: Capture) -> None:
     gone = plain_chain(folder)
     verify = ["audit", "verify", str(folder), "--expect", f"{gone.name}:{'a' * 64}"]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from msgspec import DecodeError, json
 from msgspec.structs import asdict
 
 from mcpguard.adapters.audit.reader import FolderProof, NoChain, chain_files, chain_name, head, proof
@@ -22,6 +23,7 @@ from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import trust
 from mcpguard.cli.parser import configured_if_any
 from mcpguard.core.errors import AuditError, CredentialError
+from mcpguard.core.evidence.records import Anchor
 from mcpguard.core.evidence.verification import ChainReport
 from mcpguard.core.secret import CredentialRef
 
@@ -53,7 +55,7 @@ def add_verify(check: argparse.ArgumentParser) -> None:
         "--heads",
         metavar="FILE",
         type=Path,
-        help="a file of such heads, one per line, as `mcpguard audit heads` prints them",
+        help="a file of such heads, one per line, as `mcpguard audit heads` prints or mcpguard posts them",
     )
     check.add_argument(
         "--public-key",
@@ -151,7 +153,7 @@ def _kept_in(path: Path | None) -> list[str]:
     if path is None:
         return []
     try:
-        found = path.read_text("utf-8").split()
+        found = [head for line in path.read_text("utf-8").splitlines() for head in _heads_in(line)]
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise AuditError(f"the heads in {path} cannot be read: {reason}") from None
@@ -160,9 +162,18 @@ def _kept_in(path: Path | None) -> list[str]:
     for text in found:
         if _HEAD.fullmatch(text) is None:
             raise AuditError(
-                f"{path} is not a file of heads: each line is FILE:HASH, as `mcpguard audit heads` prints it"
+                f"{path} is not a file of heads: each line is FILE:HASH, as `mcpguard audit heads` prints "
+                "it, or a JSON object with `file` and `head`, as mcpguard posts it"
             )
     return found
+
+
+def _heads_in(line: str) -> list[str]:
+    """What a line has in place of heads: a JSON object with one, or any number of words."""
+    with suppress(DecodeError, RecursionError):
+        posted = json.decode(line, type=Anchor)
+        return [f"{posted.file}:{posted.head}"]
+    return line.split()
 
 
 def _chain_named(text: str) -> str:
