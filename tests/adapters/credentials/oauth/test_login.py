@@ -1,5 +1,6 @@
 """`mcpguard secret login` against an MCP server and an authorization server of the SDK's parts."""
 
+import json
 import socket
 import threading
 from asyncio import run
@@ -346,6 +347,16 @@ def test_another_login_succeeds_where_the_one_before_cannot_be_revoked_and_says_
     stage.log_in()
     assert stage.kept()["access"] != first["access"]
     assert stage.unrevoked == "the revocation endpoint answered HTTP 503"
+
+
+def test_of_a_login_that_is_over_nothing_is_left_to_revoke(small):
+    stage, serving = small
+    stage.log_in()
+    ended = stage.kept() | {"refresh": None, "ends_at": 1.0}
+    stage.backend.entries["mcpguard", f"oauth/{NAME}"] = json.dumps(ended)
+    serving.metadata["revocation_endpoint"] = None
+    stage.log_in()
+    assert (stage.unrevoked, revoked(serving)) == ("", set())
 
 
 def test_a_login_that_is_abandoned_revokes_nothing(small):

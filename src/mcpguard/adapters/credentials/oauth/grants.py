@@ -219,7 +219,9 @@ def _seconds(found: Json) -> float | None:
     return float(min(found, LONGEST_SECONDS))
 
 
-async def revoke_both(endpoint: TokenEndpoint, client: OAuthClient, access: str, refresh: str | None) -> str:
+async def revoke_both(
+    endpoint: TokenEndpoint, client: OAuthClient, access: str | None, refresh: str | None
+) -> str:
     """Take tokens back (RFC 7009). Gives why the first that is not could not be, "" for no reason."""
     problems = []
     # Both, since a server may revoke one kind only, or one token and not the other (RFC 7009, section 2.1);

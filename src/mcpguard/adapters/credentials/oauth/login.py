@@ -140,7 +140,9 @@ def _earlier(name: str, grants: Grants) -> tuple[Grant | None, str]:
 
 
 async def _revoke(grant: Grant, secret: Secret | None) -> str:
-    return await revoke_both(grant.endpoint, grant.client(secret), grant.access, grant.refresh)
+    over = grant.ends_at is not None and time.time() >= grant.ends_at
+    access = None if over else grant.access
+    return await revoke_both(grant.endpoint, grant.client(secret), access, grant.refresh)
 
 
 async def _discover(entry: OAuthEntry) -> LoginTarget:
