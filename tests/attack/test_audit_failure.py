@@ -280,7 +280,7 @@ def test_a_decision_without_an_outcome_is_listed_and_no_tampering(session):
     guard.signal(signal.SIGKILL)
     guard.process.wait(5)
     code, text = verify(guard.audit_folder)
-    open_call = guard.records("decision")[-1]["id"]
+    open_call = guard.decided()["id"]
     assert code == 0
     assert open_call in text
 
@@ -293,7 +293,7 @@ def test_a_signal_after_the_end_of_input_ends_the_drain(session):
     guard.process.stdin.close()
     guard.signal(signal.SIGTERM)
     assert guard.process.wait(4) == 0
-    assert guard.records("outcome")[-1]["status"] == "abandoned"
+    assert guard.outcome()["status"] == "abandoned"
     assert verify(guard.audit_folder)[0] == 0
 
 
@@ -304,6 +304,6 @@ def test_a_call_in_flight_at_an_orderly_end_is_recorded_as_abandoned(session):
     guard.wait_stderr("[p] in")
     guard.signal(signal.SIGTERM)
     guard.wait()
-    assert guard.records("outcome")[-1]["status"] == "abandoned"
+    assert guard.outcome()["status"] == "abandoned"
     assert guard.records()[-1]["kind"] == "closed"
     assert verify(guard.audit_folder)[0] == 0

@@ -140,7 +140,7 @@ def test_nothing_that_a_policy_author_sees_shows_a_value(session, tmp_path, site
     entries, rules = sites
     guard = session({"program": puppet(), "remote": {"url": NOWHERE}}, rules, credentials=entries)
     guard.text("program__echo", text="x")
-    call = guard.records("decision")[-1]["id"]
+    call = guard.decided()["id"]
     for words in (["explain", call], ["check"], ["audit", "show"], ["secret", "check"]):
         where = ["--config", str(guard.config)] if words[0] != "audit" else [str(guard.audit_folder)]
         done = command(*words, *where)

@@ -43,7 +43,7 @@ def test_the_credential_of_one_server_does_not_reach_another_in_a_call(guard, tm
     two = (tmp_path / "two").read_text() if (tmp_path / "two").exists() else ""
     calls = [line for line in map(json.loads, two.splitlines()) if line.get("method") == "tools/call"]
     assert calls == []
-    decided = guard.records("decision")[-1]
+    decided = guard.decided()
     assert decided["cause"] == "credential"
     assert decided["credentials"] == ["credential:api", f"file:{tmp_path / 'api'}"]
     assert_clean(guard, VALUE)

@@ -125,7 +125,7 @@ def test_a_removed_token_refuses_the_next_call_and_nothing_is_sent(rotating, tmp
     (tmp_path / "token").unlink()
     before = len(stage.heard)
     assert str(tmp_path / "token") in client.call("web__act")["error"]["message"]
-    assert guard.records("outcome")[-1]["status"] == "unavailable"
+    assert guard.outcome()["status"] == "unavailable"
     assert len(stage.heard) == before
     assert client.text("web__act", who="x") == "ok"
     (tmp_path / "chosen").unlink()
@@ -154,7 +154,7 @@ def test_a_token_that_is_refused_is_asked_for_again_and_the_call_is_made_once_mo
     door.good = {FIRST}
     answer = client.call("web__act", who="x")
     assert f"HTTP {status}" in answer["error"]["message"]
-    assert guard.records("outcome")[-1]["status"] == "unavailable"
+    assert guard.outcome()["status"] == "unavailable"
     assert_clean(guard, "minted0token0number02")
 
 
@@ -270,7 +270,7 @@ def test_a_chosen_credential_that_is_for_others_is_not_sent(rotating):
     stage, guard = rotating(Door(FIRST, CHOSEN), chosen={"principals": ["nobody-else"]})
     client = guard.legacy()
     assert "credential:chosen" in client.call("web__act", who="x")["error"]["message"]
-    assert guard.records("outcome")[-1]["status"] == "unavailable"
+    assert guard.outcome()["status"] == "unavailable"
     assert client.text("web__act") == "ok"
     assert tokens(stage) == [FIRST]
     assert CHOSEN not in json.dumps([heard.headers for heard in stage.heard])

@@ -355,7 +355,7 @@ def test_nothing_of_any_credential_comes_back_on_any_way(guard, hunt, stages, er
             client, servers[0], "result", "value", said={one: [f"Bearer {one}"] for one in known[at : at + 8]}
         )
     said = processes()
-    config, last = ["--config", str(guard.config)], guard.records("decision")[-1]["id"]
+    config, last = ["--config", str(guard.config)], guard.decided()["id"]
     for words in (["explain", last], ["check"], ["secret", "check"], ["doctor", "--json"]):
         said += hunt.command(*words, *config)
     said += hunt.command("status", "--json") + hunt.command("audit", "show", str(guard.audit_folder))

@@ -42,7 +42,7 @@ def test_the_server_gets_the_value_and_nobody_else_sees_it(guard, tmp_path):
         "deep": {"list": [VALUE, 1]},
     }
     assert "REDACTED:credential:" in answer
-    decided = guard.records("decision")[-1]
+    decided = guard.decided()
     assert decided["credentials"] == ["credential:api"]
     assert_clean(guard, VALUE)
 
@@ -81,7 +81,7 @@ def test_a_placeholder_that_cannot_be_filled_refuses_the_call_before_anything_is
     answer = guard.call("one__seen", text="x")
     assert "api" in answer["error"]["message"]
     assert '"tools/call"' not in (tmp_path / "log").read_text()
-    assert guard.records("outcome")[-1]["status"] == "unavailable"
+    assert guard.outcome()["status"] == "unavailable"
 
 
 def test_a_rotated_value_is_in_the_next_call_and_the_old_one_stays_guarded(guard, tmp_path):

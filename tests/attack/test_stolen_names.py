@@ -36,7 +36,7 @@ def reached(guard, name):
     if "error" in answer:
         assert answer["error"]["message"].startswith(f"Unknown tool: {name}")
         return None
-    record = guard.records("decision")[-1]
+    record = guard.decided()
     return record["server"], record["tool"]
 
 

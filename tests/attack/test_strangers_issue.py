@@ -53,7 +53,7 @@ def test_after_a_strangers_issue_and_private_code_nothing_is_published(guarded, 
     assert refused["isError"]
     assert "test/private-met-strangers" in refused["content"][0]["text"]
     assert sorted(reached()) == ["get_file_contents", "issue_read"]
-    assert guard.records("decision")[-1]["rules"] == ["test/private-met-strangers"]
+    assert guard.decided()["rules"] == ["test/private-met-strangers"]
 
 
 def test_after_the_issue_alone_the_pull_request_is_opened(guarded):

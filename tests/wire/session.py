@@ -247,6 +247,15 @@ class Guard:
         found = [json.loads(line) for line in lines]
         return [record for record in found if kind is None or record["kind"] == kind]
 
+    def decided(self, at=-1):
+        """The decision about a call, the last one if `at` says no other; lists that mcpguard asks for itself are recorded too."""
+        return [one for one in self.records("decision") if one["method"] == "tools/call"][at]
+
+    def outcome(self, at=-1):
+        """What came of that call."""
+        call = self.decided(at)["id"]
+        return next(one for one in self.records("outcome") if one["id"] == call)
+
     def rss(self):
         """Resident memory of the process in bytes (Linux)."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -64,7 +64,7 @@ def seen(guard, **args):
 
 
 def last(guard):
-    decided = guard.records("decision")[-1]
+    decided = guard.decided()
     return decided.get("credential", ""), tuple(decided.get("credentials", ()))
 
 
@@ -102,7 +102,7 @@ def test_a_credential_that_is_not_there_refuses_the_call_and_no_other_is_used(gu
     answer = guard.call("act", code=ENVIRON, write="other")
     assert "the credential 'not-there' cannot be chosen for 'gh'" in answer["error"]["message"]
     assert (tmp_path / "log").read_text() == before
-    decided, outcome = guard.records()[-2:]
+    decided, outcome = guard.decided(), guard.outcome()
     assert (decided["effect"], decided["credential"], outcome["status"]) == (
         "allow",
         "not-there",
@@ -120,7 +120,7 @@ def test_a_credential_that_is_bound_to_others_refuses_the_call(session, tmp_path
     guard = session(servers, RULES, credentials={"gh-write": entry})
     answer = guard.call("gh__act", code=ENVIRON, write="yes")
     assert "gh-write" in answer["error"]["message"]
-    assert guard.records("outcome")[-1]["status"] == "unavailable"
+    assert guard.outcome()["status"] == "unavailable"
     assert json.loads(guard.text("gh__act", code=ENVIRON))[1] is None
 
 
@@ -155,11 +155,6 @@ def test_no_lane_outlives_mcpguard(session, tmp_path, number):
         eventually(lambda: not set(family()) - set(before), "that all of them have ended", 5)
 
 
-def outcome_of(guard, decision):
-    """The record of what came of a call."""
-    return next(one for one in guard.records("outcome") if one["id"] == decision["id"])
-
-
 def test_a_rotated_secret_is_in_force_at_the_next_call_and_a_removed_one_refuses_it(guard, tmp_path):
     names = {"read": {}, "write": {"write": "yes"}}
     for name, args in names.items():
@@ -171,9 +166,7 @@ def test_a_rotated_secret_is_in_force_at_the_next_call_and_a_removed_one_refuses
         eventually(lambda pid=first: not os.path.exists(f"/proc/{pid}"), "the end of the old process")
         (tmp_path / name).unlink()
         assert "error" in guard.call("act", code=ENVIRON, **args)
-        # A list that the new process is asked for beside may end after it.
-        call = [one for one in guard.records("decision") if one["method"] == "tools/call"][-1]
-        assert outcome_of(guard, call)["status"] == "unavailable", guard.records()[-8:]
+        assert guard.outcome()["status"] == "unavailable", guard.records()[-8:]
         eventually(lambda pid=second: not os.path.exists(f"/proc/{pid}"), "the end of the old process")
         secret(tmp_path, name, "back0again0" + name)
         assert eventually(lambda a=args: guard.call("act", code=ENVIRON, **a).get("result"), "another start")

@@ -150,7 +150,7 @@ def test_what_a_session_is_kept_from_is_seen_explained_and_ended_by_a_person(gua
     assert "Refused by mcpguard" in refused(guard, "p__echo", args)
     assert name in command("session", "show", *config).stdout.decode()
     words = ("session", "end") if state == "fact" else ("session", "clear", name)
-    last = guard.records("decision")[-1]["id"]
+    last = guard.decided()["id"]
     explained = command("explain", last, *config).stdout.decode()
     assert state == "fact" or f"`mcpguard {' '.join((*words, *config))}`" in explained
     assert b"is for a person" in command(*words, *config).stderr

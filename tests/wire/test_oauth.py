@@ -66,7 +66,7 @@ def test_without_a_login_the_call_is_refused_and_says_what_to_run(guarded, tmp_p
     error = guard.call("whoami")["error"]
     advice = f"run `mcpguard secret login linear --config {tmp_path / 'mcpguard.yaml'}`"
     assert advice in error["message"]
-    assert guard.records("outcome")[-1]["status"] != "ok"
+    assert (guard.decided()["effect"], guard.decided()["cause"]) == ("deny", "unavailable")
 
 
 def test_a_grant_that_was_taken_back_is_refused_and_says_what_to_run(guarded, server):

@@ -42,7 +42,7 @@ def test_changed_policies_are_observed_like_those_before(session):
     change(guard, SERVERS, [{"id": "none", "effect": "deny"}], observe=observing("one"))
     guard.wait_stderr("changed policies are now in force")
     assert guard.text("one__echo", text="x") == "x"
-    assert guard.records("decision")[-1]["observed"] == {"cause": "rule", "rules": ["test/none"]}
+    assert guard.decided()["observed"] == {"cause": "rule", "rules": ["test/none"]}
     assert len(notices(guard, "policy-observed")) == 1
 
 

@@ -120,7 +120,7 @@ def test_over_stdio_a_signal_lets_calls_finish_and_begins_nothing(session, tmp_p
     (tmp_path / "gate").touch()
     assert guard.answer(call)["result"]["content"][0]["text"] == "done"
     assert guard.wait() == 0
-    assert [one["status"] for one in guard.records("outcome")][-1] == "ok"
+    assert guard.outcome()["status"] == "ok"
     assert guard.records()[-1]["kind"] == "closed"
 
 
@@ -137,7 +137,7 @@ def test_what_does_not_finish_is_recorded_and_answered_over_stdio(session):
     guard.signal(signal.SIGTERM)
     assert guard.answer(call)["error"]["message"] == STOPPED
     assert guard.wait() == 0
-    assert guard.records("outcome")[-1]["status"] == "abandoned"
+    assert guard.outcome(0)["status"] == "abandoned"
     # What its client took back is not answered, as the protocol wants it.
     assert [one["id"] for one in map(json.loads, guard.received.splitlines()) if "id" in one].count(
         cancelled
@@ -155,7 +155,7 @@ def test_a_second_signal_ends_at_once_with_a_record_and_an_answer(session):
     assert guard.answer(call)["error"]["message"] == STOPPED
     assert guard.wait() == 0
     assert time.monotonic() - began < PATIENT["drain_seconds"]
-    assert guard.records("outcome")[-1]["status"] == "abandoned"
+    assert guard.outcome()["status"] == "abandoned"
 
 
 def test_an_idle_process_ends_at_once(session):

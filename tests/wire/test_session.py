@@ -95,7 +95,7 @@ def test_a_denied_call_says_why_and_never_shows_the_condition(session):
     result = guard.call("echo", text="bad")["result"]
     said = result["content"][0]["text"]
     assert result["isError"] is True
-    decision = guard.records("decision")[-1]
+    decision = guard.decided()
     assert "test/not-this" in said
     assert "Not this." in said
     assert decision["id"] in said

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mcpguard.protocol.trace import ids_of
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import eventually, puppet, write_config
+from tests.wire.test_reloading import notices
 from tests.wire.warm import command
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -137,7 +138,7 @@ def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_a
     sink = {"to": f"{receiver.url}/in", "format": "ocsf"}
     guard = session({"p": puppet()}, **sinks(sink, on_sink_failure="block"))
     guard.wait_stderr("is failing (reported once)")
-    eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-blocked", "the notice")
+    eventually(lambda: notices(guard, "telemetry-blocked"), "the notice")
     guard.wait_stderr("so every request is refused until it does (`telemetry.on_sink_failure: block`)")
     refused = guard.call("echo", text="x")["error"]["message"]
     said = f"mcpguard cannot export evidence to {receiver.url}, so this request was refused"
@@ -146,8 +147,8 @@ def test_where_it_must_not_go_on_everything_is_refused_until_the_sink_is_there_a
     receiver.down = False
     guard.wait_stderr("works again")
     guard.wait_stderr("requests are served: 2 requests were refused meanwhile")
-    eventually(lambda: guard.records("notice")[-1]["what"] == "telemetry-resumed", "the end of it")
-    assert "refused meanwhile" in guard.records("notice")[-1]["detail"]
+    (ended,) = eventually(lambda: notices(guard, "telemetry-resumed"), "the end of it")
+    assert "refused meanwhile" in ended
     assert guard.text("echo", text="y") == "y"
     eventually(lambda: any(one["class_uid"] == 6003 for one in receiver.events()), "the call")
 
