@@ -27,6 +27,7 @@ KEYS = {"client", "entry", "http", "limits", "postgres", "session"}
 
 
 @cache
+@cache
 def modules() -> dict[str, str]:
     """The source of each module by its stem; of those with the same stem, all of it."""
     found: dict[str, str] = {}
