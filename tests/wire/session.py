@@ -43,14 +43,17 @@ def ready(readers, writers, seconds):
 
 
 def eventually(check, what, seconds=DEADLINE):
-    """Wait until `check()` is true, and give what it gave."""
-    end = time.monotonic() + seconds
+    """Wait until `check()` is true, and give what it gave. What takes long itself, such as a command, is asked less often."""
+    began = time.monotonic()
+    end = began + seconds
     while True:
         found = check()
         if found:
             return found
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
+        now = time.monotonic()
+        assert now < end, f"not within {seconds} s: {what}"
+        time.sleep(min(max(0.01, now - began), 0.2))
+        began = time.monotonic()
 
 
 def write_config(folder, servers, rules=None, **more):
