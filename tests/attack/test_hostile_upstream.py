@@ -4,9 +4,11 @@ import json
 import shutil
 import sys
 import time
+from itertools import product
 
 import pytest
 
+from tests.rows import each
 from tests.wire.session import SERVERS, eventually, puppet
 
 SOON = 5.0
@@ -23,6 +25,12 @@ def pair(session):
         return guard
 
     return begin
+
+
+@pytest.fixture
+def both(pair):
+    """One such session for all rows of a table."""
+    return pair()
 
 
 def healthy(guard, count=5):
@@ -128,55 +136,46 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_of_answers_with_wrong_ids_and_shapes_only_the_first_right_one_counts(pair, lie):
-    guard = pair()
-    first = act(guard, LIES[lie])
-    assert guard.answer(first)["result"]["content"][0]["text"] == "one"
-    assert guard.text("b__echo", text="next") == "next"
-    healthy(guard)
-    assert ids_of(guard) == list(range(1, len(ids_of(guard)) + 1))
-    assert b"forged" not in guard.received
+@each("lie", LIES)
+def test_of_answers_with_wrong_ids_and_shapes_only_the_first_right_one_counts(both, lie):
+    first = act(both, LIES[lie])
+    assert both.answer(first)["result"]["content"][0]["text"] == "one"
+    assert both.text("b__echo", text="next") == "next"
+    healthy(both)
+    assert ids_of(both) == list(range(1, len(ids_of(both)) + 1))
+    assert b"forged" not in both.received
 
 
-STRANGE = {
-    "null": "null", "text": '"x"', "number": "5", "list": "[]", "true": "true",
-}  # fmt: skip
+STRANGE = ["null", '"x"', "5", "[]", "true"]
 
 
-@pytest.mark.parametrize("value", STRANGE.values(), ids=list(STRANGE))
-@pytest.mark.parametrize("member", ["result", "error"])
-def test_an_answer_that_is_no_object_becomes_a_clear_error(pair, member, value):
-    guard = pair()
+@each(("member", "value"), product(["result", "error"], STRANGE))
+def test_an_answer_that_is_no_object_becomes_a_clear_error(both, member, value):
     line = f'{{"jsonrpc":"2.0","id":%d,"{member}":{value}}}\n'
-    answer = guard.answer(act(guard, f"raw({line!r}.encode() % request_id); silent = True"))
+    answer = both.answer(act(both, f"raw({line!r}.encode() % request_id); silent = True"))
     error = answer["error"]
     assert isinstance(error["code"], int)
     assert isinstance(error["message"], str)
     assert "'b'" in error["message"]
 
 
-BROKEN = {
-    "both": b'{"jsonrpc":"2.0","id":%d,"result":{},"error":{}}',
-    "neither": b'{"jsonrpc":"2.0","id":%d}',
-    "no version": b'{"id":%d,"result":{}}',
-}
+BROKEN = [
+    b'{"jsonrpc":"2.0","id":%d,"result":{},"error":{}}',
+    b'{"jsonrpc":"2.0","id":%d}',
+    b'{"id":%d,"result":{}}',
+]
 
 
-@pytest.mark.parametrize("line", BROKEN.values(), ids=list(BROKEN))
-def test_an_answer_that_breaks_the_protocol_becomes_a_clear_error(pair, line):
-    guard = pair()
-    answer = guard.answer(act(guard, f"raw({line!r} % request_id + b'\\n'); silent = True"))
+@each("line", BROKEN)
+def test_an_answer_that_breaks_the_protocol_becomes_a_clear_error(both, line):
+    answer = both.answer(act(both, f"raw({line!r} % request_id + b'\\n'); silent = True"))
     assert "'b'" in answer["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "error", ['{"code":"x","message":"m"}', '{"code":1}', '{"message":"m"}', '{"code":1.5,"message":"m"}']
-)
-def test_an_error_without_a_code_or_message_becomes_a_clear_error(pair, error):
-    guard = pair()
+@each("error", ['{"code":"x","message":"m"}', '{"code":1}', '{"message":"m"}', '{"code":1.5,"message":"m"}'])
+def test_an_error_without_a_code_or_message_becomes_a_clear_error(both, error):
     line = f'{{"jsonrpc":"2.0","id":%d,"error":{error}}}\n'
-    answer = guard.answer(act(guard, f"raw({line!r}.encode() % request_id); silent = True"))
+    answer = both.answer(act(both, f"raw({line!r}.encode() % request_id); silent = True"))
     assert isinstance(answer["error"]["code"], int)
     assert isinstance(answer["error"]["message"], str)
 
