@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -54,6 +56,15 @@ def eventually(check, what, seconds=DEADLINE):
         assert now < end, f"not within {seconds} s: {what}"
         time.sleep(min(max(0.01, now - began), 0.2))
         began = time.monotonic()
+
+
+def free_port():
+    """A port of 127.0.0.1 for a program that wants a number: one below those that the system gives to whoever asks, since
+    another process may get any of them before the program does."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def write_config(folder, servers, rules=None, **more):

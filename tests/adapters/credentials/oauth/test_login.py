@@ -23,6 +23,7 @@ from mcpguard.core.secret import Secret
 from tests.adapters.credentials.oauth.oauth_stage import NAME, SECRETS, Stage
 from tests.servers.authority import DEADLINE, authority, browse
 from tests.servers.hosted import as_json, hosted
+from tests.wire.session import free_port
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +81,7 @@ def test_scopes_that_are_configured_are_asked_for_instead_of_the_servers(server,
 
 @pytest.mark.parametrize("method", ["client_secret_post", "none"])
 def test_a_client_that_was_made_by_hand_is_used_and_its_secret_is_not_kept(server, backend, tmp_path, method):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     secret = None if method == "none" else SECRETS["client"]
     server.provider.clients["ours"] = OAuthClientInformationFull(
         client_id="ours",
