@@ -45,19 +45,13 @@ NO_PYC = {"PYTHONDONTWRITEBYTECODE": "1"}
 """Python writes half a file of byte code where files may not be larger, and reads it the next time."""
 
 
-def _small_files():
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-
 @pytest.mark.parametrize("durability", ["flush", "fsync", "group"])
 def test_a_full_disk_refuses_every_call_before_the_upstream_sees_it(session, tmp_path, durability):
     log = tmp_path / "calls"
     # The limit is on files, and the upstream inherits it: its log is raised again.
     entry = puppet("--log", str(log), env=NO_PYC)
-    guard = session(
-        {"p": entry}, env=NO_PYC, preexec=_small_files, audit={"path": "audit", "durability": durability}
-    )
+    small = {resource.RLIMIT_FSIZE: 20_000}
+    guard = session({"p": entry}, ulimits=small, audit={"path": "audit", "durability": durability})
     answers = [guard.call("echo", text=f"{n}") for n in range(60)]
     right = [str(n) for n, answer in enumerate(answers) if "result" in answer]
     refused = [answer for answer in answers if "error" in answer]
@@ -124,17 +118,11 @@ def test_a_disk_that_is_full_for_a_while_costs_no_record_and_is_in_the_chain(
     assert "No space left on device" in gaps[0]
 
 
-def _tiny_files():
-    # Enough for the sentence on standard error, which is a file here; too little for the first record.
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
-
-
 @pytest.mark.parametrize("durability", ["flush", "fsync"])
 def test_a_start_on_a_full_disk_is_a_clear_error_and_leaves_no_empty_chain(start, durability):
-    guard = start(
-        {"p": puppet()}, env=NO_PYC, preexec=_tiny_files, audit={"path": "audit", "durability": durability}
-    )
+    # Enough for the sentence on standard error, which is a file here; too little for the first record.
+    tiny = {resource.RLIMIT_FSIZE: 300}
+    guard = start({"p": puppet()}, ulimits=tiny, audit={"path": "audit", "durability": durability})
     assert guard.wait() == 2
     assert b"cannot be written: File too large" in guard.stderr
     assert list(guard.audit_folder.iterdir()) == []

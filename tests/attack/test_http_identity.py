@@ -40,14 +40,10 @@ SILENT = int(os.environ.get("MCPGUARD_SILENT_CONNECTIONS", "150"))
 """So many silent connections are there at once, and twice as many are renewed."""
 
 
-def _few_files():
-    resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
-
-
 def test_silent_connections_keep_nobody_with_a_token_out(serve, issuer):
     """The examination's case (G3): silent connections without a token, renewed; then a good token comes."""
-    few = _few_files if SILENT <= 200 else None
-    guard = serve({"a": puppet()}, http={"token": issuer.entry}, preexec=few)
+    few = {resource.RLIMIT_NOFILE: 200} if SILENT <= 200 else None
+    guard = serve({"a": puppet()}, http={"token": issuer.entry}, ulimits=few)
     client = guard.modern(authorization=issuer.bearer("ada"))
     silent = []
     for turn in range(3):

@@ -15,10 +15,6 @@ ROOM = 100
 """So many connections are served where 200 files may be open."""
 
 
-def _few_files():
-    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * ROOM, 2 * ROOM))
-
-
 @pytest.fixture
 def issuer():
     one = Issuer()
@@ -31,7 +27,8 @@ def guard(serve, issuer, tmp_path):
     """One that ada's tokens can attack; its state is its own."""
     http = {"token": issuer.entry, "max_sessions": 8, "per_principal": {"connections": 20, "requests": 15}}
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}
-    return serve({"a": puppet()}, http=http, telemetry={"metrics": True}, preexec=_few_files, env=state)
+    few = {resource.RLIMIT_NOFILE: 2 * ROOM}
+    return serve({"a": puppet()}, http=http, telemetry={"metrics": True}, ulimits=few, env=state)
 
 
 def _half_a_head(guard, count):

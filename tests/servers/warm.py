@@ -97,6 +97,7 @@ def _asked(link) -> tuple[list[int], dict]:
 
 
 def _become(descriptors: list[int], said: dict, main) -> None:
+    import resource
     import signal
 
     code = 1
@@ -109,6 +110,8 @@ def _become(descriptors: list[int], said: dict, main) -> None:
             os.dup2(theirs, ours)
             os.close(theirs)
         sys.argv[1:] = said["arguments"]
+        for which, most in said.get("limits", {}).items():
+            resource.setrlimit(which, (most, most))
         os.chdir(said["folder"])
         os.environ.clear()
         os.environ.update(said["variables"])

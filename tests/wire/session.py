@@ -102,9 +102,21 @@ class Guard:
     harmed = False
 
     def __init__(
-        self, folder, servers, rules=None, env=None, preexec=None, words=(), cold=False, cwd=None, **more
+        self,
+        folder,
+        servers,
+        rules=None,
+        *,
+        env=None,
+        words=(),
+        cwd=None,
+        cold=False,
+        preexec=None,
+        ulimits=None,
+        **more,
     ):
-        """`words` are further options; it runs in `cwd`. `cold` starts the command itself; else the process is forked from one that has imported mcpguard."""
+        """`words` are further options; it runs in `cwd`. `cold` or `preexec` starts the command itself; else the process is forked
+        from one that has imported mcpguard, with `ulimits` (see `warm.Warm`)."""
         self.folder = folder
         self.config = write_config(folder, servers, rules, **more)
         self.audit_folder = folder / "audit"
@@ -131,7 +143,8 @@ class Guard:
             )
         else:
             place = warm.socket_of_mcpguard()
-            self.process = warm.Warm(place, words, stderr=self._stderr, env=variables, cwd=cwd)
+            about = {"env": variables, "cwd": cwd, "limits": ulimits}
+            self.process = warm.Warm(place, words, stderr=self._stderr, **about)
         self.pid = self.process.pid
         self._in = self.process.stdin.fileno()
         self._out = self.process.stdout.fileno()

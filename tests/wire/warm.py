@@ -114,9 +114,9 @@ def command(*words, typed="", environment=None, timeout=60, modules=(), cwd=None
 
 class Warm:
     """A running child with a pipe at its standard input, as `Popen(..., bufsize=0)` has it, and one at its standard
-    output unless that is given."""
+    output unless that is given. `limits` are the most that it may have of each `resource.RLIMIT_...`."""
 
-    def __init__(self, path, arguments, *, stdout=None, stderr, env, cwd=None):
+    def __init__(self, path, arguments, *, stdout=None, stderr, env, cwd=None, limits=None):
         theirs_in, ours_in = os.pipe()
         ours_out, theirs_out = (None, os.dup(stdout.fileno())) if stdout else os.pipe()
         theirs_err = theirs_out if stderr is subprocess.STDOUT else stderr.fileno()
@@ -125,6 +125,7 @@ class Warm:
             "folder": str(cwd or os.getcwd()),
             "variables": env,
             "session": True,
+            "limits": limits or {},
         }
         self._link, self.pid = warm.ask(path, said, (theirs_in, theirs_out, theirs_err))
         os.close(theirs_in)
