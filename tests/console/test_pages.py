@@ -316,6 +316,30 @@ def test_decisions_are_filtered(browser: Browser, query: str, found: list[str]) 
         assert "Nothing fits the filter" in page
 
 
+def test_decisions_say_who_acts_for_a_principal_and_are_filtered_by_it(browser: Browser) -> None:
+    browser.records(
+        structs.replace(DECIDED, actor="bot9", human=DECIDED.principal, agent="desk"),
+        structs.replace(DECIDED, id="c-2", actor="bot<7>", human=DECIDED.principal, agent=None),
+        structs.replace(DECIDED, id="c-3"),
+    )
+    said = text_of(browser.see("/decisions"))
+    assert f"{DECIDED.principal} desk as bot9" in said
+    assert f"{DECIDED.principal} bot<7>" in said
+    for query in ("actor=bot9", "q=BOT9"):
+        page = browser.see(f"/decisions?{query}")
+        assert re.findall(r'<tr data-key="c-([^"]+)"', page) == ["c-1"], query
+    assert '<option value="bot&lt;7&gt;">' in page
+    assert 'data-live="/' in page
+    assert "actor=bot9" in browser.see("/decisions?actor=bot9&most=1").split("data-subjects")[0]
+
+
+def test_without_a_decision_in_which_one_acts_for_another_there_is_no_filter_for_it(
+    browser: Browser,
+) -> None:
+    browser.records(DECIDED)
+    assert 'name="actor"' not in browser.see("/decisions")
+
+
 WOULD = ObservedRefusal("rule", ("p/leak",), "Nothing leaves.")
 
 
@@ -440,6 +464,29 @@ def test_servers_that_run_say_how_they_are(
     assert "2 restarts" in page
     assert "it &lt;b&gt;ended&lt;/b&gt;" in page
     assert "1 process of mcpguard serves this configuration" in text_of(page)
+
+
+def test_processes_of_a_server_that_are_alike_are_one_line(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "status"
+    folder.mkdir()
+    monkeypatch.setattr(status_file, "default_folder", lambda: folder)
+    running = [Health("git", "running", float(began), restarts=1, open=2) for began in (20, 10, 30)]
+    mine = status_file.Status(
+        os.getpid(),
+        1.0,
+        status_file.birth_of(os.getpid()),
+        str(browser.folder / "mcpguard.yaml"),
+        "127.0.0.1:80",
+        (*running, Health("git", "failing", 1.0, problem="it ended")),
+    )
+    (folder / f"{os.getpid()}.json").write_bytes(msgspec.json.encode(mine))
+    page = browser.see("/servers")
+    states = re.findall(r"<b>(\w+)</b> <span class=\"dim\">(.*?) since", page)
+    here = f"in process {os.getpid()}"
+    assert states == [("running", f"\N{MULTIPLICATION SIGN} 3 {here}"), ("failing", here)]
+    assert "3 restarts · 6 open" in text_of(page)
 
 
 def test_reach_is_told_for_each_principal_in_the_evidence(browser: Browser) -> None:

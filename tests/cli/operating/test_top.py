@@ -159,8 +159,27 @@ def test_many_servers_are_cut(audit: str) -> None:
     view = top.TopView(Path(audit), None)
     view.look()
     (status,) = view._processes
-    view._processes = [structs.replace(status, upstreams=status.upstreams * 10)]
+    many = tuple(structs.replace(one, name=f"{one.name}{n}") for one in status.upstreams for n in range(10))
+    view._processes = [structs.replace(status, upstreams=many)]
     assert view._servers()[-1] == ("", "and 9 more", "", "", "")
+
+
+def test_a_call_that_waits_says_who_acts_for_whom(audit: str) -> None:
+    view = top.TopView(Path(audit), None)
+    view._waiting = [structs.replace(TICKET, principal="https://idp.example/of/a/firm:alice", actor="bot9")]
+    assert [row[1] for row in view._tickets_shown()] == ["bot9 for alice"]
+
+
+def test_processes_of_a_server_that_are_alike_are_one_row(audit: str) -> None:
+    """Over HTTP, each session has its own."""
+    view = top.TopView(Path(audit), None)
+    view.look()
+    (status,) = view._processes
+    once = view._servers()
+    view._processes = [structs.replace(status, upstreams=status.upstreams * 10)]
+    rows = view._servers()
+    assert [row[1] for row in rows[1:]] == [f"{row[1]} x 10" for row in once[1:]]
+    assert [int(row[3]) for row in rows[1:]] == [10 * int(row[3]) for row in once[1:]]
 
 
 @pytest.mark.parametrize("key", [b"q", b"xq", b"\4"])

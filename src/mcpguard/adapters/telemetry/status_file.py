@@ -91,6 +91,29 @@ class Status(Struct, frozen=True):
     updated: float = 0.0
     """When it last said so, which its file tells; 0 in what it says itself."""
 
+    def alike(self) -> list[tuple[Health, int]]:
+        """Each server once for each state that its processes are in, with how many are: over HTTP, each
+        session has its own. `since` is the earliest, `problem` the first; restarts and requests are added."""
+        found: dict[tuple[str, str], list[Health]] = {}
+        for one in self.upstreams:
+            found.setdefault((one.name, one.state), []).append(one)
+        return [(_together(ones), len(ones)) for ones in found.values()]
+
+
+def _together(ones: list[Health]) -> Health:
+    return replace(
+        ones[0],
+        since=min(one.since for one in ones),
+        restarts=sum(one.restarts for one in ones),
+        open=sum(one.open for one in ones),
+        problem=next((one.problem for one in ones if one.problem), ""),
+    )
+
+
+def several(what: str, count: int) -> str:
+    """How that many of it are named."""
+    return f"{what} x {count}" if count > 1 else what
+
 
 def default_folder() -> Path:
     """`status` in the user's state folder."""

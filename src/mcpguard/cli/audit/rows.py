@@ -105,9 +105,14 @@ def target_of(decision: Decided) -> str:
     """What was called, and by whom where several come to one process."""
     what = decision.tool or decision.subject or decision.method
     named = f"{decision.server}/{what}" if decision.server else what
-    source, who = split_principal(decision.principal)
-    by = f"{decision.actor} for {who}" if decision.actor else who
-    return named if source == "os-user" else f"{named} by {by}"
+    source, _ = split_principal(decision.principal)
+    return named if source == "os-user" else f"{named} by {caller(decision.principal, decision.actor)}"
+
+
+def caller(principal: str, actor: str) -> str:
+    """The name of a principal, after that of the agent that acts for it."""
+    _, who = split_principal(principal)
+    return f"{actor} for {who}" if actor else who
 
 
 def detail_of(decision: Decided, outcome: Outcome | None) -> str:

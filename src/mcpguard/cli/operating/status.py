@@ -97,10 +97,7 @@ def _rows(status: Status) -> Iterator[tuple[str, ...]]:
         *_remarks(status),
     ):
         yield pid, what, state, utc(since) if since else "", "", "", "", said
-    alike: dict[tuple[str, str], list[Health]] = {}
-    for health in status.upstreams:
-        alike.setdefault((health.name, health.state), []).append(health)
-    yield from (_row(pid, ones) for ones in alike.values())
+    yield from (_row(pid, health, count) for health, count in status.alike())
     for what, state, since, said in (*map(_sink, status.sinks), *map(_lost, status.alerts)):
         yield pid, what, state, utc(since) if since else "", "", "", "", said
 
@@ -155,16 +152,9 @@ def _sink(one: SinkState) -> _Line:
     return what, state, one.since, "; ".join(said)
 
 
-def _row(pid: str, alike: list[Health]) -> tuple[str, ...]:
-    """A server, with all its processes in this state: each session has its own."""
-    first = alike[0]
-    return (
-        pid,
-        f"{first.name} x {len(alike)}" if alike[1:] else first.name,
-        first.state,
-        utc(min(one.since for one in alike)),
-        f"{first.era} {first.version}".strip(),
-        str(sum(one.restarts for one in alike)),
-        str(sum(one.open for one in alike)),
-        next((one.problem for one in alike if one.problem), ""),
-    )
+def _row(pid: str, health: Health, count: int) -> tuple[str, ...]:
+    from mcpguard.adapters.telemetry.status_file import several
+
+    what, version = several(health.name, count), f"{health.era} {health.version}".strip()
+    counts = (str(health.restarts), str(health.open))
+    return pid, what, health.state, utc(health.since), version, *counts, health.problem

@@ -23,7 +23,7 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines, written_until
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.cli.audit.query import same_place
-from mcpguard.cli.audit.rows import cut, detail_of, sparkline, target_of
+from mcpguard.cli.audit.rows import caller, cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
@@ -237,21 +237,30 @@ class TopView:
         yield _table(f"LAST {SECONDS} SECONDS", ("CALL", "CALLS", "RATE"), rows, 0)
 
     def _servers(self) -> list[tuple[str, ...]]:
+        from mcpguard.adapters.telemetry.status_file import several
+
         rows: list[tuple[str, ...]] = []
         for status in self._processes:
             stopping = any(one.name == "serving" and not one.ok for one in status.needs)
             state = "stopping" if stopping else "running"
             rows.append((str(status.pid), f"mcpguard ({status.transport})", state, "", ""))
-            for health in status.upstreams:
+            for health, count in status.alike():
                 counts = (str(health.open), str(health.restarts))
-                rows.append((str(status.pid), health.name, health.state, *counts))
+                rows.append((str(status.pid), several(health.name, count), health.state, *counts))
         more = len(rows) - _SERVERS
         return rows if more <= 0 else [*rows[:_SERVERS], ("", f"and {more} more", "", "", "")]
 
     def _tickets_shown(self) -> list[tuple[str, ...]]:
         if isinstance(self._waiting, str):
             return [("?", "", self._waiting.split("\n")[0])]
-        return [(one.id, cut(one.principal, _WIDE), one.summary) for one in self._waiting[:_TICKETS]]
+        return [
+            (
+                one.id,
+                cut(caller(one.principal, one.actor) if one.actor else one.principal, _WIDE),
+                one.summary,
+            )
+            for one in self._waiting[:_TICKETS]
+        ]
 
 
 def _unsaid(name: str) -> None:

@@ -24,6 +24,7 @@ class DecisionFilter(Struct, frozen=True):
     server: str = ""
     effect: str = ""
     principal: str = ""
+    actor: str = ""
     since: str = ""
     most: int = STEP
 
@@ -31,7 +32,7 @@ class DecisionFilter(Struct, frozen=True):
     def query(self) -> str:
         """The same as the query of an address."""
         given = {"q": self.text}
-        given |= {key: getattr(self, key) for key in ("server", "effect", "principal", "since")}
+        given |= {key: getattr(self, key) for key in ("server", "effect", "principal", "actor", "since")}
         return urlencode({name: value for name, value in given.items() if value})
 
     def fits(self, call: SeenCall, now: float) -> bool:
@@ -39,7 +40,9 @@ class DecisionFilter(Struct, frozen=True):
         one = call.decision
         if self.since and call.at.timestamp() < now - SINCE[self.since]:
             return False
-        if self.server not in ("", one.server) or self.principal not in ("", one.principal):
+        if self.server not in ("", one.server):
+            return False
+        if self.principal not in ("", one.principal) or self.actor not in ("", one.actor):
             return False
         if self.effect and self.effect != effect_of(call):
             return False
@@ -55,6 +58,7 @@ def filter_of(request: Request) -> DecisionFilter:
         server=asked.get("server", "")[:200],
         effect=effect if effect in EFFECTS else "",
         principal=asked.get("principal", "")[:500],
+        actor=asked.get("actor", "")[:500],
         since=since if since in SINCE else "",
         most=min(MOST, int(most)) if most.isdecimal() and len(most) < 5 else STEP,
     )
@@ -84,6 +88,7 @@ def decisions(desk: Desk, request: Request) -> Response:
         wanted=wanted,
         servers=_choices({call.decision.server for call in known if call.decision.server}),
         principals=_choices({call.decision.principal for call in known}),
+        actors=_choices({call.decision.actor for call in known if call.decision.actor}),
         partly=desk.evidence.partly,
         effect_of=effect_of,
     )
@@ -108,8 +113,8 @@ def effect_of(call: SeenCall) -> str:
 
 def _text(call: SeenCall) -> str:
     one, outcome = call.decision, call.outcome
-    parts = [one.id, one.principal, one.agent or "", one.method, one.server, one.tool, one.subject, one.cause]
-    parts += [*one.rules, *one.credentials, one.approval, effect_of(call)]
+    parts = [one.id, one.principal, one.human, one.actor, one.agent or "", one.method, one.server, one.tool]
+    parts += [one.subject, one.cause, *one.rules, *one.credentials, one.approval, effect_of(call)]
     parts += [] if one.observed is None else [one.observed.cause, *one.observed.rules]
     if outcome is not None:
         parts += [outcome.status, *outcome.findings]

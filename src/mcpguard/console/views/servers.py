@@ -36,12 +36,12 @@ class SeenThing(Struct, frozen=True):
 
 
 class ServerCard(Struct, frozen=True):
-    """A server. `how` says what it is; `healths` are those in running processes, with their process;
-    `seen_by` are the clients that see it."""
+    """A server. `how` says what it is; `healths` are those in running processes, with their process
+    and how many are alike there; `seen_by` are the clients that see it."""
 
     server: Server
     how: str
-    healths: list[tuple[Status, Health]]
+    healths: list[tuple[Status, Health, int]]
     things: list[SeenThing]
     more: int
     seen_by: list[str]
@@ -90,7 +90,9 @@ def _counted(desk: Desk) -> tuple[Counts, set[str]]:
 
 
 def _card(desk: Desk, server: Server, mine: list[Status], counts: Counts, principal: str) -> ServerCard:
-    healths = [(status, one) for status in mine for one in status.upstreams if one.name == server.name]
+    healths = [
+        (status, one, count) for status in mine for one, count in status.alike() if one.name == server.name
+    ]
     seen = {(kind, name): count for (of, kind, name), count in counts.items() if of == server.name}
     policies = desk.rulebook.policies
     named: set[tuple[str, str]] = set()
