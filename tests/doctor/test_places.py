@@ -116,6 +116,13 @@ def test_an_entry_that_cannot_be_imported_is_looked_at_all_the_same(made: Machin
     assert made.codes() == {"D101", "D201"}
 
 
+def test_a_server_that_a_list_of_its_client_rejects_passes_nothing_by(made: Machine) -> None:
+    made.write("project/.mcp.json", json.dumps({"mcpServers": {"a": {"url": "https://a.example/mcp"}}}))
+    assert made.codes() == {"D201"}
+    made.write("project/.claude/settings.local.json", json.dumps({"disabledMcpjsonServers": ["a"]}))
+    assert made.codes() == set()
+
+
 def test_a_server_of_the_same_name_that_is_another_one_is_not_the_same(made: Machine) -> None:
     made.configured()
     made.write(CURSOR, json.dumps({"mcpServers": {"git": {"url": "https://git.example.com/mcp"}}}))

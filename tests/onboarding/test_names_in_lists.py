@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from mcpguard.cli import main
+from mcpguard.cli.onboarding import first_look
 from mcpguard.onboarding.discovery.reading import PARSERS
+from mcpguard.onboarding.locks.lockable import SystemFolders
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.onboarding.corpus import Person
 from tests.onboarding.test_switched_off import OPENCODE, SERVERS, has
@@ -46,6 +48,13 @@ FORMS: list[tuple[str, dict[str, Any], str, tuple[str, ...], Any]] = [
         ["*", "mcpguard"],
     ),
     (
+        "servers of another client's file that alone are started",
+        {"./.mcp.json": TWO, "~/.qwen/settings.json": {"mcp": {"allowed": ["good", "bad"]}}},
+        "~/.qwen/settings.json",
+        ("mcp", "allowed"),
+        ["good", "bad", "mcpguard-project"],
+    ),
+    (
         "servers that alone are started in a project",
         {GEMINI: TWO, "./.gemini/settings.json": {"mcp": {"allowed": ["bad", "good"]}}},
         "./.gemini/settings.json",
@@ -58,13 +67,6 @@ FORMS: list[tuple[str, dict[str, Any], str, tuple[str, ...], Any]] = [
         "./.claude/settings.local.json",
         ("enabledMcpjsonServers",),
         ["good", "bad", "mcpguard-project"],
-    ),
-    (
-        "approved servers of a project, not all of them",
-        {"./.mcp.json": TWO, "./.claude/settings.local.json": {"enabledMcpjsonServers": ["good"]}},
-        "./.claude/settings.local.json",
-        ("enabledMcpjsonServers",),
-        ["good"],
     ),
     (
         "tools that need no question",
@@ -225,7 +227,7 @@ def test_what_a_list_cannot_say_of_mcpguard_is_said(
     assert main(["import", "--yes"]) == 0
     said = capsys.readouterr().out
     assert (
-        f"note: {path}: `permissions.allow` no longer applies to `mcp__good`, `mcp__bad__r*`, whose tools are "
+        f"note: `permissions.allow` in {path} no longer applies to `mcp__good`, `mcp__bad__r*`, whose tools are "
         "those of mcpguard now: name there the ones that you want\n"
     ) in said
 
@@ -283,6 +285,37 @@ def test_an_installed_mcpguard_is_in_the_list_of_what_alone_is_started(
         assert said(path)["mcp"]["allowed"][-1] == "mcpguard"
         assert main(["undo"]) == 0
         assert path.read_text() == text
+
+
+def test_mcpguard_is_not_installed_where_a_list_switches_it_off(
+    person: Person, backend: FakeKeyring, capsys: Capture
+) -> None:
+    has(person, CLAUDE, TWO)
+    assert main(["import", "--yes"]) == 0
+    path = has(person, GEMINI, {"mcpServers": {}})
+    switches = has(person, "~/.gemini/mcp-server-enablement.json", {"mcpguard": {"enabled": False}})
+    assert main(["install", "gemini", "--server", "good"]) == 2
+    assert (
+        f"Gemini CLI would not start mcpguard, since {switches} names it: correct that list; nothing was done"
+    ) in capsys.readouterr().err
+    assert said(path) == {"mcpServers": {}}
+
+
+def test_a_list_of_the_system_that_does_not_allow_mcpguard_is_said(
+    tmp_path: Path, person: Person, backend: FakeKeyring, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_look, "system", lambda: SystemFolders(tmp_path, "linux"))
+    path = tmp_path / "etc/claude-code/managed-settings.json"
+    path.parent.mkdir(parents=True)
+    for text in ("{", "{}", '{"allowedMcpServers": [{"serverCommand": ["node", "/opt/good.js"]}]}'):
+        path.write_text(text)
+        has(person, CLAUDE, TWO)
+        assert main(["import", "--yes"]) == 0
+        out = capsys.readouterr().out
+        assert main(["undo"]) == 0
+        capsys.readouterr()
+        said = f"to do    {path} does not let Claude Code start mcpguard: `sudo env HOME="
+        assert (said in out) == ("serverCommand" in text)
 
 
 @pytest.mark.parametrize(

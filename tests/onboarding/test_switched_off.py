@@ -14,6 +14,7 @@ from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.onboarding.corpus import Person
 
 Capture = pytest.CaptureFixture[str]
+GEMINI = "~/.gemini/settings.json"
 SERVERS = {name: {"command": "node", "args": [f"/opt/{name}.js"]} for name in ("good", "bad")}
 
 
@@ -34,14 +35,14 @@ def started() -> set[str]:
 
 OPENCODE = {name: {"type": "local", "command": ["node", f"/opt/{name}.js"]} for name in SERVERS}
 SWITCHES: list[tuple[str, dict[str, Any]]] = [
-    ("Gemini CLI", {"~/.gemini/settings.json": {"mcpServers": SERVERS, "mcp": {"excluded": ["bad"]}}}),
-    ("Gemini CLI", {"~/.gemini/settings.json": {"mcpServers": SERVERS, "mcp": {"excluded": [" BAD"]}}}),
-    ("Gemini CLI", {"~/.gemini/settings.json": {"mcpServers": SERVERS, "mcp": {"allowed": ["good"]}}}),
-    ("Gemini CLI", {"~/.gemini/settings.json": {"mcpServers": SERVERS, "excludeMCPServers": ["bad"]}}),
+    ("Gemini CLI", {GEMINI: {"mcpServers": SERVERS, "mcp": {"excluded": ["bad"]}}}),
+    ("Gemini CLI", {GEMINI: {"mcpServers": SERVERS, "mcp": {"excluded": [" BAD"]}}}),
+    ("Gemini CLI", {GEMINI: {"mcpServers": SERVERS, "mcp": {"allowed": ["good"]}}}),
+    ("Gemini CLI", {GEMINI: {"mcpServers": SERVERS, "excludeMCPServers": ["bad"]}}),
     (
         "Gemini CLI",
         {
-            "~/.gemini/settings.json": {"mcpServers": SERVERS},
+            GEMINI: {"mcpServers": SERVERS},
             "~/.gemini/mcp-server-enablement.json": {"bad": {"enabled": False}, "good": {"enabled": True}},
         },
     ),
@@ -54,7 +55,32 @@ SWITCHES: list[tuple[str, dict[str, Any]]] = [
     ),
     (
         "Gemini CLI",
-        {"~/.gemini/settings.json": {"mcpServers": SERVERS, "tools": {"exclude": ["mcp_bad_*"]}}},
+        {GEMINI: {"mcpServers": SERVERS, "tools": {"exclude": ["mcp_bad_*"]}}},
+    ),
+    (
+        "Gemini CLI",
+        {
+            GEMINI: {"mcpServers": SERVERS},
+            "~/.gemini/policies/a.toml": '[[rule]]\nmcpName = "bad"\ntoolName = "x"\ndecision = "deny"\n',
+        },
+    ),
+    (
+        "Gemini CLI",
+        {
+            GEMINI: {"mcpServers": SERVERS},
+            "~/.gemini/policies/a.toml": """
+[[rule]]
+toolName = ["mcp_bad_rm", "mcp_bad_mv"]
+decision = "deny"
+[[rule]]
+mcpName = "good"
+decision = "allow"
+[[rule]]
+mcpName = "*"
+toolName = "wipe"
+decision = "deny"
+""",
+        },
     ),
     ("Qwen Code", {"~/.qwen/settings.json": {"mcpServers": SERVERS, "mcp": {"excluded": ["b?d"]}}}),
     ("Qwen Code", {"~/.qwen/settings.json": {"mcpServers": SERVERS, "mcp": {"allowed": ["g*"]}}}),
@@ -94,11 +120,47 @@ SWITCHES: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     (
+        "Claude Code",
+        {
+            "~/.claude.json": {"mcpServers": SERVERS},
+            "~/.claude/settings.json": {"deniedMcpServers": [{"serverName": "bad"}, 7, {"x": 1}]},
+        },
+    ),
+    (
+        "Claude Code",
+        {
+            "~/.claude.json": {"mcpServers": SERVERS},
+            "~/.claude/settings.json": {"deniedMcpServers": [{"serverCommand": ["node", "/opt/bad.js"]}]},
+        },
+    ),
+    (
+        "Claude Code",
+        {
+            "./.mcp.json": {"mcpServers": {"good": SERVERS["good"], "bad": {"url": "https://b.example/mcp"}}},
+            "./.claude/settings.json": {"deniedMcpServers": [{"serverUrl": "https://*.example/*"}]},
+        },
+    ),
+    (
+        "Claude Code",
+        {
+            "./.mcp.json": {"mcpServers": SERVERS},
+            "./.claude/settings.json": {"enabledMcpjsonServers": ["good"]},
+        },
+    ),
+    (
         "GitHub Copilot CLI",
         {
             "~/.copilot/mcp-config.json": {"mcpServers": SERVERS},
             "~/.copilot/settings.json": {"disabledMcpServers": ["bad"]},
         },
+    ),
+    (
+        "GitHub Copilot CLI",
+        {"./.mcp.json": {"mcpServers": SERVERS}, "~/.copilot/settings.json": {"disabledMcpServers": ["bad"]}},
+    ),
+    (
+        "Qwen Code",
+        {"./.mcp.json": {"mcpServers": SERVERS}, "~/.qwen/settings.json": {"mcp": {"excluded": ["bad"]}}},
     ),
     ("opencode", {"~/.config/opencode/opencode.json": {"mcp": OPENCODE, "tools": {"bad*": False}}}),
     ("opencode", {"~/.config/opencode/opencode.json": {"mcp": OPENCODE, "permission": {"bad_*": "deny"}}}),
@@ -161,6 +223,15 @@ def test_what_only_another_project_rejects_is_on_here(person: Person, backend: F
     has(person, "~/.claude.json", {"projects": {"/srv/p": project}})
     assert main(["import", "--yes", "--project"]) == 0
     assert started() == {"good", "bad"}
+
+
+def test_where_every_server_of_a_project_is_approved_all_are_on(person: Person, backend: FakeKeyring) -> None:
+    has(person, "./.mcp.json", {"mcpServers": SERVERS})
+    settings = {"enabledMcpjsonServers": ["good"], "enableAllProjectMcpServers": True}
+    path = has(person, "./.claude/settings.local.json", settings)
+    assert main(["import", "--yes", "--project"]) == 0
+    assert started() == {"good", "bad"}
+    assert json.loads(path.read_text()) == settings
 
 
 def test_a_rejected_server_of_a_strangers_project_is_not_started(

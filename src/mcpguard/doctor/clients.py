@@ -56,11 +56,12 @@ def check(subject: CheckSubject) -> Iterator[Checked]:
         yield Unchecked("the clients of this user", "there is no home folder: set HOME")
         return
     known = _known(subject.at, subject.at.home)
+    off = _switched_off(subject.at, subject.at.home)
     for path, kind in known.items():
         for copy in copies_of(path):
             yield from _copy(subject, *kind, path, copy)
         if os.path.lexists(path):
-            yield from _file(subject, *kind, path)
+            yield from _file(subject, *kind, path, off)
     for path, copy in in_history(_settings(subject.at, subject.at.home), known):
         yield from _copy(subject, *known[path], path, copy)
     yield from open_to_writers("D501", known, subject.at)
@@ -88,6 +89,15 @@ def _known(at: MachineSurroundings, home: Path) -> dict[Path, tuple[KnownClient,
     }
 
 
+def _switched_off(at: MachineSurroundings, home: Path) -> set[tuple[Path, str]]:
+    """The servers that are disabled, also by a list of their client: each with its file."""
+    try:
+        founds = list(reading.existing(places_of(at, home)))
+    except (OSError, RuntimeError):
+        return set()  # The files are reported one by one.
+    return {(found.path, entry.name) for found in founds for entry in found.entries if entry.disabled}
+
+
 def configuration_in_use(at: MachineSurroundings) -> Path | None:
     """The first file that an entry of mcpguard of this user names with `--config`, None where none does."""
     try:
@@ -108,7 +118,9 @@ def configuration_in_use(at: MachineSurroundings) -> Path | None:
     return None
 
 
-def _file(subject: CheckSubject, client: KnownClient, file: File, path: Path) -> Iterator[Checked]:
+def _file(
+    subject: CheckSubject, client: KnownClient, file: File, path: Path, off: Collection[tuple[Path, str]]
+) -> Iterator[Checked]:
     try:
         read = reading.read(client, file, path)
     except (OSError, RuntimeError) as error:
@@ -126,7 +138,7 @@ def _file(subject: CheckSubject, client: KnownClient, file: File, path: Path) ->
             remedy = _remedy(subject, read, entry)
             plain.append(found("D101", path, message, entry.line, **remedy, subject=entry.name))
             rest = rest.replace(value, "")
-        if not entry.guarded and not entry.disabled:
+        if not entry.guarded and not entry.disabled and (path, entry.name) not in off:
             yield _bypass(subject, read, entry)
         elif not entry.disabled and file.scope == "project" and _is_of_others(subject, entry):
             said = f"{client.title} starts mcpguard as {entry.name}, which does not serve your configuration"

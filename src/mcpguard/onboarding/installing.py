@@ -14,7 +14,15 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.onboarding import configuration
 from mcpguard.onboarding.changed import encoded
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
-from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, parsed, paths_of, read
+from mcpguard.onboarding.discovery.reading import (
+    ClientFile,
+    SearchPlaces,
+    existing,
+    parsed,
+    paths_of,
+    read,
+    said,
+)
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.edit import added, new_text, with_names
 from mcpguard.onboarding.journal import AddedNames, Edit, MoveJournal
@@ -71,7 +79,7 @@ def install(
             raise MoveError(found.problem)
         if any(one.guarded for one in found.entries):
             return [f"{client.title} already has mcpguard, in {path}: nothing was done"]
-        text, names = _allowed(found, added(found, entry))
+        text, names = _allowed(found, added(found, entry), places)
         todo = client_writing(found, text, [Edit([], entry)], names)
         beside = _beside(found)
     try:
@@ -84,10 +92,17 @@ def install(
     return [f"{done} Restart it; `mcpguard undo` reverts this.", *beside]
 
 
-def _allowed(found: ClientFile, text: str) -> tuple[str, list[AddedNames]]:
-    """`text`, in which mcpguard was added to `found`, with its name in the lists of what alone is started."""
+def _allowed(found: ClientFile, text: str, places: SearchPlaces) -> tuple[str, list[AddedNames]]:
+    """`text`, in which mcpguard was added to `found`, with its name in the lists of what alone is started.
+    Raises MoveError where a list of its client would keep it from being started."""
     now = parsed(found, encoded(found, text))
     name = next(one.name for one in now.entries if one.where not in [each.where for each in found.entries])
+    for where, one, folder in said(existing(places, [found.client]), places):
+        if folder is None and one.kind.means == "off" and one.bars(name):
+            raise MoveError(
+                f"{found.client.title} would not start {name}, since {one.way}{where.path} names it: "
+                "correct that list; nothing was done"
+            )
     names = [
         AddedNames(list(one.where), {one.kind.server[0].format(name): None})
         for one in now.lists

@@ -66,10 +66,10 @@ class ClientLists:
         mine = folder_of(found, entry.where[:-1], self._places)
         for where, one, folder in self._every if not entry.disabled else ():
             apart = folder is not None and mine is not None and folder != mine
-            means = None if where.client is not found.client or apart else _meaning(one, where, found)
+            means = _meaning(one, where, found) if _reads(where, found) and not apart else None
             if means not in ("off", "only") or not one.bars(ours):
                 continue
-            said = f"would not be started behind mcpguard, since `{one.way}` in {where.path}"
+            said = f"would not be started behind mcpguard, since {one.way}{where.path}"
             if means == "off":
                 raise NotMoved(f"{said} matches {ours}: correct that list, and import again")
             if where.path not in [each.path for each in self._editable]:
@@ -88,14 +88,14 @@ class ClientLists:
             here = [
                 server
                 for server in moved
-                if server.found.client is found.client and (folder is None or server.folder in (None, folder))
+                if _reads(found, server.found) and (folder is None or server.folder in (None, folder))
             ]
             names, lost = _fresh(found, one, here)
             if names:
                 before = files.get(found.path, EditedFile(found, found.text, [], []))
                 files[found.path] = _named(before, AddedNames(list(one.where), names))
             if lost:
-                said_of.append(f"{found.path}: `{one.way}` no longer applies to {_quoted(lost)}, {_LOST}")
+                said_of.append(f"{one.way}{found.path} no longer applies to {_quoted(lost)}, {_LOST}")
         return list(files.values()), said_of
 
 
@@ -126,10 +126,16 @@ def _fresh(found: ClientFile, one: NamesSaid, moved: list[MovedServer]) -> tuple
     lost: list[str] = []
     for ours in dict.fromkeys(server.ours for server in moved):
         servers = [each for each in moved if each.ours == ours and _meaning(one, found, each.found)]
+        servers = [] if one.kind.by else servers
         names |= _as_such(one, found, ours, servers, lost)
         for server in servers:
             names |= _tools(one, server, lost)
     return {name: value for name, value in names.items() if name not in one.names}, lost
+
+
+def _reads(where: ClientFile, found: ClientFile) -> bool:
+    """Whether the client of `where` reads `found`."""
+    return where.client is found.client or where.client.name in found.file.shared
 
 
 def _meaning(one: NamesSaid, where: ClientFile, found: ClientFile) -> Means | None:

@@ -1,8 +1,10 @@
 """What clients see after an import: their servers are started once, and what policies hide is said."""
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from msgspec import Struct, structs
 
@@ -10,12 +12,18 @@ from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.explain.hypothesis import in_snapshot
 from mcpguard.authoring.snapshot import Offer, Snapshot, survey
+from mcpguard.cli.onboarding.lock import system
 from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.visibility import visible
 from mcpguard.core.redaction.redactor import OPT_IN
+from mcpguard.onboarding.discovery.reading import here
+from mcpguard.onboarding.formats import Unreadable
+from mcpguard.onboarding.installing import as_administrator
+from mcpguard.onboarding.locks.forms import is_locked, refused, says
+from mcpguard.onboarding.locks.lockable import LOCKABLE, look
 from mcpguard.onboarding.plan import ImportPlan
 from mcpguard.onboarding.policies import HiddenTools
 
@@ -47,6 +55,23 @@ def first_look(plan: ImportPlan) -> FirstLook:
     if silent:
         silent.append("a client's next start tries them again: `mcpguard status` shows the result")
     return FirstLook((*lines, *silent), tables)
+
+
+def refused_by_system(plan: ImportPlan) -> Iterator[str]:
+    """A sentence for each file of the system that does not let a client start what `plan` wrote."""
+    clients = {one.found.client.name for one in plan.clients}
+    for one in (lock for lock in LOCKABLE if clients & set(lock.clients)):
+        path = system().file(one)
+        try:
+            there = says(path.read_text(), one.format, str(path))
+        except (OSError, UnicodeDecodeError, Unreadable):
+            continue
+        allowed = look(one, here(os.environ, Path.cwd()), (), plan.config).allowed
+        missing = refused(one, allowed, there) if is_locked(one, there) else []
+        if missing:
+            names = ", ".join(dict.fromkeys(each.name for each in missing))
+            run = as_administrator(["lock", missing[0].client, "--config", str(plan.config)], os.environ)
+            yield f"{path} does not let {one.title} start {names}: `{run}` allows it"
 
 
 def _tables(offer: Offer) -> list[str]:

@@ -383,6 +383,7 @@ def _asked(plan: ImportPlan) -> list[tuple[tuple[str, str], list[str]]]:
 
 def _after(plan: ImportPlan, vault: Vault) -> None:
     """The last lines: what is to do, what is guarded, what stays, and how to go back."""
+    from mcpguard.cli.onboarding.first_look import refused_by_system
     from mcpguard.onboarding.installing import alias
 
     if line := alias():
@@ -391,6 +392,8 @@ def _after(plan: ImportPlan, vault: Vault) -> None:
     if vault.kind == "file" and plan.secrets and vault.folder.parent != plan.config.parent:
         _say(f"note: the secrets are in {plain(str(vault.folder))}, since {beside} is in a repository")
     _tell_unset(plan)
+    for said in refused_by_system(plan):
+        _say(f"{style('to do', 'yellow')}    {plain(said)}")
     titles = sorted({one.found.client.title for one in plan.clients})
     names = ", ".join(plain(one.name) for one in plan.servers)
     guarded = f"{counted(len(plan.servers), 'server')}: {names}"

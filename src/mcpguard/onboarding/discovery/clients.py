@@ -23,7 +23,7 @@ class File(Struct, frozen=True):
     `path` begins with `~/` (the user's folder), `{config}/` (`$XDG_CONFIG_HOME` or `~/.config` on Linux,
     `~/Library/Application Support` on macOS) or `./` (the project); it may end with a `*` name. `tables` are
     the ways to what holds the servers; `*` in one stands for every key. `listed`: the servers are a list of
-    entries with a `name`. `lists` name servers beside their entries.
+    entries with a `name`. `lists` name servers beside their entries. `shared` are clients that read it, too.
     """
 
     path: str
@@ -32,6 +32,7 @@ class File(Struct, frozen=True):
     format: Format = "jsonc"
     listed: bool = False
     lists: tuple[NameList, ...] = ()
+    shared: tuple[str, ...] = ()
 
 
 class ClientTimeout(Struct, frozen=True):
@@ -202,7 +203,7 @@ CLIENTS: tuple[KnownClient, ...] = (
                 tables=(_MCP, ("projects", "*", "mcpServers")),
                 lists=name_lists.CLAUDE_PROJECTS,
             ),
-            File("./.mcp.json", "project"),
+            File("./.mcp.json", "project", shared=("copilot-cli", "qwen")),
         ),
         style="plain",
         added={"type": "stdio"},
@@ -340,7 +341,10 @@ CLIENTS: tuple[KnownClient, ...] = (
         urls=("httpUrl", "url"),
         style="shell",
         timeouts=_MILLISECONDS,
-        settings=(_settings("~/.gemini/mcp-server-enablement.json", *name_lists.GEMINI_ENABLEMENT),),
+        settings=(
+            _settings("~/.gemini/mcp-server-enablement.json", *name_lists.GEMINI_ENABLEMENT),
+            _settings("~/.gemini/policies/*.toml", *name_lists.GEMINI_RULES, format="toml"),
+        ),
     ),
     KnownClient(
         "qwen",

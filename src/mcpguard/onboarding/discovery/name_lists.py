@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+SPACE = "\0"
+"""What separates a command and its arguments where they are one name."""
+
 Means = Literal["off", "only", "named", "allowed"]
 
 
@@ -19,7 +22,9 @@ class NameList(Struct, frozen=True):
     `means`: "off": what it names is not used; "only": nothing else is; "named": it is, here; "allowed": is
     somebody asked. `server` are the ways to write a whole server, the first of which is the usual one, `tool`
     those to write a tool of it. `of`: it is about the servers of a "project" or of its "own" file; one of its
-    own file that says "only" is "named" for all others.
+    own file that says "only" is "named" for all others. `by`: it is a list of rules, which is not edited, and
+    what they are about is under that key: a server, a tool, a command with its arguments, or a URL; "all": it
+    stands for every server where it is true.
     """
 
     way: tuple[str, ...]
@@ -27,6 +32,7 @@ class NameList(Struct, frozen=True):
     server: tuple[str, ...] = ("{}",)
     tool: tuple[str, ...] = ()
     of: Literal["", "project", "own"] = ""
+    by: str = ""
 
 
 class NamesSaid(Struct, frozen=True):
@@ -36,10 +42,23 @@ class NamesSaid(Struct, frozen=True):
     where: tuple[str | int, ...]
     names: dict[str, Any]
 
+    @classmethod
+    def of_rules(cls, kind: NameList, where: tuple[str | int, ...], rules: list[Any]) -> "NamesSaid":
+        """What `rules` refuse, whatever else they ask for. A rule for all servers still applies to all."""
+        refused: dict[str, Any] = {}
+        for rule in rules:
+            named = rule.get(kind.by) if isinstance(rule, dict) else None
+            if kind.by == "serverCommand" and isinstance(named, list):
+                named = SPACE.join(map(str, named))
+            for name in named if isinstance(named, list) else [named]:
+                if isinstance(name, str) and name != "*" and rule.get("decision", "deny") == "deny":
+                    refused[name] = None
+        return cls(kind, where, refused)
+
     @property
     def way(self) -> str:
-        """Where it is, for people."""
-        return ".".join(map(str, self.where)) or "the list"
+        """Where it is in its file, for people."""
+        return f"`{'.'.join(map(str, self.where))}` in " if self.where else ""
 
     def whole(self, server: str) -> list[str]:
         """The names that stand for the server as such, maybe with `*`."""
@@ -63,18 +82,24 @@ class NamesSaid(Struct, frozen=True):
                         found.append((tool, form, value))
         return found
 
+    @property
+    def approves(self) -> bool:
+        """Whether somebody has said there which servers of a project may be started."""
+        return self.kind.means == "named" and self.kind.of == "project" and bool(self.names)
+
     def blurs(self, server: str) -> bool:
         """Whether it switches off tools of the server in a way in which they cannot be named one by one."""
         means, whole = self.kind.means, bool(self.whole(server))
         off = [tool for tool, _, value in self.tools(server) if means == "only" or _is_off(value)]
         if means == "only":
             return not whole and any("*" in tool for tool in off)
-        return means == "off" and bool(self.kind.tool) and (whole or any("*" in tool for tool in off))
+        some = [tool for tool in off if self.kind.by or "*" in tool]
+        return means == "off" and bool(self.kind.tool or self.kind.by) and (whole or bool(some))
 
     def bars(self, server: str) -> bool:
         """Whether it keeps the server from being started."""
         if self.kind.means == "off":
-            return not self.kind.tool and bool(self.whole(server))
+            return not (self.kind.tool or self.kind.by) and bool(self.whole(server))
         return self.kind.means == "only" and not self.whole(server) and not self.tools(server)
 
 
@@ -103,11 +128,14 @@ CLAUDE_PROJECTS = (
     NameList(("projects", "*", "disabledMcpServers"), "off"),
     NameList(("projects", "*", "disabledMcpjsonServers"), "off", of="project"),
     NameList(("projects", "*", "enabledMcpjsonServers"), "named", of="project"),
+    NameList(("projects", "*", "enableAllProjectMcpServers"), "named", of="project", by="all"),
     NameList(("projects", "*", "allowedTools"), "allowed", **_DOUBLE),
 )
 CLAUDE_SETTINGS = (
+    *(NameList(("deniedMcpServers",), "off", by=key) for key in ("serverName", "serverCommand", "serverUrl")),
     NameList(("disabledMcpjsonServers",), "off", of="project"),
     NameList(("enabledMcpjsonServers",), "named", of="project"),
+    NameList(("enableAllProjectMcpServers",), "named", of="project", by="all"),
     NameList(("permissions", "deny"), "off", **_DOUBLE),
     NameList(("permissions", "ask"), "allowed", **_DOUBLE),
     NameList(("permissions", "allow"), "allowed", **_DOUBLE),
@@ -121,6 +149,10 @@ GEMINI = (
     # What they were called before.
     NameList(("excludeMCPServers",), "off"),
     NameList(("allowMCPServers",), "only"),
+)
+GEMINI_RULES = (
+    NameList(("rule",), "off", by="mcpName"),
+    NameList(("rule",), "off", by="toolName", **_GEMINI_TOOLS),
 )
 GEMINI_ENABLEMENT = (NameList((), "off"),)
 QWEN = (

@@ -20,7 +20,7 @@ from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.clients import CHOOSING, CLIENTS, FILTERS, HIDING, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
-from mcpguard.onboarding.discovery.name_lists import NameList, NamesSaid
+from mcpguard.onboarding.discovery.name_lists import SPACE, NameList, NamesSaid
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.formats import (
     ALIAS,
@@ -128,18 +128,23 @@ def here(environ: Mapping[str, str], project: Path | None) -> SearchPlaces:
 def existing(places: SearchPlaces, clients: Iterable[KnownClient] = CLIENTS) -> Iterator[ClientFile]:
     """Every configuration that is there, client by client, each file once, with what the client's lists say
     of its servers."""
-    for client in clients:
-        founds: dict[Path, ClientFile] = {}
-        for file in (*client.files, *client.settings):
-            for path in paths_of(file, places):
-                target = Path(os.path.realpath(path))
-                if os.path.lexists(path) and target not in founds:
-                    founds[target] = read(client, file, path)
-        every = list(founds.values())
-        for found in every:
-            heard = [one for one in said(every, places) if concerns(one[1].kind, one[0], found)]
-            entries = tuple(_switched(found, entry, every, heard, places) for entry in found.entries)
+    every = {client.name: _files(client, places) for client in clients}
+    for founds in every.values():
+        for found in founds:
+            others = [one for name in found.file.shared for one in every.get(name, ())]
+            heard = [one for one in said([*founds, *others], places) if concerns(one[1].kind, one[0], found)]
+            entries = tuple(_switched(found, entry, founds, heard, places) for entry in found.entries)
             yield replace(found, entries=entries)
+
+
+def _files(client: KnownClient, places: SearchPlaces) -> list[ClientFile]:
+    founds: dict[Path, ClientFile] = {}
+    for file in (*client.files, *client.settings):
+        for path in paths_of(file, places):
+            target = Path(os.path.realpath(path))
+            if os.path.lexists(path) and target not in founds:
+                founds[target] = read(client, file, path)
+    return list(founds.values())
 
 
 Heard = tuple[ClientFile, NamesSaid, Path | None]
@@ -154,7 +159,7 @@ def said(founds: Iterable[ClientFile], places: SearchPlaces) -> Iterator[Heard]:
 
 
 def concerns(kind: NameList, where: ClientFile, found: ClientFile) -> bool:
-    """Whether a list of `where` applies to the servers of `found`, a file of the same client."""
+    """Whether a list of `where` applies to the servers of `found`, a file that its client reads."""
     if kind.of == "project":
         return found.file.scope == "project"
     return kind.of != "own" or where.path == found.path or kind.means != "only"
@@ -166,15 +171,21 @@ def _switched(
     """`entry` with what the lists of its client say of it."""
     mine = folder_of(found, entry.where[:-1], places)
     for where, one, folder in heard:
-        everywhere = folder in (None, mine)
-        if not everywhere and mine is not None:
+        if folder not in (None, mine) and mine is not None:
             continue
-        if one.bars(entry.name) and everywhere:
+        everywhere = folder in (None, mine) and where.client is found.client
+        line = SPACE.join((entry.command, *entry.args))
+        name = {"serverCommand": line, "serverUrl": entry.url}.get(one.kind.by, entry.name)
+        if one.bars(name) and everywhere:
             entry = replace(entry, disabled=True)
-        elif one.bars(entry.name) or one.blurs(entry.name):
-            entry = _kept(entry, f"is switched off by `{one.way}` in {where.path}")
+        elif one.bars(name) or one.blurs(name):
+            entry = _kept(entry, f"is switched off by {one.way}{where.path}")
         elif one.kind.means == "only" and not one.whole(entry.name):
             entry = replace(entry, only=tuple(tool for tool, _, _ in one.tools(entry.name)))
+    approving = [each for each in heard if each[1].approves and each[2] in (None, mine)]
+    if approving and not any(one.whole(entry.name) for _, one, _ in approving):
+        where, one, _ = approving[0]
+        entry = _kept(entry, f"is not approved by {one.way}{where.path}")
     for other in every:
         nearer = mine is None and other.file.scope == "project"
         if nearer and any(one.disabled and one.name == entry.name for one in other.entries):
@@ -251,10 +262,14 @@ def _lists(file: File, root: TreeNode) -> Iterator[NamesSaid]:
     """The lists of names that are there. What is not a text names nothing."""
     for kind in file.lists:
         for where, node in _reach((), root, kind.way):
-            if node.kind == "list":
+            if node.kind == "list" and kind.by:
+                yield NamesSaid.of_rules(kind, where, node.plain())
+            elif node.kind == "list":
                 yield NamesSaid(kind, where, {one: None for one in node.plain() if isinstance(one, str)})
             elif node.kind == "map":
                 yield NamesSaid(kind, where, node.plain())
+            elif kind.by == "all" and node.value is True:
+                yield NamesSaid(kind, where, {"*": None})
 
 
 def _inputs(root: TreeNode) -> tuple[Input, ...]:
