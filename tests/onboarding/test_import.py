@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -352,6 +353,37 @@ def test_a_person_says_what_is_a_secret_and_what_is_none(
 
 
 @pytest.mark.usefixtures("backend")
+def test_servers_of_codex_stand_between_tables_of_an_array(person: Person, backend: FakeKeyring) -> None:
+    text = """\
+model = "x" # [mcp_servers.none]
+note = \'\'\'
+[[skills.config]]
+\'\'\'
+[mcp_servers.a]
+command = "node"
+[[skills.config]] # one
+path = ["[", {x = "]"}]
+  [mcp_servers.b]
+  command = "npx"
+  [mcp_servers.b.env]
+  A = "1"
+[[skills.config]]
+path = "two"
+"""
+    path = person.home / ".codex/config.toml"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert main(["import", "--yes"]) == 0
+    after = tomllib.loads(path.read_text())
+    assert list(after.pop("mcp_servers")) == ["mcpguard"]
+    before = tomllib.loads(text)
+    assert list(load_config(config()).servers) == list(before.pop("mcp_servers"))
+    assert after == before
+    path.write_text(path.read_text() + "# later\n")
+    assert main(["undo"]) == 0
+    assert tomllib.loads(path.read_text()) == tomllib.loads(text)
+
+
 def test_a_link_stays_a_link(person: Person) -> None:
     path = person.has(GITHUB)
     target = person.home / "dotfiles" / "claude.json"

@@ -110,11 +110,6 @@ def test_what_an_entry_means(person: Person) -> None:
         (".codex/config.toml", "[a]\nb = \n", ":2:5: not TOML"),
         (".codex/config.toml", "[a", ":1:3: not TOML"),
         (".codex/config.toml", f"[a]\nb = {'[' * 150}{']' * 150}\n", ":2:1: nested deeper than 64 levels"),
-        (
-            ".codex/config.toml",
-            "[[a]]\n[b]\n[[a]]\n",
-            ":2:1: write the tables of an array one after the other",
-        ),
         (".continue/config.yaml", "a: [1\nb: 2\n", "2:2: not YAML: "),
         (".continue/config.yaml", "a: 1\n---\nb: 1\n", ":2:1: a file may contain one document only"),
         (".continue/config.yaml", "a: \x01\n", ":1:4: this character is not allowed in YAML"),

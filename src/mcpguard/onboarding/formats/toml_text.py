@@ -21,7 +21,12 @@ from mcpguard.onboarding.formats.jsonc import newline
 
 _PLACE = re.compile(r"at line ([0-9]+), column ([0-9]+)")
 _DEEP = f"nested deeper than {DEPTH_LIMIT} levels"
-_ORDER = "write the tables of an array one after the other: this order is not supported"
+_OTHER = "this is written in a way that is not supported"
+# What a bracket in it does not open or close: comments and texts. Then brackets, and ends of lines.
+_TOKEN = re.compile(
+    r"""#[^\n]*|\"{3}(?:[^\\]|\\.)*?\"{3,5}|'{3}.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[\[\]{}\n]""",
+    re.DOTALL,
+)
 
 
 class Statement(NamedTuple):
@@ -44,23 +49,38 @@ class _Piece(NamedTuple):
 
 def statements(text: str) -> list[Statement]:
     """The statements of `text`, which must be TOML, in order. Raises UnreadableFormat."""
-    try:
-        document = tomlkit.parse(text)
-    except TOMLKitError as error:
-        at = _offset(text, error.line, 1) if isinstance(error, ParseError) else 0
-        raise UnreadableFormat(at, _DEEP if "levels deep" in str(error) else _ORDER) from None
     found: list[Statement] = []
-    at = 0
-    for piece in _pieces(document, (), ""):
-        end = at + len(piece.written)
-        if text[at:end] != piece.written:
-            raise UnreadableFormat(at, _ORDER)
-        if len(piece.path) > DEPTH_LIMIT:
-            raise UnreadableFormat(at, _DEEP)
-        if piece.path:
-            found.append(Statement(piece.header, piece.path, at, end))
-        at = end
+    for start, end in _tables(text):
+        # tomlkit puts tables of one name together, so each is read on its own.
+        try:
+            document = tomlkit.parse(text[start:end])
+        except TOMLKitError as error:
+            line = error.line if isinstance(error, ParseError) else 1
+            why = _DEEP if "levels deep" in str(error) else _OTHER
+            raise UnreadableFormat(start + _offset(text[start:end], line, 1), why) from None
+        at = start
+        for piece in _pieces(document, (), ""):
+            begin, at = at, at + len(piece.written)
+            if text[begin:at] != piece.written:
+                raise UnreadableFormat(begin, _OTHER)
+            if len(piece.path) > DEPTH_LIMIT:
+                raise UnreadableFormat(begin, _DEEP)
+            if piece.path:
+                found.append(Statement(piece.header, piece.path, begin, at))
     return found
+
+
+def _tables(text: str) -> Iterator[tuple[int, int]]:
+    """Where each table begins and ends, from the line of its header to that of the next one."""
+    starts, depth, line = [0], 0, 0
+    for token in _TOKEN.finditer(text):
+        said = token[0]
+        if said == "\n":
+            line = token.end()
+        elif said == "[" and depth == 0 and line and not text[line : token.start()].strip():
+            starts.append(line)
+        depth += (said in "[{") - (said in "]}")
+    return zip(starts, [*starts[1:], len(text)], strict=True)
 
 
 def _pieces(container: Container, path: tuple[str, ...], dotted: str) -> Iterator[_Piece]:
