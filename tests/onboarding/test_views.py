@@ -75,11 +75,20 @@ def test_servers_of_one_name_that_differ_are_two_and_the_output_says_so(
     assert (seen("cursor"), seen("junie")) == (["db"], ["db-2"])
     said = capsys.readouterr().out
     assert (
-        "db: Cursor and JetBrains Junie start it with different settings, so it is 2 servers, each with a process and a policy of its own: db, db-2"
-        in said
-    )
+        "db: Cursor and JetBrains Junie have 2 different servers for this name, each with a process and a policy "
+        "of its own: db, db-2"
+    ) in said
     cursor = load_config(find_config(None, os.environ)).view("cursor")
     assert [ref.name for one in cursor.servers.values() for ref in one.credentials] == ["db/DB_TOKEN"]
+
+
+def test_names_of_one_client_that_become_one_name_are_said(person: Person, capsys: Capture) -> None:
+    has(person.home / ".cursor/mcp.json", "my db", "My.DB")
+    assert main(["import", "--yes"]) == 0
+    assert (
+        "my-db: Cursor has 2 different servers for this name, each with a process and a policy of its own: my-db, "
+        "my-db-2"
+    ) in capsys.readouterr().out
 
 
 def test_a_projects_servers_are_for_that_project_alone(person: Person) -> None:

@@ -121,12 +121,16 @@ class ImportPlan(Struct, kw_only=True):
                 named.setdefault(configuration.server_name(entry.name), {}).setdefault(
                     server.name, found.client.title
                 )
-        return [
-            f"{name}: {' and '.join(dict.fromkeys(servers.values()))} start it with different settings, so "
-            f"it is {len(servers)} servers, each with a process and a policy of its own: {', '.join(servers)}"
-            for name, servers in named.items()
-            if len(servers) > 1
-        ]
+        said = []
+        for name, servers in named.items():
+            titles, number = list(dict.fromkeys(servers.values())), len(servers)
+            have = f"{' and '.join(titles)} {'has' if len(titles) == 1 else 'have'}"
+            if number > 1:
+                said.append(
+                    f"{name}: {have} {number} different servers for this name, each with a process and a "
+                    f"policy of its own: {', '.join(servers)}"
+                )
+        return said
 
     def __repr__(self) -> str:
         return "<ImportPlan>"
