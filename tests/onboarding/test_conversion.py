@@ -242,6 +242,28 @@ def test_a_header_that_refers_to_a_file_or_a_variable_is_a_credential() -> None:
         assert "has no credential here" not in " ".join(notes)
 
 
+def test_a_key_of_continue_is_a_bearer_token() -> None:
+    found = converted("continue", {"url": "https://h.example/mcp", "apiKey": "tok-9f8e7d6c5b4a3210"})
+    assert shown(found.settings)["headers"] == {"Authorization": "Bearer <tok-9f8e7d6c5b4a3210>"}
+    assert found.notes == ()
+    with pytest.raises(NotMoved, match="only its client can resolve"):
+        converted("continue", {"url": "https://h.example/mcp", "apiKey": "${{ secrets.KEY }}"})
+
+
+def test_a_transport_of_cline_has_the_command() -> None:
+    entry = {"transport": {"type": "stdio", "command": "sh", "args": ["x"]}, "disabled": True}
+    settings = converted("cline", entry).settings
+    assert (settings["args"], settings["disabled"]) == (["x"], True)
+    entry = {"transport": {"type": "streamableHttp", "url": "https://h.example/mcp"}}
+    assert converted("cline", entry).settings["type"] == "http"
+
+
+def test_a_list_of_no_tools_hides_all_of_them_from_copilot_and_none_from_goose() -> None:
+    assert entry_of("copilot-cli", {"command": "sh", "tools": []}).only == ()
+    assert entry_of("copilot-cli", {"command": "sh", "tools": ["*"]}).only is None
+    assert entry_of("goose", {"cmd": "sh", "available_tools": []}).only is None
+
+
 def test_a_place_that_is_not_there_is_no_secret() -> None:
     entry = entry_of("cursor", {"command": "sh"})
     for place in (("env", "X"), ("args", 3), ("nothing",)):

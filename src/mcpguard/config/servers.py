@@ -77,6 +77,7 @@ class ServerEntry(Written):
         **dict.fromkeys(("http_headers", "requestInit", "requestOptions"), "write `headers`"),
         "env_http_headers": "write `headers: {NAME: '${env:VARIABLE}'}`",
         "bearer_token_env_var": "write `headers: {Authorization: 'Bearer ${env:VARIABLE}'}`",
+        "apiKey": "write `headers: {Authorization: 'Bearer ${keyring:NAME}'}`",
         **dict.fromkeys(("cmd", "path"), "write `command`"),
         **dict.fromkeys(("dir", "workingDirectory", "working_directory"), "write `cwd`"),
         "enabled": "write `disabled: true` to leave the server out",

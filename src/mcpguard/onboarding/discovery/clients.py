@@ -15,6 +15,7 @@ PROJECT = "--project"
 """The option of `mcpguard run` that names the folder of a project."""
 
 Format = Literal["jsonc", "toml", "yaml"]
+Tables = tuple[tuple[str, ...], ...]
 
 
 class File(Struct, frozen=True):
@@ -28,7 +29,7 @@ class File(Struct, frozen=True):
 
     path: str
     scope: Literal["user", "project"]
-    tables: tuple[tuple[str, ...], ...] = (("mcpServers",),)
+    tables: Tables = (("mcpServers",),)
     format: Format = "jsonc"
     listed: bool = False
     lists: tuple[NameList, ...] = ()
@@ -49,6 +50,7 @@ _SECONDS = (ClientTimeout(("timeout",)),)
 _MILLISECONDS = (ClientTimeout(("timeout",), per_second=1000),)
 _CALL_SECONDS = (ClientTimeout(("timeout",), start=False),)
 _CALL_MILLISECONDS = (ClientTimeout(("timeout",), start=False, per_second=1000),)
+_AMAZON_Q_AGENTS = ("agents/default", "cli-agents/*")
 # A number bounds the list of tools, a mapping both.
 _OPENCODE_TIMEOUTS = (
     ClientTimeout(("timeout",), call=False, per_second=1000),
@@ -66,14 +68,14 @@ class KnownClient(Struct, frozen=True):
     """A client: what it is called on the command line and by people, its files, and the keys of an entry.
 
     `urls` are the keys that a URL can have, `headers` the ways to headers. `env_headers` and `bearer` name
-    variables that hold a header's value, and a bearer token. `style` is how the client writes references to
-    variables: "braced" `${env:X}`, "plain" `${X}`, "shell" `$X` and `${X}`, "curly" `{env:X}`, "" not at all.
-    `passes` is the key of an entry that lists variables which the client passes on. `added` stands in the
-    entry of mcpguard besides `command` and `args`. `renamed` has the client's own names of keys, with what
-    most clients call them; `joined`: the command and its arguments are one list. `inner` are the types of
-    entries that are a part of the client itself, `stores` the key of those variables that it takes from a
-    store of its own. `timeouts` are those that an entry can have, in the order in which the client takes one.
-    `settings` are files without servers that have lists of them.
+    variables that hold a header's value, and a bearer token, which `key` holds itself. `style` is how the
+    client writes references to variables: "braced" `${env:X}`, "plain" `${X}`, "shell" `$X` and `${X}`,
+    "curly" `{env:X}`, "" not at all. `passes` is the key of an entry that lists variables which the client
+    passes on. `added` is in the entry of mcpguard besides `command` and `args`. `renamed` has the names of
+    keys, with what most clients call them; `joined`: the command and its arguments are one list.
+    `inner` are the types of entries that are a part of the client itself, `stores` the key of those variables
+    that it takes from a store of its own. `timeouts` are those that an entry can have, in the order in which
+    the client takes one. `settings` are files without servers that have lists of them.
     """
 
     name: str
@@ -83,6 +85,7 @@ class KnownClient(Struct, frozen=True):
     headers: tuple[tuple[str, ...], ...] = (("headers",),)
     env_headers: str = ""
     bearer: str = ""
+    key: str = ""
     passes: str = ""
     style: Literal["", "braced", "plain", "shell", "curly"] = ""
     added: dict[str, Any] = {}
@@ -116,14 +119,24 @@ class KnownClient(Struct, frozen=True):
             # They are there for the headers alone.
             variables = made.pop("env")
             made["headers"] = {key: _filled(one, variables) for key, one in made["headers"].items()}
-        if self.renamed and made.get("includeTools") in ([], ["*"]):
+        # An empty list is nothing for Copilot, and everything for Goose.
+        if self.renamed and made.get("includeTools") in ([["*"], []] if self.stores else [["*"]]):
             del made["includeTools"]
+        if isinstance(made.get("transport"), dict):
+            made = {**made.pop("transport"), **made}
         return made
 
     @property
     def known(self) -> set[str]:
         """The keys of an entry that are read."""
-        ways = (*self.urls, *(way[0] for way in self.headers), self.env_headers, self.bearer, self.passes)
+        ways = (
+            *self.urls,
+            *(way[0] for way in self.headers),
+            self.env_headers,
+            self.bearer,
+            self.key,
+            self.passes,
+        )
         return {*_KNOWN.split(), *FILTERS, *ways, self.stores}
 
     def timeouts_in(self, data: dict[str, Any]) -> dict[ClientTimeout, float]:
@@ -163,15 +176,20 @@ _KNOWN = (
     "description display_name bundled source"
 )
 _MCP = ("mcpServers",)
-# Its second version has the servers one step deeper.
-_OPENCODE = (("mcp", "servers"), ("mcp",))
 
 _SERVERS = (("servers",),)
 
 
-def _settings(path: str, *lists: NameList, format: Format = "jsonc") -> File:
-    """A file that has nothing of servers but lists of them."""
-    return File(path, "project" if path.startswith("./") else "user", (), format, lists=lists)
+def _settings(path: str, *lists: NameList, tables: Tables = (), format: Format = "jsonc") -> File:
+    """A file with lists of servers, and most of the time with no servers."""
+    return File(path, "project" if path.startswith("./") else "user", tables, format, lists=lists)
+
+
+def _opencode(name: str, ends: tuple[str, str], tables: Tables) -> tuple[File, ...]:
+    """The files of opencode, or of what is made of it."""
+    folders = (f"~/.config/{name}", ".", f"./.{name}")
+    paths = [f"{folder}/{name}.{end}" for folder in folders for end in ends]
+    return tuple(_settings(path, *name_lists.OPENCODE, tables=tables) for path in paths)
 
 
 def _vscode(name: str, title: str, folder: str, *more: File) -> KnownClient:
@@ -292,14 +310,7 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "kilo",
         "Kilo Code",
-        files=(
-            File("~/.config/kilo/kilo.jsonc", "user", (("mcp",),), lists=name_lists.OPENCODE),
-            File("~/.config/kilo/kilo.json", "user", (("mcp",),), lists=name_lists.OPENCODE),
-            File("./kilo.jsonc", "project", (("mcp",),), lists=name_lists.OPENCODE),
-            File("./kilo.json", "project", (("mcp",),), lists=name_lists.OPENCODE),
-            File("./.kilo/kilo.jsonc", "project", (("mcp",),), lists=name_lists.OPENCODE),
-            File("./.kilo/kilo.json", "project", (("mcp",),), lists=name_lists.OPENCODE),
-        ),
+        files=_opencode("kilo", ("jsonc", "json"), (("mcp",),)),
         style="curly",
         added={"type": "local"},
         renamed={"environment": "env"},
@@ -382,13 +393,10 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "amazon-q",
         "Amazon Q Developer",
-        files=(
-            File("~/.aws/amazonq/mcp.json", "user"),
-            File("~/.aws/amazonq/agents/default.json", "user", lists=name_lists.AGENT),
-            File("~/.aws/amazonq/cli-agents/*.json", "user", lists=name_lists.AGENT),
-            File("./.amazonq/mcp.json", "project"),
-            File("./.amazonq/agents/default.json", "project", lists=name_lists.AGENT),
-            File("./.amazonq/cli-agents/*.json", "project", lists=name_lists.AGENT),
+        files=tuple(
+            _settings(f"{folder}/{name}.json", *lists, tables=(_MCP,))
+            for folder in ("~/.aws/amazonq", "./.amazonq")
+            for name, lists in (("mcp", ()), *((agents, name_lists.AGENT) for agents in _AMAZON_Q_AGENTS))
         ),
         style="braced",
         timeouts=_MILLISECONDS,
@@ -396,14 +404,9 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "opencode",
         "opencode",
-        files=(
-            File("~/.config/opencode/opencode.json", "user", _OPENCODE, lists=name_lists.OPENCODE),
-            File("~/.config/opencode/opencode.jsonc", "user", _OPENCODE, lists=name_lists.OPENCODE),
-            File("./opencode.json", "project", _OPENCODE, lists=name_lists.OPENCODE),
-            File("./opencode.jsonc", "project", _OPENCODE, lists=name_lists.OPENCODE),
-            File("./.opencode/opencode.json", "project", _OPENCODE, lists=name_lists.OPENCODE),
-            File("./.opencode/opencode.jsonc", "project", _OPENCODE, lists=name_lists.OPENCODE),
-        ),
+        files=_opencode(
+            "opencode", ("json", "jsonc"), (("mcp", "servers"), ("mcp",))
+        ),  # The second version first.
         style="curly",
         added={"type": "local"},
         renamed={"environment": "env"},
@@ -430,6 +433,7 @@ CLIENTS: tuple[KnownClient, ...] = (
             File("./.continue/mcpServers/*.yaml", "project", format="yaml", listed=True),
         ),
         headers=(("requestOptions", "headers"), ("headers",)),
+        key="apiKey",
         timeouts=(ClientTimeout(("connectionTimeout",), call=False, per_second=1000),),
     ),
     KnownClient(

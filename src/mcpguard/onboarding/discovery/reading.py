@@ -322,7 +322,10 @@ def _entries(found: ClientFile, root: TreeNode) -> Iterator[Entry]:
             data = node.plain()
             if _is_no_server(found, (*path, step), data):
                 continue
-            name = data.get("name") if found.file.listed and isinstance(data, dict) else step
+            name = step
+            if found.file.listed and isinstance(data, dict):
+                # A block from elsewhere has its name there.
+                name = data.get("name") or data.get("uses") or step
             line, _ = place(found.text, node.start)
             entry = read_entry(found.client, str(name), (*path, step), line, data)
             yield entry if entry.problem else replace(entry, secrets=secrets_of(entry))
@@ -418,7 +421,8 @@ def _headers(client: KnownClient, data: dict[str, Any]) -> dict[str, str]:
     bearer = data.get(client.bearer) if client.bearer else None
     if isinstance(bearer, str):
         headers["Authorization"] = f"Bearer ${{env:{bearer}}}"
-    return headers
+    token = data.get(client.key) if client.key else None
+    return headers | ({"Authorization": f"Bearer {token}"} if token and isinstance(token, str) else {})
 
 
 def _names(value: Any) -> tuple[str, ...] | None:
