@@ -232,6 +232,24 @@ def test_what_a_list_cannot_say_of_mcpguard_is_said(
     ) in said
 
 
+def test_agents_in_markdown_that_name_a_tool_are_said(
+    person: Person, backend: FakeKeyring, capsys: Capture
+) -> None:
+    has(person, CLAUDE, TWO)
+    text = "---\nname: a\ntools: Read, mcp__good__x, mcp__good__y, xmcp__bad__z\n---\nuse mcp__bad__z\n"
+    path = has(person, "~/.claude/agents/a.md", text)
+    has(person, "./.claude/agents/b.md", "no front matter: mcp__good__x")
+    (person.project / ".claude/agents/c.md").mkdir()
+    assert main(["import", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        f"note: {path} names `mcp__good__x`, `mcp__good__y`: write `mcp__mcpguard__` in place of `mcp__good__` "
+        "there\n"
+    ) in said
+    assert said.count("in place of") == 1
+    assert path.read_text() == text
+
+
 def test_what_is_added_to_lists_is_shown_before(
     person: Person, backend: FakeKeyring, capsys: Capture
 ) -> None:

@@ -4,22 +4,28 @@ Law of this file: a list names no more of mcpguard than it named of what moved. 
 where it named everything that mcpguard serves there.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.changed import encoded
+from mcpguard.onboarding.discovery.clients import File
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved
-from mcpguard.onboarding.discovery.name_lists import Means, NamesSaid
-from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, folder_of, parsed, said
+from mcpguard.onboarding.discovery.name_lists import IN_TEXT, Means, NamesSaid
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, folder_of, parsed, paths_of, said
 from mcpguard.onboarding.disk import MoveError, refuse_irreplaceable
 from mcpguard.onboarding.edit import with_names
 from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.journal import AddedNames, Edit
+
+TEXT_LIMIT = 1 << 20
+"""How many bytes of a text are read."""
 
 
 class MovedServer(NamedTuple):
@@ -96,7 +102,22 @@ class ClientLists:
                 files[found.path] = _named(before, AddedNames(list(one.where), names))
             if lost:
                 said_of.append(f"{one.way}{found.path} no longer applies to {_quoted(lost)}, {_LOST}")
-        return list(files.values()), said_of
+        return list(files.values()), [*said_of, *_in_texts(moved, self._places)]
+
+
+def _in_texts(moved: list[MovedServer], places: SearchPlaces) -> Iterator[str]:
+    """A sentence for each text, such as that of an agent, that names tools of what moves."""
+    for client, (form, paths) in IN_TEXT.items():
+        servers = [server for server in moved if server.found.client.name == client]
+        for path in (path for each in paths for path in paths_of(File(each, "user"), places) if servers):
+            with suppress(OSError):
+                text = (read_regular(path, TEXT_LIMIT) or b"").decode("utf-8", "replace")
+                head = text[: text.find("\n---", 3)] if text.startswith("---") else ""
+                for server in servers:
+                    lead = form.format(server.name)
+                    if names := re.findall(rf"(?<![\w/-]){re.escape(lead)}[\w.*-]+", head):
+                        ours = form.format(server.ours)
+                        yield f"{path} names {_quoted(names)}: write `{ours}` in place of `{lead}` there"
 
 
 def leads_out(found: ClientFile, places: SearchPlaces) -> bool:

@@ -89,12 +89,15 @@ class NamesSaid(Struct, frozen=True):
 
     def blurs(self, server: str) -> bool:
         """Whether it switches off tools of the server in a way in which they cannot be named one by one."""
-        means, whole = self.kind.means, bool(self.whole(server))
+        means = self.kind.means
+        if means not in ("off", "only"):
+            return False
+        whole = bool(self.whole(server))
         off = [tool for tool, _, value in self.tools(server) if means == "only" or _is_off(value)]
         if means == "only":
             return not whole and any("*" in tool for tool in off)
         some = [tool for tool in off if self.kind.by or "*" in tool]
-        return means == "off" and bool(self.kind.tool or self.kind.by) and (whole or bool(some))
+        return bool(self.kind.tool or self.kind.by) and (whole or bool(some))
 
     def bars(self, server: str) -> bool:
         """Whether it keeps the server from being started."""
@@ -193,3 +196,11 @@ GOOSE = (
     NameList(("user", "ask_before"), "allowed", server=(), tool=("{}__{}",)),
     NameList(("user", "always_allow"), "allowed", server=(), tool=("{}__{}",)),
 )
+
+IN_TEXT: dict[str, tuple[str, tuple[str, ...]]] = {
+    "claude-code": ("mcp__{}__", ("~/.claude/agents/*.md", "./.claude/agents/*.md")),
+    "gemini": ("mcp_{}_", ("~/.gemini/agents/*.md", "./.gemini/agents/*.md")),
+    "vscode": ("{}/", ("./.github/agents/*.md", "./.github/prompts/*.md", "./.github/chatmodes/*.md")),
+}
+"""Client -> how a tool begins that a text names in its front matter, and the files with such texts, as in a
+File. They are not edited."""
