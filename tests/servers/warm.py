@@ -125,7 +125,7 @@ def _become(descriptors: list[int], said: dict, main) -> None:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except OSError:
+            except (OSError, ValueError):  # ValueError: the program has closed it.
                 pass
         os._exit(code)
 
