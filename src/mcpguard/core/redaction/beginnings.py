@@ -81,7 +81,10 @@ class TriggerLiteral(ABC):
     __slots__ = ("__dict__", "inside", "literal", "size")
 
     kind = ""
-    begins = False
+    ahead = 0
+    """This many bytes before it ends is where to look; -1 where `start` has to be asked."""
+    start: Callable[[bytes, int], int]
+    """Where to look in a text, where the literal ends at a place; -1 for nowhere."""
     rare = False
     passes = False
     any_case = False
@@ -108,10 +111,6 @@ class TriggerLiteral(ABC):
         """The first place at which it is there."""
         return compiled(self._peek()).search
 
-    def start(self, _flat: bytes, end: int) -> int:
-        """Where to look, where the literal ends at `end` and does not begin a format; -1 for nowhere."""
-        return end
-
     @abstractmethod
     def look(self, reader: ContinuedReader, flat: bytes, start: int, most: int) -> bool:
         """Whether there is anything at `start` of a text, where `may` matches up to `most`."""
@@ -124,8 +123,8 @@ class OfFormat(TriggerLiteral):
         "_detector",
         "_reach",
         "_start",
+        "ahead",
         "any_case",
-        "begins",
         "cost",
         "joins",
         "kind",
@@ -134,21 +133,22 @@ class OfFormat(TriggerLiteral):
     )
 
     def __init__(self, literal: str, start: str, detector: Detector) -> None:
-        self.begins = literal == start
-        looked_for = literal[:ENOUGH] if self.begins else literal
+        begins = literal == start
+        looked_for = literal[:ENOUGH] if begins else literal
         super().__init__(looked_for.encode())
+        self.ahead = self.size if begins else -1
         self._start = start.encode()
         self.rare = bool(detector.rare)
         # Identifiers and words of many rows begin as these. A row with one of the others has twice as many
         # bytes as that costs.
         often = self.rare or len(literal) <= _SHORT or (literal.isalpha() and literal.islower())
-        self.cost = 1 if often else _COST_OF_A_FORMAT if self.begins or detector.back else _COST_OF_A_SEARCH
+        self.cost = 1 if often else _COST_OF_A_FORMAT if begins or detector.back else _COST_OF_A_SEARCH
         self._reach = _FAR if literal.startswith(".") else _NEAR
         self._detector = detector
         self.kind = detector.kind
         self.any_case = detector.any_case
         self.joins = detector.joins
-        placed = self.begins or bool(detector.back)
+        placed = begins or bool(detector.back)
         # Whether a flood of it may be passed over: only short beginnings make one that costs much.
         self.passes = placed and self.cost == 1 and not self.any_case
 

@@ -5,6 +5,8 @@ linear whatever a server sends. A value that needs more is withheld, and the rea
 much of. Whatever costs time draws on one of them, `WORK`, for what it costs; the others bound memory.
 """
 
+from array import array
+
 from mcpguard.core.errors import InspectionError
 
 WORK = 48_000, 0.38
@@ -30,14 +32,49 @@ COST_OF_A_HIT = 12
 _FOR_ONE = 32
 """Bytes of a view that take as long to read as a unit of WORK."""
 
+_LEAST_KNOWN, _MOST_KNOWN, _FOR_ONE_KNOWN = 8, 20, 16
+
 Allowance = tuple[int, float]
+
+
+class Known:
+    """What was looked at, as hashes in bounded memory: what comes later may take the place of another."""
+
+    __slots__ = ("_hashes", "_last")
+
+    def __init__(self, size: int) -> None:
+        """As much as a value of `size` bytes may need."""
+        bits = (size // _FOR_ONE_KNOWN).bit_length()
+        self._last = (1 << min(_MOST_KNOWN, max(_LEAST_KNOWN, bits))) - 1
+        self._hashes = array("q")
+
+    def __contains__(self, data: bytes) -> bool:
+        if not self._hashes:
+            return False
+        known = hash(data)
+        return self._hashes[known & self._last] == known or self._hashes[known >> 32 & self._last] == known
+
+    def add(self, data: bytes) -> None:
+        """From now on this is in it."""
+        if not self._hashes:
+            self._hashes.frombytes(bytes(8 * (self._last + 1)))
+        known = hash(data)
+        place = known & self._last
+        self._hashes[known >> 32 & self._last if self._hashes[place] else place] = known
+
+
+Loose = Known | set[bytes]
+"""How runs begin that are not packed, of all texts of a value or of one."""
 
 
 class Budget:
     """What may still be done for a value of `size` bytes of text. Each method raises InspectionError where
     that is used up. For one inspection in one thread."""
 
-    __slots__ = ("_free", "_haste", "_hits", "_patience", "_read", "_size", "harmless", "idle", "work")
+    __slots__ = (
+        *("_free", "_haste", "_hits", "_patience", "_read", "_size"),
+        *("coded", "harmless", "idle", "loose", "work"),
+    )
 
     def __init__(self, size: int, patience: float = 1) -> None:
         """`patience`: so many times more may be looked through and found, where nobody waits for it; below 1
@@ -48,8 +85,11 @@ class Budget:
         self._read = int(_allowed(READ, size) * self._haste)
         self.work = int(_allowed(WORK, size) * patience)
         """How many more units of WORK are left."""
-        self.idle = set[int]()
-        """The hashes of runs of letters that say nothing: a value is read several times."""
+        self.idle, self.loose = Known(size), Known(size)
+        """Runs of letters that say nothing, and how runs begin that are not packed: a value is read several
+        times."""
+        self.coded: dict[int, array[int] | None] = {}
+        """By the hash of a text, where its runs say something: that is asked more than once."""
         self.harmless = set[bytes]()
         """What stands around values that are not secrets."""
         self._hits = int(_allowed(HITS, size) * patience)

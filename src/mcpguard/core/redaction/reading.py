@@ -146,12 +146,10 @@ class ViewReading:
         budget.work -= one.cost
         if budget.work < 0:
             budget.trigger(0)
-        start = end - one.size
         covered = self._covered
-        if covered and start + one.inside <= covered.get(one.kind, 0):
+        if covered and end - one.size + one.inside <= covered.get(one.kind, 0):
             return False  # What begins there is removed already.
-        if not one.begins:
-            start = one.start(flat, end)
+        start = end - one.ahead if one.ahead >= 0 else one.start(flat, end)
         # A hostile text has nothing but places where this is the end of it.
         found = one.may(flat, start) if start >= 0 else None
         if found:
@@ -346,7 +344,7 @@ class QuickLook(SignsOfText):
         if self._visits < 0:
             return True
         one = BEGINNINGS[index]
-        start = end - one.size if one.begins else one.start(flat, end)
+        start = end - one.ahead if one.ahead >= 0 else one.start(flat, end)
         if start < 0 or one.may(flat, start) is None:
             return False
         return (self._perusal or self._peruse()).literal(index, begin, end, flags, flat)

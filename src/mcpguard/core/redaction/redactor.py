@@ -324,7 +324,11 @@ class Redactor:
             or found_in(self._held.busy, text)
         ):
             return True
-        if seen.may_be_coded and not known and has_code(text):
+        if (
+            seen.may_be_coded
+            and not known
+            and has_code(text, only(budgets, len(text)).loose if len(text) > AT_ONCE else set())
+        ):
             seen.coded()
         return bool(seen.found or also) and self._found_behind(text, also, most, seen.found, known, budgets)
 

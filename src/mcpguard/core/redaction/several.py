@@ -72,7 +72,7 @@ class _Doubts(SignsOfText):
             or some.search(flat, self._literal)
             or (self.rare and others.search(flat, self._literal))
             or (self.may_be_marked and self.marked())
-            or (self.may_be_coded and has_code(self._text))
+            or (self.may_be_coded and has_code(self._text, set()))
         )
 
     def see(self, index: int, begin: int, end: int, flags: int, text: bytes) -> bool:
@@ -90,7 +90,7 @@ class _Doubts(SignsOfText):
     def _literal(self, index: int, _begin: int, end: int, _flags: int, flat: bytes) -> bool:
         """A Visit of `triggers`."""
         one = BEGINNINGS[index]
-        start = end - one.size if one.begins else one.start(flat, end)
+        start = end - one.ahead if one.ahead >= 0 else one.start(flat, end)
         return start >= 0 and one.may(flat, start) is not None and self._doubt(flat, end)
 
     def _doubt(self, text: bytes, end: int) -> bool:

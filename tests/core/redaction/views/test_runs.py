@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.budget import Budget, Known
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import View, runs, views
@@ -17,6 +17,8 @@ from tests.core.redaction.hostile import TOKEN
 
 SAYS = base64.b64encode(f"say {TOKEN} and so on".encode())
 CHANCE = random.Random(5)
+LARGE = 10_000_000
+"""Of what so large a value may have all is remembered."""
 LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 RANDOM = [bytes(CHANCE.choices(LETTERS, k=32)) for _ in range(50)]
 
@@ -40,14 +42,14 @@ def said(text: bytes, budget: Budget) -> bytes:
 
 
 def test_a_run_that_says_nothing_is_decoded_once(decoded: list[bytes]) -> None:
-    budget, text = Budget(100_000), b" ".join(RANDOM * 3)
+    budget, text = Budget(LARGE), b" ".join(RANDOM * 3)
     for _ in range(2):
         assert said(text, budget) == b""
     assert decoded == RANDOM
 
 
 def test_a_run_that_says_something_is_decoded_each_time(decoded: list[bytes]) -> None:
-    budget, text = Budget(100_000), b" ".join([*RANDOM, SAYS, *RANDOM, SAYS])
+    budget, text = Budget(LARGE), b" ".join([*RANDOM, SAYS, *RANDOM, SAYS])
     for _ in range(2):
         assert said(text, budget).count(TOKEN.encode()) == 2
     assert decoded == [*RANDOM, SAYS, SAYS, SAYS, SAYS]
@@ -94,15 +96,23 @@ def packed(text: str) -> bytes:
 
 
 def test_a_beginning_that_is_not_packed_is_tried_once(inflated: list[bytes]) -> None:
-    assert not runs.has_code(b" ".join([*HEADS[:50] * 3, *(head + b"J9" for head in HEADS[:50])]) + PAD)
+    text = b" ".join([*HEADS[:50] * 3, *(head + b"J9" for head in HEADS[:50])]) + PAD
+    assert not runs.has_code(text, Known(LARGE))
     assert len(inflated) == len(set(inflated)) == 50
 
 
 def test_what_is_packed_is_seen_behind_many_that_are_not(inflated: list[bytes]) -> None:
     said = packed("say " + TOKEN)
-    assert not runs.has_code(b" ".join(HEADS * 2) + PAD)
+    assert not runs.has_code(b" ".join(HEADS * 2) + PAD, Known(0))
     assert len(inflated) > len(HEADS)  # Only so many are remembered.
-    assert runs.has_code(b" ".join([*HEADS * 2, said]) + PAD)
+    assert runs.has_code(b" ".join([*HEADS * 2, said]) + PAD, Known(0))
+
+
+def test_what_is_not_packed_is_not_tried_in_the_next_text_again(inflated: list[bytes]) -> None:
+    loose, text = Known(LARGE), b" ".join(HEADS) + PAD
+    for _ in range(3):
+        assert not runs.has_code(text, loose)
+        assert len(inflated) == len(HEADS)
 
 
 def test_a_run_that_is_too_short_for_something_packed_is_not_unpacked() -> None:

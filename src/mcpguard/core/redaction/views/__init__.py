@@ -73,10 +73,11 @@ def views(
 
 def may_hide(text: bytes) -> bool:
     """Whether `text` has other views than itself."""
-    signs = signs_of(text)
+    budget = Budget(len(text))
+    signs = signs_of(text, budget)
     if not signs.isdisjoint(DISGUISED):
         return True
-    found = _cut_or_encoded(View(text), signs, DEPTH, LEAST, Budget(len(text))) if signs else iter(())
+    found = _cut_or_encoded(View(text), signs, DEPTH, LEAST, budget) if signs else iter(())
     return next(found, None) is not None
 
 
@@ -85,7 +86,7 @@ def _below(
 ) -> Iterator[View]:
     budget.view(len(view.text))
     yield view
-    signs = signs_of(view.text) if signs is None else signs
+    signs = signs_of(view.text, budget) if signs is None else signs
     plain = view
     if not signs.isdisjoint(DISGUISED):
         # A character of a dump may look like the beginning of an escape.
@@ -108,7 +109,7 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
             view = QuotedPrintableView(view, budget)
         if view.text == before:
             break  # What is left only looks like escapes.
-        signs = signs_of(view.text)
+        signs = signs_of(view.text, budget)
         if signs.isdisjoint(DISGUISED):
             break
     return view, signs

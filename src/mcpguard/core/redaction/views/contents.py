@@ -1,11 +1,13 @@
 """What bytes that were decoded hold: what of them can be read, and what is packed in them (gzip, zlib, raw
 deflate, bzip2, xz and the members of a zip archive). What a tar archive holds stands in it as it is."""
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from mcpguard.core.errors import InspectionError
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 
 READABLE = 12
@@ -31,6 +33,10 @@ _MEMORY = 80 * 1024 * 1024
 _BZIP2, _XZ = b"1AY&SY", b"\xfd7zXZ\x00"
 _LZMA = b"\x5d\x00\x00"
 _BEFORE_BLOCK = len(b"BZh9")
+_PACKED = expression(
+    b"|".join(map(re.escape, (_GZIP, _ZIP, _BZIP2, _XZ))) + rb"|\A(?:x[\x01\x5e\x9c\xda]|\]\0\0)"
+)
+"""What says that something is packed."""
 
 
 class Content(NamedTuple):
@@ -53,17 +59,31 @@ def contents(data: bytes, budget: Budget, layers: int = _LAYERS) -> Iterator[Con
         end = seen.find(b" ", at) % (len(data) + 1)
         yield Content(at, end, data[at:end], packed=False)
         at = seen.find(_LONG, end)
-    for held in _packed(data, budget) if layers else ():
+    for held in _packed(data, budget) if layers and _may_be_packed(data) else ():
         for inner in contents(held, budget, layers - 1):
             yield Content(0, len(data), inner.plain, packed=True)
 
 
+def may_hold(data: bytes) -> bool:
+    """Whether it may have `contents`."""
+    return _LONG in data.translate(_SEEN) or _may_be_packed(data) or _is_text(data)
+
+
+def _may_be_packed(data: bytes) -> bool:
+    return _PACKED.search(data) is not None or is_raw(data)
+
+
 def _is_text(data: bytes) -> bool:
+    return _ZIP not in data and is_utf8(data)
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether it is UTF-8 from its first byte to its last."""
     try:
         data.decode()
     except UnicodeDecodeError:
         return False
-    return _ZIP not in data
+    return True
 
 
 def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:

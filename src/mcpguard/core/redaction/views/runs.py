@@ -9,10 +9,10 @@ from functools import cache
 from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.budget import Budget, Loose
 from mcpguard.core.redaction.matching import Matcher, Visit
 from mcpguard.core.redaction.patterns import compile_patterns, shape
-from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw
+from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw, is_utf8, may_hold
 from mcpguard.core.redaction.views.view import ENOUGH, Size, View, ViewBuilder
 
 _COST_OF_A_RUN = 1
@@ -41,9 +41,6 @@ _NEAR = 256
 """Bytes in which most runs end."""
 _VISITS, _VISITED, _COST_OF_A_PLACE = 1_000, 64, 16
 """Above so many visits, and one for each so many bytes, all runs are read: there is something in most."""
-_HEAD = 32
-"""Letters after which nearly all that is not packed has said so."""
-_KNOWN = 1_000
 _IS_ASCII = bytes(97 if byte < 128 else 32 for byte in range(256))
 
 # Four letters whose three bytes are ASCII: the first bit of each is not set. No text begins with zeros,
@@ -80,11 +77,11 @@ _UNLIKE = f"{_one_of(_ODD)}{_one_of(_SIX_BITS - _HIGH)}|{_one_of(_SIX_BITS - _OD
 _GROUPS, _SURE = 4, 14
 _OF_TEXT = f"(?:[A-Za-f]{_one_of(_SECOND)}{_one_of(_THIRD)}{_ANY}){{{_GROUPS}}}[B-Za-f]"
 """In each run that is base64 of a text: so much of it as is fast to search for. No text is all zeros."""
-_DEFLATED, _DIGITS = 0, 1
+_DEFLATED, _DIGITS, _OF_BASE32, _FREE = range(4)
 _CODES = (
     shape(f"(?:^|[^A-Za-z0-9+/_-])(?:{_UNLIKE}|e{_ANY}){_ANY}{{{LEAST - 2}}}", once=False),
     shape("[0-9A-Fa-f]{32}"),
-    shape("[A-Z2-7]{32}", once=False),
+    shape("(?:^|[^A-Za-z0-9])[A-Z2-7]{32}", once=False),
     shape("|".join(one.decode() for one in _MAGIC), once=False),
 )
 """What is in each other run that says something, or begins it, and what may be hexadecimal."""
@@ -108,16 +105,15 @@ def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False
         _OTHER in text.translate(_IS_HEX),
         _OTHER in text.translate(_IS_BASE32),
     )
-    places = _coded(text) if least == LEAST else None
+    places = _coded(text, budget) if least == LEAST else None
     for begin, chars in _runs(text, least, packed) if places is None else _at(text, places):
         budget.piece(_COST_OF_A_RUN)
-        known = hash(chars)
-        if known in budget.idle:
+        if chars in budget.idle:
             continue
         before = pieces.size
         _read(pieces, begin, chars, least, may_be, budget)
         if pieces.size == before:
-            budget.idle.add(known)
+            budget.idle.add(chars)
         elif pieces.size > ENOUGH:
             del chars
             yield pieces.whole()
@@ -166,18 +162,25 @@ def _digits() -> Matcher:
     return compile_patterns([shape(one, once=False) for one in _HEX_CODES], "digits")
 
 
-def has_code(text: bytes) -> bool:
-    """Whether `text` has a run that `decoded` may read: names of code may be as long, and hashes too."""
-    others = _Runs(text)
+def has_code(text: bytes, loose: Loose) -> bool:
+    """Whether `text` has a run that `decoded` reads: names of code may be as long, and hashes too."""
+    others = _Runs(text, loose)
     return (
-        of_texts().search(text, _Runs(text).may_be_text)
+        of_texts().search(text, _Runs(text, loose).may_be_text)
         or codes().search(text, others.may_be_other)
-        or (others.has_digits and _digits().search(text, _Runs(text).may_be_digits))
+        or (others.has_digits and _digits().search(text, _Runs(text, loose).may_be_digits))
     )
 
 
-def _coded(text: bytes) -> "array[int] | None":
-    """Places in all runs that `has_code` looks for; None where it is faster to read each run."""
+def _coded(text: bytes, budget: Budget) -> "array[int] | None":
+    """Places in all runs that may say something; None where it is faster to read each run."""
+    known = hash(text)
+    if known not in budget.coded:
+        budget.coded[known] = _places(text, budget.loose)
+    return budget.coded[known]
+
+
+def _places(text: bytes, loose: Loose) -> "array[int] | None":
     places = array("I")
     left = _VISITS + len(text) // _VISITED
 
@@ -188,14 +191,14 @@ def _coded(text: bytes) -> "array[int] | None":
             if judge(index, begin, end, flags, padded):
                 places.append(end)
                 left -= _COST_OF_A_PLACE
-            return left < 0
+            return left < 0 and bool(places)
 
         return visit
 
-    texts, others, digits = _Runs(text), _Runs(text), _Runs(text)
+    texts, others, digits = (_Runs(text, loose) for _ in range(3))
     many = (
         of_texts().search(text, noted(texts.may_be_text, 0))
-        or codes().search(text, noted(others.may_be_other, _DIGITS + 1))
+        or codes().search(text, noted(others.may_be_other, _FREE))
         or (others.has_digits and _digits().search(text, noted(digits.may_be_digits, 0)))
     )
     return None if many else places
@@ -213,12 +216,12 @@ def _at(text: bytes, places: "array[int]") -> Iterator[tuple[int, bytes]]:
 class _Runs:
     """The runs that one search meets in a text, each judged once. Its methods are Visits."""
 
-    __slots__ = ("_done", "_idle", "_text", "has_digits")
+    __slots__ = ("_done", "_loose", "_text", "has_digits")
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, loose: Loose) -> None:
         self._text = text
         self._done = 0
-        self._idle: set[bytes] = set()
+        self._loose = loose
         self.has_digits = False
         """Whether there may be hexadecimal."""
 
@@ -232,11 +235,16 @@ class _Runs:
         if index == _DIGITS:
             self.has_digits = True
             return False
+        if index == _OF_BASE32:
+            found = _BASE32.match(text, end - _LONGEST_HEAD)
+            return found is not None and may_hold(_base32(found[0]))
         if index != _DEFLATED:
             return end > self._done and _has_other_code(self._next(end))
         begin = end - LEAST
-        # What is packed does not begin with so many letters of one case; words do.
-        return not text[begin : begin + _SURE].islower() and _begins_packed(text, begin, self._idle)
+        # What is packed does not begin with so many letters of one case; words do, and what is base32.
+        if text[begin : begin + _SURE].islower() or text[begin:end].isupper():
+            return False
+        return _begins_packed(text, begin, self._loose)
 
     def may_be_digits(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         if index != _OF_HEX:
@@ -250,15 +258,14 @@ class _Runs:
         return self._text[begin : self._done]
 
 
-def _begins_packed(text: bytes, begin: int, idle: set[bytes]) -> bool:
-    """Whether the run that begins at `begin` says something packed; `idle` is how those begin that do not."""
-    head = text[begin : begin + _HEAD]
-    if head in idle:
+def _begins_packed(text: bytes, begin: int, loose: Loose) -> bool:
+    """Whether the run that begins at `begin` says something packed; `loose` as in Budget."""
+    head = text[begin : begin + LEAST]
+    if head in loose:
         return False
     if _is_deflated(head, begun=True):
         return _is_deflated(text[begin : begin + _BIG])
-    if len(idle) < _KNOWN:
-        idle.add(head)
+    loose.add(head)
     return False
 
 
@@ -272,7 +279,7 @@ def _has_other_code(chars: bytes) -> bool:
     return (
         any(one in chars for one in _MAGIC)
         or any(map(_hex_reads, _HEX.findall(chars)))
-        or _OTHER in chars.translate(_IS_BASE32)
+        or any(may_hold(_base32(found)) for found in _BASE32.findall(chars))
     )
 
 
@@ -342,7 +349,7 @@ def _end(text: bytes, place: int) -> int:
 
 
 def _base64(pieces: ViewBuilder, begin: int, chars: bytes, least: int, budget: Budget) -> None:
-    if len(chars) < _BIG and _is_utf8(plain := _decode64(chars)):
+    if len(chars) < _BIG and is_utf8(plain := _decode64(chars)):
         _text64(pieces, plain, begin, begin + len(chars), budget)
         return
     for found in _TEXTS[least].finditer(chars) if len(chars) < _LONG or _may_be_text(chars) else ():
@@ -359,14 +366,6 @@ def _text64(pieces: ViewBuilder, plain: bytes, begin: int, end: int, budget: Bud
     pieces.add(plain[: 3 * whole], begin, min(end, begin + 4 * whole), (3, 4))
     pieces.add(plain[3 * whole :], begin + 4 * whole, end - ((end - begin) % 4 == 1))
     pieces.gap()
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _packed64(pieces: ViewBuilder, begin: int, chars: bytes, magic: list[bytes], budget: Budget) -> None:

@@ -7,6 +7,7 @@ are one set, since to begin a search costs as much as to search a kilobyte.
 
 from functools import cache
 
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.detectors.format import REACH
 from mcpguard.core.redaction.detectors.named import accounts, pairs
@@ -176,11 +177,11 @@ class SignsOfText:
         return True
 
 
-def signs_of(text: bytes) -> set[int]:
+def signs_of(text: bytes, budget: Budget) -> set[int]:
     """The signs of views in `text`."""
     signs = SignsOfText(text)
     expressions().search(text, signs.see)
     signs.marked()
-    if signs.may_be_coded and has_code(text):
+    if signs.may_be_coded and has_code(text, budget.loose):
         signs.coded()
     return signs.found
