@@ -10,7 +10,7 @@ from mcpguard.core.redaction.views.view import WHOLE, View, ViewBuilder
 _BARS = (b"|", b"\xe2\x94\x82")
 ROW_END = r"(?:[|]|\x94\x82)\r?\n"
 _WORDS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_./:=+*#()[]`'\",-"
-_LEAST = 8
+_LEAST, _SHORTEST = 8, 6
 _WIDEST = 4096
 _MANY, _AGAIN = 2048, 64
 _FOR_ONE = 4
@@ -75,9 +75,7 @@ def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
         return
     run: list[Span] = []
     for index, (text, below) in enumerate(pairwise([*texts, b""])):
-        full = len(text) == width and (
-            _may_go_on(text.rsplit(b" ", 1)[-1]) or _may_go_on(below.split(b" ", 1)[0])
-        )
+        full = len(text) == width and _meet(text.rsplit(b" ", 1)[-1], below.split(b" ", 1)[0])
         if not (full or run):
             continue
         start, end = _span(rows[index], column, bar)
@@ -90,6 +88,11 @@ def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
             run = run or [(start, end)]
     if len(run) > 1:
         yield run
+
+
+def _meet(word: bytes, below: bytes) -> bool:
+    """Whether a word may go on in the one below: together they are long enough for a secret."""
+    return len(word) + len(below) >= _SHORTEST and (_may_go_on(word) or _may_go_on(below))
 
 
 def _may_go_on(word: bytes) -> bool:

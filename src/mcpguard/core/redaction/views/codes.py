@@ -5,9 +5,9 @@
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import accumulate, chain, islice
+from itertools import accumulate, chain, compress, islice
 from struct import pack
 
 from mcpguard.core.expressions import expression
@@ -101,8 +101,10 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _WIDEST = 3
 """How many numbers may be a row."""
 _FORMS = {2: "H", 4: "I", 8: "Q"}
+Span = tuple[int, int]
 _READABLE = expression(rb"[^\x00]{%d,}+" % _LEAST)
 _READ = frozenset((9, 10, 13, *range(32, 127)))
+_MOST_KNOWN = 4_096
 
 
 class _Codes(dict[bytes, int]):
@@ -110,7 +112,10 @@ class _Codes(dict[bytes, int]):
 
     def __missing__(self, number: bytes) -> int:
         code = _code(number)
-        return code if code in _READ else 0
+        code = code if code in _READ else 0
+        if len(self) < _MOST_KNOWN:
+            self[number] = code
+        return code
 
 
 _CODES = _Codes({b"%d" % code: code if code in _READ else 0 for code in range(256)})
@@ -174,7 +179,8 @@ def _add(pieces: ViewBuilder, codes: bytes, ends: "array[int]", column: int, wid
         begin, stop = found.span()
         first, last = 1 + 2 * (column + begin * width), 1 + 2 * (column + stop * width)
         starts_of, ends_of = ends[first : last : 2 * width], ends[first + 1 : last + 1 : 2 * width]
-        places = chain.from_iterable(zip(starts_of, ends_of, strict=True))
+        places = array("I", bytes(2 * starts_of.itemsize * len(starts_of)))
+        places[::2], places[1::2] = starts_of, ends_of
         pieces.add_each(found[0], range(stop - begin), places)
         pieces.gap()
 
@@ -185,29 +191,35 @@ def numbered(view: View, budget: Budget) -> Iterator[View]:
     pieces = ViewBuilder(view)
     for at, end in near(windows(view.text, _numbers())):
         for run in _WORDS.finditer(view.text, at, end):
-            _add_words(pieces, [*_EACH_WORD.finditer(view.text, *run.span())], budget)
+            _add_words(pieces, run, budget)
         for run in _BITS.finditer(view.text, at, end):
             _add_bits(pieces, [*_EACH_BYTE.finditer(view.text, *run.span())], budget)
         for expected, each, base in _ROWS_OF_CODES:
             for run in expected.finditer(view.text, at, end):
-                rows = [*each.finditer(view.text, *run.span())]
-                said = bytes(int(row[1], base) for row in rows)
-                _add_bytes(pieces, said, [row.span() for row in rows], 1, budget)
+                said = bytes([int(code, base) for code in each.findall(run[0])])
+                _add_bytes(pieces, said, _spans(each, run), 1, budget)
     made = pieces.made()
     if made:
         yield made
 
 
-def _add_words(pieces: ViewBuilder, words: list[re.Match[bytes]], budget: Budget) -> None:
+def _add_words(pieces: ViewBuilder, run: re.Match[bytes], budget: Budget) -> None:
     """What numbers of as many bytes as the largest has say, the first or the last of them first."""
-    numbers = [int(word[0], 0 if word[0][1:2] in b"xX" else 10) for word in words]
-    wide = max(len(word[0]) - 2 if word[0][1:2] in b"xX" else 0 for word in words)
+    words = _EACH_WORD.findall(run[0])
+    bases = [16 if word[1] in b"xX" else 10 for word in words]
+    numbers = [*map(int, words, bases)]
+    wide = max(map(len, compress(words, map((16).__eq__, bases))), default=2) - 2
     largest = max(numbers)
     size = 2 if wide in range(1, 5) else 4 if wide <= 8 and largest < 1 << 32 else 8
     if largest < 1 << 8 * size:
         for order in "><":
             said = pack(f"{order}{len(numbers)}{_FORMS[size]}", *numbers)
-            _add_bytes(pieces, said, [word.span() for word in words], size, budget)
+            _add_bytes(pieces, said, _spans(_EACH_WORD, run), size, budget)
+
+
+def _spans(each: re.Pattern[bytes], run: re.Match[bytes]) -> Callable[[], list[Span]]:
+    """Where each of a run is: to be asked only where it says something."""
+    return lambda: [*map(re.Match.span, each.finditer(run.string, *run.span()))]
 
 
 def _add_bits(pieces: ViewBuilder, rows: list[re.Match[bytes]], budget: Budget) -> None:
@@ -219,17 +231,19 @@ def _add_bits(pieces: ViewBuilder, rows: list[re.Match[bytes]], budget: Budget) 
         said = int(bits[: len(bits) // 8 * 8], 2).to_bytes(len(bits) // 8)
         places = [(rows[0].start(), rows[-1].end())] * len(said)
     for one in (said, said.translate(_MIRRORED)):
-        _add_bytes(pieces, one, places, 1, budget)
+        _add_bytes(pieces, one, lambda: places, 1, budget)
 
 
 def _add_bytes(
-    pieces: ViewBuilder, said: bytes, places: list[tuple[int, int]], size: int, budget: Budget
+    pieces: ViewBuilder, said: bytes, places: Callable[[], list[Span]], size: int, budget: Budget
 ) -> None:
     """What can be read of `said`, of which each `size` bytes come from one of `places`."""
-    budget.piece(len(places))
+    budget.piece(len(said) // size)
+    spans: list[Span] = []
     for found in contents(said, budget, 0):
+        spans = spans or places()
         first = found.start // size
         text = said[first * size : found.end]
-        each = places[first : -(-found.end // size)]
+        each = spans[first : -(-found.end // size)]
         pieces.add_each(text, range(0, len(text), size), chain.from_iterable(each))
         pieces.gap()

@@ -6,7 +6,8 @@ from binascii import a2b_hex
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
+from operator import itemgetter
 from struct import calcsize, pack
 
 from mcpguard.core.expressions import expression
@@ -298,7 +299,7 @@ def _between(text: bytes, end: int, start: int) -> bool:
 
 def _add(pieces: ViewBuilder, rows: list[re.Match[bytes]], decode: _Decode, budget: Budget) -> None:
     """What these rows say; each byte comes from all of its row, which may show it a second time."""
-    said = decode([row[row.re.groups] for row in rows])
+    said = decode([*map(itemgetter(rows[0].re.groups), rows)])
     starts = array("I", accumulate(map(len, said), initial=0))
     plain = b"".join(said)
     for found in contents(plain, budget) if len(plain) >= _LEAST else ():
@@ -307,7 +308,8 @@ def _add(pieces: ViewBuilder, rows: list[re.Match[bytes]], decode: _Decode, budg
             pieces.add(found.plain, rows[0].start(), rows[-1].end())
         else:
             first, last = bisect_right(starts, found.start) - 1, bisect_left(starts, found.end)
-            begins = [max(0, start - found.start) for start in starts[first:last]]
-            places = [place for row in rows[first:last] for place in row.span()]
+            begins = [start - found.start for start in starts[first:last]]
+            begins[0] = 0
+            places = chain.from_iterable(map(re.Match.span, rows[first:last]))
             pieces.add_each(plain[found.start : found.end], begins, places)
         pieces.gap()
