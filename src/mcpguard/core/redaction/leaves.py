@@ -61,6 +61,10 @@ class Leaves:
         for name in self.__slots__:
             setattr(self, name, getattr(other, name))
 
+    def naming(self) -> list[str]:
+        """The names of members that have a string or members below them, and not only numbers."""
+        return [name for name, column in self.columns.items() if column is not _NOTHING]
+
     def parts(self) -> list[str]:
         """All leaves in their order."""
         parts: list[str] = []
@@ -201,19 +205,27 @@ def _lay(value: Json, name: str, add: Callable[[_T], None], rest: _Rest[_T]) -> 
         for child in value:
             _lay(child, name, add, rest)
     elif kind is dict:
-        for below, child in value.items():
-            if named is not None:
-                add(named(below))
-            elif below == LABEL and type(child) is str:
-                next(strings[below])
-                continue
-            # As for what is below, for what most members are.
-            if type(child) is str:
-                add(next(strings[below]))
-            else:
-                _lay(child, below, add, rest)
+        _lay_dict(value, add, rest)
     elif named is not None and (kind is int or kind is float):
         add(next(numbers))
+
+
+def _lay_dict(value: dict[str, Json], add: Callable[[_T], None], rest: _Rest[_T]) -> None:
+    strings, numbers, named = rest
+    for name, child in value.items():
+        kind = type(child)
+        if named is not None:
+            add(named(name))
+        elif name == LABEL and kind is str:
+            next(strings[name])
+            continue
+        # As for what is below, for what most members are.
+        if kind is str:
+            add(next(strings[name]))
+        elif kind is dict or kind is list:
+            _lay(child, name, add, rest)
+        elif named is not None and (kind is int or kind is float):
+            add(next(numbers))
 
 
 def _marked(value: Json, name: str, strings: Mapping[str, Iterator[int]]) -> Json:
@@ -291,7 +303,9 @@ _Numbers = list[int | float]
 _OF_TEXTS: set[type[object]] = {str}
 _OF_NUMBERS: set[type[object]] = {int}
 _NO_TEXTS: list[str] = []
-"""The column of a name without strings. Never changed: there may be as many such names as numbers."""
+_NOTHING: list[str] = []
+"""The columns of a name without strings, and of one with nothing but numbers, booleans and nulls. Never
+changed: there may be as many such names as numbers."""
 
 
 def _gather_list(
@@ -306,7 +320,7 @@ def _gather_list(
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
     column = columns.get(name, _NO_TEXTS)
-    if column is _NO_TEXTS:
+    if column is _NO_TEXTS or column is _NOTHING:
         column = columns[name] = []
     if len(value) > _MANY and _gather_at_once(value, column, document, numbers):
         return
@@ -337,7 +351,7 @@ def _gather_at_once(value: Sequence[Json], column: list[str], document: list[str
     return kinds in (_OF_TEXTS, _OF_NUMBERS)
 
 
-def _gather_dict(
+def _gather_dict(  # noqa: C901 - on the road of every answer, where a call for each member counts
     value: dict[str, Json],
     columns: _Columns,
     document: list[str],
@@ -351,22 +365,24 @@ def _gather_dict(
         kind = type(child)
         if kind is str:
             column = columns.get(name, _NO_TEXTS)
-            if column is _NO_TEXTS:
+            if column is _NO_TEXTS or column is _NOTHING:
                 columns[name] = [child]
             else:
                 column.append(child)
             if name != LABEL:
                 document.append(child)
-            continue
-        columns.setdefault(name, _NO_TEXTS)
-        if kind is int or kind is float:
-            numbers.append(child)
         elif kind is dict:
+            if columns.setdefault(name, _NO_TEXTS) is _NOTHING:
+                columns[name] = _NO_TEXTS
             _gather_dict(child, columns, document, numbers, tables, depth - 1)
         elif kind is list:
             _gather_list(child, name, columns, document, numbers, tables, depth - 1)
-        elif child is not None and kind is not bool:
-            raise InspectionError("not a JSON value")
+        else:
+            columns.setdefault(name, _NOTHING)
+            if kind is int or kind is float:
+                numbers.append(child)
+            elif child is not None and kind is not bool:
+                raise InspectionError("not a JSON value")
 
 
 class Layout:

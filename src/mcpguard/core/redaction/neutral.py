@@ -200,9 +200,18 @@ def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
     text = "".join(parts)
     if text.isascii() and text.isprintable():
         return None
-    hiding = [index for index, part in enumerate(parts) if _may_hide(part)]
+    hiding = [
+        index
+        for index, part in enumerate(parts)
+        if not (part.isascii() and part.isprintable()) and _may_hide(part)
+    ]
     # As lines of one text: nothing that is hidden stays for what is in another line.
-    lines = [index for index in hiding if len(parts[index]) < _SHORT and not _ALONE.search(parts[index])]
+    alone = _ALONE.search(text) is not None
+    lines = [
+        index
+        for index in hiding
+        if len(parts[index]) < _SHORT and not (alone and _ALONE.search(parts[index]))
+    ]
     shown = neutral("\n".join([parts[at] for at in lines]), counts).split("\n")
     edited = [*parts]
     for at, text in zip(lines, shown, strict=False):

@@ -115,10 +115,14 @@ class Rebuild:
                     unique = self._unique(unique, old, made, copies)
                 if type(new) is EditedLeaf:
                     self._find(new, (path, unique))
-            if type(child) is str:
+            kind = type(child)
+            if kind is str:
                 leaf = self._string(name)
                 made[unique] = leaf if type(leaf) is str else self._leaf(leaf, (path, unique))
-            elif type(child) is dict:
+            elif kind is int and type(self._parts[self._number]) is str:  # As most values are.
+                made[unique] = child
+                self._number += 1
+            elif kind is dict:
                 made[unique] = self._dict(child, (path, unique))
             else:
                 made[unique] = self.value(child, name, (path, unique))

@@ -88,19 +88,21 @@ def telling(names: Iterable[str], budget: Budget | None = None) -> set[str]:
     """Those of the names of members that say something of their values. Raises InspectionError where `budget`
     is used up."""
     new = [*names]
-    found = {*filter(objects.is_value, new), *_TELLING.intersection(new)}
     likely = that_end_so(new)
     if budget is not None:
         budget.trigger(_COST_OF_A_NAME * len(likely))
-    return found.union([name for name in likely if values.said_of_member(name)])
+    said = {name for name in likely if objects.is_value(name) or values.said_of_member(name)}
+    return said.union(_TELLING.intersection(new))
 
 
 def regather(leaves: Leaves, value: Json) -> None:
     """Put those of `value` in place of the `leaves`, most of whose names are known."""
-    made, told = Leaves(value), leaves.telling or set()
-    known = made.columns.keys() & (leaves.columns.keys() if leaves.telling is not None else told)
-    made.telling = (known & told) | telling(made.columns.keys() - known)
+    told, known = leaves.telling or set(), leaves.columns.keys() if leaves.telling is not None else ()
+    made = Leaves(value)
+    new = [name for name in made.naming() if name not in known]
     leaves.become(made)
+    del known, made  # There may be as many names as numbers.
+    leaves.telling = (leaves.columns.keys() & told) | telling(new)
 
 
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: bool = False) -> Iterator[Hit]:
@@ -108,7 +110,7 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
     value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves. With `once` only
     whether there is one matters, not where it is."""
     if leaves.telling is None:
-        leaves.telling = telling(leaves.columns, budget)
+        leaves.telling = telling(leaves.naming(), budget)
     # What has a name of a secret and no text has others below it.
     beside = {
         name

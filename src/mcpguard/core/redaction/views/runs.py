@@ -241,7 +241,7 @@ class _Runs:
         if index != _DEFLATED:
             return end > self._done and _has_other_code(self._next(end))
         begin = end - LEAST
-        # What is packed does not begin with so many letters of one case; words do, and what is base32.
+        # What is packed does not begin with so many letters of one case; words and base32 do.
         if text[begin : begin + _SURE].islower() or text[begin:end].isupper():
             return False
         return _begins_packed(text, begin, self._loose)

@@ -140,4 +140,7 @@ def is_foreign(name: str) -> bool:
 
 
 def _has(words: re.Pattern[str], name: str) -> bool:
-    return any(not ACROSS.search(name[: found.end()].encode()) for found in words.finditer(name.lower()))
+    low = name.lower()
+    return words.search(low) is not None and any(
+        not ACROSS.search(name[: found.end()].encode()) for found in words.finditer(low)
+    )

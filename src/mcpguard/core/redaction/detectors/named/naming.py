@@ -100,6 +100,7 @@ _STEM = expression(_STEMS)
 _NO_LETTER = expression(r"[^\x00-\x7f\w\u2019]+")
 _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""
+_VALUE = expression(r"(?i)(?:value|^val|^plaintext|^setting)\Z")
 _LAST = expression("[KTPktp][^A-Za-z0-9]*$")
 _ASKS_FOR_A_PAIR = frozenset(
     ["u", "user", "userpass", "basic", "auth", "credentials", "credential", "creds", "login"]
@@ -129,15 +130,18 @@ def may_end_so(name: str) -> bool:
 
 @cache
 def _ends_so() -> Matcher:
-    ends = shape("[ktp][^a-z0-9\n]*\n", once=False)
-    return compile_patterns([shape(f"{_STEMS}|{STEMS}|[\\xc2-\\xf4]", once=False), ends], "names")
+    ends = "[ktp][^a-z0-9\n]*\n", "value\n", "(?:^|\n)(?:val|plaintext|setting)\n"
+    return compile_patterns(
+        [shape(one, once=False) for one in (f"{_STEMS}|{STEMS}|[\\xc2-\\xf4]", *ends)], "names"
+    )
 
 
 def that_end_so(names: list[str]) -> list[str]:
-    """Those of the `names`, and maybe some others, of which the same is true: in one pass over all."""
+    """Those of the `names`, and maybe some others, of which the same is true or that are names for a value:
+    in one pass over all."""
     low = "\n".join(names).lower()
     if low.count("\n") != len(names) - 1:
-        return [name for name in names if may_end_so(name)]
+        return [name for name in names if may_end_so(name) or _VALUE.search(name)]
     text = (low if low.isascii() else _NO_LETTER.sub("", low)).encode("utf-8", "surrogatepass") + b"\n"
     places = array("I")
     _ends_so().search(text + PAD, lambda _index, _from, end, _flags, _text: places.append(end - 1))
@@ -150,8 +154,9 @@ def that_end_so(names: list[str]) -> list[str]:
     return found
 
 
-def signal_of(name: str, words: list[str]) -> Signal:
-    """What `name` says, which has these `words`."""
+def signal_of(name: str, words: list[str], of_secrets: list[str] | None = None) -> Signal:
+    """What `name` says, which has these `words`; it says something weakly where one of them, or of
+    `of_secrets`, has to do with secrets."""
     words = _unnumbered(_without_which(words))
     if not words or words[-1] in _ABOUT or _PUBLIC & set(words):
         return ""
@@ -164,7 +169,7 @@ def signal_of(name: str, words: list[str]) -> Signal:
         return "" if last == "pass" and before in _PASSES else "password"
     if _TOKEN.fullmatch(last) and last not in _PLURALS:
         return "token"
-    return "weak" if any(map(is_of_secrets, words)) else ""
+    return "weak" if any(map(is_of_secrets, words if of_secrets is None else of_secrets)) else ""
 
 
 def _of_key(last: str, before: str) -> Signal:

@@ -14,7 +14,6 @@ from mcpguard.core.redaction.detectors.named.languages import is_foreign, is_for
 from mcpguard.core.redaction.detectors.named.naming import (
     GIVEN,
     Signal,
-    is_of_secrets,
     may_end_so,
     signal_of,
     words_of,
@@ -116,10 +115,8 @@ def _said_by(name: str) -> Signal:
         return ""
     if words[0] in _NONE:
         return ""
-    strength = signal_of(name, words)
-    if strength != "password" and not _HANDLES.isdisjoint(words):
-        return ""
-    return "" if strength == "weak" and not is_of_secrets(words[-1]) else strength
+    strength = signal_of(name, words, words[-1:])
+    return "" if strength != "password" and not _HANDLES.isdisjoint(words) else strength
 
 
 def name_at_end(text: bytes) -> str:
