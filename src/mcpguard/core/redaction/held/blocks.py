@@ -141,13 +141,15 @@ def fragments(
     if len(block.places) > 1:
         return _longest(block, text, end, covered, budget, again)
     value, core, at = block.places[0]
-    if _is_known(block.places[0], covered, end):
+    key = value.mark, core.cost
+    found = covered.get(key)
+    if found is not None and found[0] < end <= found[1]:
         return []  # One run has many blocks.
     runs = core.runs(text, end, at)
     count(budget, core, len(runs), again)
     if not runs:
         return []
-    covered[value.mark, core.cost] = runs[0][0], runs[-1][1]
+    covered[key] = runs[0][0], runs[-1][1]
     if len(runs) == 1 and type(core) is Shards:
         return []  # It is the hit of a core too.
     budget.hit(len(runs))

@@ -64,7 +64,7 @@ class Shards(NamedTuple):
     def runs(self, skeleton: bytes, end: int, at: int) -> list[Piece]:
         """Around a block that ends at `end` of `skeleton` and begins at `at` of the core: the pieces of the
         chain that it is in, none where there is too little of one, and that alone which counts alone."""
-        first, last, low, high = self._widened(skeleton, end - PIECE, at)
+        first, last, low, high = self._widened(skeleton, end - PIECE, at, 0)
         if last - first >= ALONE:
             return [(first, last)]
         pieces = [(first, last)]
@@ -77,7 +77,7 @@ class Shards(NamedTuple):
             first, last, low, stop = behind
             size += stop - low
             pieces.insert(0, (first, last))
-        return pieces if size >= self.least and len(pieces) > 1 else []
+        return pieces if len(pieces) > 1 and size >= self.least else []
 
     def said(self, _bones: bytes, _runs: list[Piece], _end: int, _at: int) -> Iterator[bytes]:
         """What such a chain says of the value."""
@@ -92,30 +92,35 @@ class Shards(NamedTuple):
         for stop in range(at, max(at - 2 * _LOST + 1, PIECE - 1), -2):
             yield text[stop - PIECE : stop - 1]
 
-    def _widened(self, skeleton: bytes, first: int, at: int, floor: int = 0) -> tuple[int, int, int, int]:
+    def _widened(self, skeleton: bytes, first: int, at: int, floor: int) -> tuple[int, int, int, int]:
         """How far `skeleton` and the core are the same around PIECE characters: in the one, and in the
         other."""
-        last, low, high = first + PIECE, at, at + PIECE
-        while low and first > floor and skeleton[first - 1] == self.text[low - 1]:
-            first, low = first - 1, low - 1
-        while high < len(self.text) and skeleton[last] == self.text[high]:
-            last, high = last + 1, high + 1
+        text, low, last, high = self.text, at, first + PIECE, at + PIECE
+        while low and first > floor and skeleton[first - 1] == text[low - 1]:
+            first -= 1
+            low -= 1
+        most = len(text)
+        while high < most and skeleton[last] == text[high]:
+            last += 1
+            high += 1
         return first, last, low, high
 
     def _next(self, skeleton: bytes, last: int, high: int) -> tuple[int, int, int, int] | None:
-        for at in range(high, min(high + _LOST, len(self.text) - PIECE + 1)):
-            place = skeleton.find(self.text[at : at + PIECE], last, last + _REACH)
+        text, find, most = self.text, skeleton.find, last + _REACH
+        for at in range(high, min(high + _LOST, len(text) - PIECE + 1)):
+            place = find(text[at : at + PIECE], last, most)
             if place >= 0:
                 first, last, _, high = self._widened(skeleton, place, at, place)
                 return first, last, at, high
         return None
 
     def _before(self, skeleton: bytes, first: int, low: int) -> tuple[int, int, int, int] | None:
+        text, least = self.text, max(0, first - _REACH)
         for stop in range(low, max(low - _LOST, PIECE - 1), -1):
-            place = skeleton.rfind(self.text[stop - PIECE : stop], max(0, first - _REACH), first)
+            place = skeleton.rfind(text[stop - PIECE : stop], least, first)
             if place >= 0:
                 begin, at = place, stop - PIECE
-                while at and begin and skeleton[begin - 1] == self.text[at - 1]:
+                while at and begin and skeleton[begin - 1] == text[at - 1]:
                     begin, at = begin - 1, at - 1
                 return begin, place + PIECE, at, stop
         return None

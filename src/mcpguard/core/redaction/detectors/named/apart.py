@@ -341,7 +341,7 @@ class ApartFromName(BesideName):
             row: list[tuple[int, int, bytes]] = []
             at = begins.end()
             while found := _LITERAL.match(self._text, at):
-                which = next(group for group in (1, 2, 3) if found[group] is not None)
+                which = 1 if found.start(1) >= 0 else 2 if found.start(2) >= 0 else 3
                 row.append((*found.span(which), found[which]))
                 at = found.end()
                 if found[4] == b")" or len(row) > CELLS:

@@ -39,6 +39,8 @@ _FILE = expression(
     r"|png|jpe?g|gif|svg|webp|pdf|zip|gz|csv|log|xml|css|mp[34])"
 )
 _IDENTIFIER = expression(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,3}")
+_LONGEST = 400
+"""Characters of the password of a URL that show whether it stands for one."""
 _OF_TEMPLATES = frozenset("{$<%@#[&")
 _OF_CODE = frozenset(".([")
 _MARKS = frozenset("!#$%^*+?@")
@@ -150,6 +152,8 @@ _PUBLISHED = expression(
     rb"|JBSWY3DPEHPK3PXP"
     # How a public key begins (RFC 5280, section 4.1): no private one has it.
     rb"|NBgkqhkiG9w0BAQEFAAO|A0GCSqGSIb3DQEBAQUAA4|YHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"
+    # Cipher suites (RFC 8446, appendix B.4, and those before it).
+    rb"|TLS_(?:PSK|RSA|DHE|ECDHE|ECDH|DH|SRP|KRB5|ECCPWD)_"
     # The digests of nothing.
     rb"|d41d8cd98f00b204e9800998ecf8427e|da39a3ee5e6b4b0d3255bfef95601890afd80709|e3b0c44298fc1c149afbf4c8996fb924"
 )
@@ -245,7 +249,7 @@ def _is_filled_in(value: str) -> bool:
 
 def is_sample_of_a_url(value: str) -> bool:
     """Whether the password of a URL stands for one, or is the port of one of several hosts."""
-    value = unquote(value.strip("[]()"))
+    value = unquote(value[:_LONGEST].strip("[]()"))
     if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value or _OF_EXPRESSIONS.search(value):
         return True
     if value.lower().translate(LEET) in _SAY_SO:
