@@ -700,9 +700,9 @@ async def test_the_oldest_chains_are_removed_where_all_are_too_large_together(
     assert found.removed.count == 2
 
 
-async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_over(
-    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def free(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many MB of the disk are free, which a test may change."""
     real, free = os.statvfs, [10]
 
     def statvfs(path: Path) -> object:
@@ -710,6 +710,12 @@ async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_
         return SimpleNamespace(f_bavail=free[0], f_frsize=1_000_000) if path == folder else found
 
     monkeypatch.setattr(os, "statvfs", statvfs)
+    return free
+
+
+async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_over(
+    folder: Path, start: Start, free: list[int]
+) -> None:
     owner, told = Owner(folder), Told()
     await owner.stored(OPENED)
     work = start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
@@ -720,6 +726,36 @@ async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_
     await told.until(lambda: len(told.lines) > 1)
     assert told.lines == [f"the disk is nearly full: {warning}", "the disk has enough free space again"]
     assert work.warning == ""
+
+
+async def test_how_much_is_free_is_read_again_while_it_is_little(
+    folder: Path, start: Start, free: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "PLACE_SECONDS", 0.01)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told)
+    await told.until(lambda: bool(told.lines))
+    free[0] = 0
+    await told.later(lambda: work.warning.startswith("less than 1 MB is free"))
+    assert len(told.lines) == 1
+
+
+async def test_how_much_is_free_is_read_again_when_a_write_fails(
+    folder: Path, start: Start, free: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "PLACE_SECONDS", 1_000.0)
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 1_000.0)
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told)
+    await told.until(lambda: bool(told.lines) and bool(told.heads))
+    free[0] = 0
+    with monkeypatch.context() as patched:
+        fault(patched, broken)
+        await owner.over(owner.sink.write(DECIDED))
+    assert not owner.sink.health.ok
+    await told.later(lambda: work.warning.startswith("less than 1 MB is free"))
 
 
 async def test_nothing_of_the_last_day_is_removed_for_its_size_and_it_is_said(

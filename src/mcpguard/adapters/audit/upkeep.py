@@ -35,7 +35,8 @@ SIZE_SECONDS = 60.0
 STORE_SECONDS = 10.0
 """How long is waited for a checkpoint to be durable."""
 PLACE_SECONDS = 5.0
-"""How often it is looked whether the chain is in its place, where nothing is written that would notice."""
+"""How often it is looked whether the chain is in its place, where nothing is written that would notice, and
+how much of a disk is free that is nearly full."""
 SEND_SECONDS = 15.0
 """How long to wait for the places where heads are kept."""
 AGAIN_SECONDS = 1.0
@@ -174,6 +175,8 @@ class Upkeep:
         while (left := until - time.monotonic()) > 0 and not self._wake.wait(min(left, PLACE_SECONDS)):
             if self._audit.health.ok and not self._audit.file.in_place:
                 return
+            if self._disk:
+                self._look_again()
 
     def _complain(self, what: str, said: str) -> None:
         if said != self._failing.get(what) and not self._ended.is_set():
@@ -199,6 +202,7 @@ class Upkeep:
     def _look(self) -> None:
         audit = self._audit
         if not audit.health.ok:
+            self._look_again()
             return
         if not audit.file.in_place:
             # What is written says so; where no call comes, nothing else would be.
@@ -216,6 +220,10 @@ class Upkeep:
             self._send_heads(())
         if self._tidies():
             self._tidy()
+
+    def _look_again(self) -> None:
+        with suppress(OSError):  # The next full look reports it.
+            self._look_for_room()
 
     def _look_for_room(self) -> None:
         """Warn where the disk is nearly full: what comes then is that every request is refused."""

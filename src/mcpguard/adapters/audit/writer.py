@@ -379,6 +379,8 @@ class AuditFile:
             self._outage = Outage(time.time(), str(failure))
         self._outage.refused += sum(one.decisions for one in failed)
         self._is_now(AuditHealth(False, self._outage.since, str(failure)))
+        if self.due is not None:
+            self.due.tell()  # What was free on the disk may be used up by now.
         self._mend()
         for one in failed:
             one.fail(failure)
