@@ -270,3 +270,15 @@ def test_a_list_in_another_form_names_nothing(text: str, person: Person) -> None
     has(person, "./.gemini/settings.json", text)
     found = next(one for one in existing(person.places) if one.entries)
     assert [(entry.disabled, entry.problem) for entry in found.entries] == [(False, "")] * 2
+
+
+def test_a_file_with_more_names_than_anybody_writes_holds_nothing_up(
+    person: Person, backend: FakeKeyring, capsys: Capture
+) -> None:
+    has(person, GEMINI, {"mcpServers": SERVERS})
+    path = has(
+        person, "./.gemini/settings.json", {"mcp": {"excluded": [f"x{number}" for number in range(2001)]}}
+    )
+    assert main(["import", "--yes", "--project"]) == 1
+    assert f"left out {path}: more than 2000 names in lists\n" in capsys.readouterr().out
+    assert started() == set()

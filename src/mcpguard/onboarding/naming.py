@@ -7,6 +7,7 @@ where it named everything that mcpguard serves there.
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,8 @@ from mcpguard.onboarding.edit import with_names
 from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.journal import AddedNames, Edit
 
-TEXT_LIMIT = 1 << 20
-"""How many bytes of a text are read."""
+TEXT_LIMIT, TEXTS_LIMIT = 1 << 20, 500
+"""How many bytes of a text are read, and how many texts of a client."""
 
 
 class MovedServer(NamedTuple):
@@ -109,7 +110,8 @@ def _in_texts(moved: list[MovedServer], places: SearchPlaces) -> Iterator[str]:
     """A sentence for each text, such as that of an agent, that names tools of what moves."""
     for client, (form, paths) in IN_TEXT.items():
         servers = [server for server in moved if server.found.client.name == client]
-        for path in (path for each in paths for path in paths_of(File(each, "user"), places) if servers):
+        every = (path for each in paths for path in paths_of(File(each, "user"), places) if servers)
+        for path in islice(every, TEXTS_LIMIT):
             with suppress(OSError):
                 text = (read_regular(path, TEXT_LIMIT) or b"").decode("utf-8", "replace")
                 head = text[: text.find("\n---", 3)] if text.startswith("---") else ""

@@ -41,6 +41,10 @@ SERVERS_LIMIT = {"user": 500, "project": 100}
 """How many servers of a file are looked at. What holds more, somebody made to hold the command up."""
 
 
+NAMES_LIMIT = {"user": 100_000, "project": 2_000}
+"""How many names its lists may have."""
+
+
 def _toml(text: str) -> TreeNode:
     # tomlkit takes longer to import than all files take to read, and few people have a TOML file.
     from mcpguard.onboarding.formats import toml_text
@@ -184,8 +188,7 @@ def _switched(
             entry = replace(entry, only=tuple(tool for tool, _, _ in one.tools(entry.name)))
     approving = [each for each in heard if each[1].approves and each[2] in (None, mine)]
     if approving and not any(one.whole(entry.name) for _, one, _ in approving):
-        where, one, _ = approving[0]
-        entry = _kept(entry, f"is not approved by {one.way}{where.path}")
+        entry = _kept(entry, f"is not approved by {approving[0][1].way}{approving[0][0].path}")
     for other in every:
         nearer = mine is None and other.file.scope == "project"
         if nearer and any(one.disabled and one.name == entry.name for one in other.entries):
@@ -253,9 +256,13 @@ def parsed(found: ClientFile, data: bytes) -> ClientFile:
         said = "this key is a duplicate: delete one of the two, and run the command again"
         return replace(found, problem=f"{found.path}:{line}:{column}: {said}")
     entries = tuple(islice(_entries(found, root), SERVERS_LIMIT[found.file.scope] + 1))
-    if len(entries) > SERVERS_LIMIT[found.file.scope]:
-        return replace(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
-    return replace(found, entries=entries, inputs=_inputs(root), lists=tuple(_lists(found.file, root)))
+    lists = tuple(_lists(found.file, root))
+    names = sum(len(one.names) for one in lists)
+    counts = ((len(entries), SERVERS_LIMIT, "servers"), (names, NAMES_LIMIT, "names in lists"))
+    for number, limits, what in counts:
+        if number > limits[found.file.scope]:
+            return replace(found, problem=f"{found.path}: more than {limits[found.file.scope]} {what}")
+    return replace(found, entries=entries, inputs=_inputs(root), lists=lists)
 
 
 def _lists(file: File, root: TreeNode) -> Iterator[NamesSaid]:
