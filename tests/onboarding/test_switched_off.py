@@ -282,3 +282,15 @@ def test_a_file_with_more_names_than_anybody_writes_holds_nothing_up(
     assert main(["import", "--yes", "--project"]) == 1
     assert f"left out {path}: more than 2000 names in lists\n" in capsys.readouterr().out
     assert started() == set()
+
+
+def test_a_disabled_server_does_not_move_alone(person: Person, backend: FakeKeyring, capsys: Capture) -> None:
+    has(person, GEMINI, {"mcpServers": SERVERS, "mcp": {"excluded": ["bad"]}})
+    has(person, "~/.gemini/policies/a.toml", '[[rule]]\nmcpName = "good"\ndecision = "deny"\n')
+    has(person, "~/.cursor/mcp.json", {"mcpServers": {"off": {**SERVERS["bad"], "disabled": True}}})
+    assert main(["import", "--yes"]) == 1
+    said = capsys.readouterr().out
+    assert "bad (Gemini CLI), off (Cursor)" in said or "off (Cursor), bad (Gemini CLI)" in said
+    assert "is disabled, and no enabled server beside it moves: enable it, and import again" in said
+    assert "good (Gemini CLI) has tools that are switched off by `rule` in " in said
+    assert not find_config(None, os.environ).exists()

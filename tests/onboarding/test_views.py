@@ -248,7 +248,10 @@ def test_where_all_of_a_clients_servers_are_disabled_they_stay(person: Person, c
     has(person.home / ".junie/mcp/mcp.json", "notes")
     before = cursor.read_bytes()
     assert main(["import", "--yes"]) == 1
-    assert "a (Cursor), b (Cursor): is disabled, as is every server beside it" in capsys.readouterr().out
+    assert (
+        "a (Cursor), b (Cursor): is disabled, and no enabled server beside it moves"
+        in capsys.readouterr().out
+    )
     assert cursor.read_bytes() == before
     cursor.write_text(json.dumps({"mcpServers": {"a": server("a", disabled=True), "b": server("b")}}))
     assert main(["import", "--yes"]) == 0

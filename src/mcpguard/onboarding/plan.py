@@ -231,13 +231,17 @@ class _Maker:
             self._plan.broken.append(str(error))
             self._plan.left += [(found, entry, "is in a file that cannot be edited") for entry in wanted]
             return
-        working = {one.where[:-1] for one in found.entries if not one.disabled}
-        for entry in wanted:
+        # A mcpguard that had no server to start would not start itself.
+        working = {one.where[:-1] for one in found.entries if one.guarded and not one.disabled}
+        for entry in sorted(wanted, key=lambda one: one.disabled):
             try:
-                if entry.where[:-1] not in working:
-                    raise NotMoved("is disabled, as is every server beside it: enable one, and import again")
+                if entry.disabled and entry.where[:-1] not in working:
+                    raise NotMoved(
+                        "is disabled, and no enabled server beside it moves: enable it, and import again"
+                    )
                 self.lists.refuse_unwelcome(found, entry, self._ours(found, entry))
                 self._settle(found, entry)
+                working.add(entry.where[:-1])
             except NotMoved as reason:
                 self._plan.left.append((found, entry, str(reason)))
 

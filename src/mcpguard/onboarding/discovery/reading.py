@@ -183,7 +183,8 @@ def _switched(
         if one.bars(name) and everywhere:
             entry = replace(entry, disabled=True)
         elif one.bars(name) or one.blurs(name):
-            entry = _kept(entry, f"is switched off by {one.way}{where.path}")
+            some = "is" if one.bars(name) else "has tools that are"
+            entry = _kept(entry, f"{some} switched off by {one.way}{where.path}")
         elif one.kind.means == "only" and not one.whole(entry.name):
             entry = replace(entry, only=tuple(tool for tool, _, _ in one.tools(entry.name)))
     approving = [each for each in heard if each[1].approves and each[2] in (None, mine)]
