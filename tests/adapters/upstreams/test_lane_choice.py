@@ -16,7 +16,7 @@ from mcpguard.adapters.upstreams.session.connecting import Inheritance
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.supply import CredentialSupply, not_chosen
 from mcpguard.adapters.upstreams.wires.wire import WireListener
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Permit
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret
@@ -261,6 +261,21 @@ async def test_a_process_refuses_a_call_that_is_for_another_credential_or_has_no
         with pytest.raises(CredentialError, match=said):
             await as_future(upstream.request(asked))
     assert "tools/call" not in world.wire.methods()
+    await upstream.close(True)
+
+
+async def test_what_cannot_be_started_for_a_credential_says_for_which() -> None:
+    world = World(legacy())
+    world.terms = structs.replace(world.terms, lane="read")
+
+    def broken(_listener: WireListener) -> FakeWire:
+        raise CredentialError("credential:read is not bound to the principal of this call")
+
+    upstream = Instance(world.terms, [broken])
+    with pytest.raises(
+        UpstreamError, match=r"^upstream 'x' is not available with the credential 'read': cred"
+    ):
+        await as_future(upstream.request(permit(name="t")))
     await upstream.close(True)
 
 

@@ -29,6 +29,7 @@ rules:
 """
 KEY = "credentials: {key: {value: '${env:HERE}', servers: [git], env: {K: '${credential:key}'}}}\n"
 
+CHOSEN = POLICY.replace("allow", "allow, credential: key")
 PROVEN = POLICY.replace("allow", "ask, ask: {via: console, proof: passkey}")
 
 
@@ -163,6 +164,10 @@ SCENES = {
     "C121": (
         Scene("git: {command: sh}, new: {command: sh}", schema='{"type": "object"}'),
         Scene("git: {command: sh}, new: {command: sh, disabled: true}", schema='{"type": "object"}'),
+    ),
+    "C122": (
+        Scene(policy=CHOSEN, more=KEY.replace("servers:", "principals: ['group:ops'], servers:")),
+        Scene(policy=CHOSEN, more=KEY),
     ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "C202": (

@@ -406,3 +406,10 @@ def test_a_path_may_stand_before_the_condition_and_one_that_does_not_exist_is_sa
                 f"{wrong} is neither a file or folder that exists nor a condition" in capsys.readouterr().err
             )
     assert main(["audit", "query", f"args.q == '{'x' * 5000}'", audit]) == 0
+
+
+def test_a_request_about_a_task_is_shown_with_its_method(tmp_path: Path, capsys: Capture) -> None:
+    asked = structs.replace(DENIED, method="tasks/update", tool="", server="", subject="t-1")
+    folder_of(tmp_path / "audit", asked)
+    assert main(["audit", "query", str(tmp_path / "audit")]) == 0
+    assert "tasks/update t-1" in capsys.readouterr().out

@@ -39,10 +39,23 @@ def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
         name = placed.written.credential
         for said in _unusable(config, placed, name, True) if name else ():
             yield shown("C106", placed.problem(("credential",), said))
+        yield from _for_others(config, placed)
         for one in placeholders_in(placed.written.argument):
             for ref in one.template.refs:
                 for said in _unusable(config, placed, ref.name, False):
                     yield shown("C106", placed.problem(("argument", *one.place), said))
+
+
+def _for_others(config: Config, placed: PlacedRule) -> Iterator[Finding]:
+    """A rule whose credential is for some principals, and that allows the calls of others too."""
+    condition, entry = placed.rule.condition, config.credentials.get(placed.written.credential or "")
+    looks = condition is not None and "principal" in condition.reads
+    if entry is not None and entry.principals and not looks:
+        said = (
+            f"`{entry.name}` is for {', '.join(entry.principals)} alone: calls of others are allowed, and "
+            "then fail; look at `principal` in `when`"
+        )
+        yield shown("C122", placed.problem(("credential",), said))
 
 
 def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) -> Iterator[str]:

@@ -104,6 +104,8 @@ def notice_line(notice: Noticed, columns: int) -> str:
 def target_of(decision: Decided) -> str:
     """What was called, and by whom where several come to one process."""
     what = decision.tool or decision.subject or decision.method
+    if decision.method.startswith("tasks/") and decision.subject:
+        what = f"{decision.method} {what}"  # The id alone does not say what was asked.
     named = f"{decision.server}/{what}" if decision.server else what
     source, _ = split_principal(decision.principal)
     return named if source == "os-user" else f"{named} by {caller(decision.principal, decision.actor)}"

@@ -232,7 +232,8 @@ class Instance:
             problem, lost = str(change), True
         except McpGuardError as refusal:
             said = str(refusal).removeprefix(f"upstream '{self.name}' ")
-            problem = f"upstream '{self.name}' is not available: {said}"
+            lane = f" with the credential '{self._terms.lane}'" if self._terms.lane else ""
+            problem = f"upstream '{self.name}' is not available{lane}: {said}"
         except TimeoutError:
             problem = too_slow(self._terms)
         except OSError as error:
