@@ -37,6 +37,15 @@ def test_an_admitted_call_is_counted_with_its_tool_labels_facts_and_charges() ->
     assert session.kept.spent == {"p/r units session": [(0, 14)]}
 
 
+def test_asking_about_a_task_is_no_call() -> None:
+    session = Session()
+    begun = permit("{id: r, effect: allow}")
+    session.admit(begun)
+    asked = structs.replace(begun.invocation, method="tasks/get", target=None)
+    session.admit(structs.replace(begun, invocation=asked))
+    assert session.view()["calls"] == session.without(asked).view()["calls"] == 1
+
+
 def test_a_label_that_is_there_already_is_kept_once() -> None:
     session = Session(StoredSession(labels=["a"]))
     session.add(("a", "b"), ("f",))

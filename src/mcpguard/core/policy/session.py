@@ -131,7 +131,9 @@ class Session:
         kept, key = self.kept, _tool_key(invocation)
         tools = {name: count - (name == key) for name, count in kept.tools.items()}
         counted = {name: count for name, count in tools.items() if count > 0}
-        return Session(StoredSession(max(0, kept.calls - 1), counted, kept.labels, kept.facts))
+        return Session(
+            StoredSession(max(0, kept.calls - _is_call(invocation)), counted, kept.labels, kept.facts)
+        )
 
     def free_at(self, charge: Charge, now: datetime) -> datetime | None:
         """When `charge` fits, if nothing else is charged until then: `now` where it does, None where time
@@ -149,7 +151,7 @@ class Session:
     def admit(self, permit: Permit) -> None:
         """Count a call that may be made, with what it costs and adds."""
         invocation, kept = permit.invocation, self.kept
-        kept.calls += 1
+        kept.calls += _is_call(invocation)
         key = _tool_key(invocation)
         if key is not None:
             kept.tools[key] = kept.tools.get(key, 0) + 1
@@ -194,6 +196,11 @@ def _cause(permit: Permit, rules: tuple[str, ...]) -> LabelCause:
         # A URI that a client asked for may hold what must not be seen.
         what = f"{call.server}/{target.name if target.inspected else what}"
     return LabelCause(call.id, call.now.timestamp(), what[:300], tuple(sorted({*permit.rules, *rules})))
+
+
+def _is_call(invocation: Invocation) -> bool:
+    """Asking about a task is not another call: how often a client has to ask is up to the server."""
+    return not invocation.method.startswith("tasks/")
 
 
 def _tool_key(invocation: Invocation) -> str | None:
