@@ -147,6 +147,32 @@ def test_a_deny_sees_the_arguments_that_are_sent() -> None:
 
 
 @each(
+    ("deny", "args", "sent"),
+    [
+        ("'!has(args.dry) || args.dry != true'", {}, {"dry": True}),
+        ("'!has(args.dry) || args.dry != true'", {"dry": False}, {"dry": True}),
+        ("args.dry == false", {"dry": False}, {"dry": True}),
+        ("args.other == 1", {"dry": True, "other": 1}, None),
+        ("args.dry == true", {}, None),
+    ],
+)
+def test_a_deny_sees_only_the_arguments_that_are_sent(deny: str, args: Any, sent: Any) -> None:
+    for effect, approved in (("allow", []), ("ask", ["p/a"])):
+        found = policies(
+            f"id: a, effect: {effect}, argument: {{dry: true}}", f"id: d, effect: deny, when: {deny}"
+        )
+        verdict = pdp.decide(found, call(args), approved=frozenset(approved))
+        assert (verdict.invocation.args if isinstance(verdict, Permit) else None) == sent
+
+
+def test_a_person_is_asked_about_a_call_as_it_came() -> None:
+    rules = ("id: a, effect: ask, argument: {dry: true}", "id: d, effect: deny, when: args.dry == false")
+    verdict = decide(*rules, args={"dry": False})
+    assert isinstance(verdict, Deny)
+    assert (verdict.cause, verdict.invocation.args) == (Cause.APPROVAL, {"dry": False})
+
+
+@each(
     "rules",
     [
         ("id: a, effect: allow, argument: {n: 1}", "id: b, effect: allow, argument: {n: 2}"),

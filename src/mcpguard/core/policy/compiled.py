@@ -287,7 +287,7 @@ class PolicySet:
         deny, ask, allow = (
             tuple([rule for rule in rules if rule.effect == effect]) for effect in ("deny", "ask", "allow")
         )
-        setting = any(rule.written.argument for rule in allow)
+        setting = any(rule.written.argument for rule in ask + allow)
         # What stands for the same rules is the same, whatever request they can match.
         by_effect: dict[Effect, tuple[CompiledRule, ...]] = {"deny": deny, "ask": ask, "allow": allow}
         kept = [one for some in by_effect.values() for one in constant_of([rule.condition for rule in some])]

@@ -282,15 +282,18 @@ def _settled(
     holds: Holds,
     approved: frozenset[str] | None,
 ) -> Permit | Deny:
-    """The verdict on the arguments that are sent: where rules set some, it is decided again with them. With
-    None for `approved` no rule refuses, and no limit."""
-    verdict, arguments = _once(candidates, invocation, session, holds, approved)
-    if isinstance(verdict, Deny) or not arguments:
-        return verdict
+    """The verdict on the arguments that are sent: those that the rules set which let the call through as it
+    came are in place before anything refuses. With None for `approved` no rule refuses, and no limit."""
+    arguments: dict[str, Json] = {}
+    if candidates.setting:
+        _, arguments = _once(candidates, invocation, session, holds, None)
+    if not arguments:
+        return _once(candidates, invocation, session, holds, approved)[0]
     changed = with_arguments(invocation, arguments)
     verdict, again_set = _once(candidates, changed, session, holds, approved)
     if isinstance(verdict, Deny):
-        return verdict
+        # A person is asked about the call as it came: once it is approved, this is done again.
+        return structs.replace(verdict, invocation=invocation) if verdict.cause is Cause.APPROVAL else verdict
     if not are_set(changed, again_set):
         return Deny(invocation, Cause.ERROR, verdict.rules, DIFFER.format(_OTHERS))
     if (unfit := _unfit(verdict.invocation)) is not None:

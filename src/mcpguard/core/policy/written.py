@@ -275,8 +275,8 @@ class Rule(Filled):
     argument: dict[str, Any] = Field(
         {},
         description="Arguments that the call is made with, whatever the client gave for them. The call is "
-        "decided with them in place. A text may hold `{{secret:NAME}}`, which is filled in when "
-        "the call leaves.",
+        "decided with them in place: the rule has to hold for the call as the client made it, and a `deny` "
+        "sees what is sent. A text may hold `{{secret:NAME}}`, which is filled in when the call leaves.",
     )
     credential: str = Field(
         "",
