@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -241,6 +242,16 @@ def redacted(number: int = 1, **more: Any) -> Decided:
     return call(number, REDACTED, **{"args": "a" * 64, **more})
 
 
+ALLOWED = "allow", "", ("p/all",)
+ASKED = "ask", "approval", ("p/ask",)
+READS_NOTHING = "{id: bare, effect: allow, tools: [echo]}"
+
+
+def missing(report: ReplayReport) -> list[str]:
+    """The rules that are said to read what is not on record."""
+    return [name for one in report.missing for name in re.findall(r"\(read by ([^)]+)\)", one.why)]
+
+
 READS_TOKEN = "{id: no, effect: deny, when: 'args.token.startsWith(\"x\")'}"
 
 
@@ -325,6 +336,88 @@ def test_every_verdict_proves_itself(effect: str, cause: str, by: tuple[str, ...
     record = redacted(policy_digest=same.digest, effect=effect, cause=cause, rules=by)
     assert counts(replay(same, record)) == (1, 0, 0, 0, 0)
     assert counts(replay(same, of_others(record))) == (0, 0, 0, 0, 1)
+
+
+LIMITED = "limit: {calls: 2, per: 1h}"
+COUNTED = "session.calls > 100"
+
+
+@each(
+    ("written", "effect", "cause", "by"),
+    [
+        # Another rule reads what is not on record, and did not hold.
+        (
+            (f"{{id: all, effect: allow, {LIMITED}}}", f"{{id: no, effect: deny, when: '{COUNTED}'}}"),
+            *ALLOWED,
+        ),
+        (
+            ("{id: all, effect: allow, credential: key}", f"{{id: no, effect: deny, when: '{COUNTED}'}}"),
+            *ALLOWED,
+        ),
+        # The rule itself reads it, and held.
+        ((f"{{id: all, effect: allow, credential: key, {LIMITED}, when: '!({COUNTED})'}}",), *ALLOWED),
+        # So does what it costs.
+        (("{id: all, effect: allow, limit: {units: 5, cost: args.token, per: session}}",), *ALLOWED),
+        (("{id: all, effect: allow, argument: {mode: safe}}",), *ALLOWED),
+        # Which rules allow what is asked about is not on record.
+        (("{id: ask, effect: ask}", f"{{id: all, effect: allow, {LIMITED}, when: '{COUNTED}'}}"), *ASKED),
+        (
+            ("{id: ask, effect: ask}", f"{{id: all, effect: allow, approves: [p/ask], when: '{COUNTED}'}}"),
+            *ASKED,
+        ),
+        # Which rules would take a placeholder depends on what was redacted.
+        (
+            ("{id: all, effect: allow, placeholders: true, when: 'args.token == \"a\"'}",),
+            "deny",
+            "placeholder",
+            (),
+        ),
+        # Two that choose different credentials refuse what both allow.
+        (
+            (
+                f"{{id: all, effect: allow, credential: key, when: '{COUNTED}'}}",
+                f"{{id: other, effect: allow, credential: another, when: '{COUNTED}'}}",
+            ),
+            *("deny", "error", ("p/all", "p/other")),
+        ),
+    ],
+)
+def test_what_the_same_policies_decided_they_decide_again(
+    written: tuple[str, ...], effect: str, cause: str, by: tuple[str, ...]
+) -> None:
+    same = rules(*written)
+    record = redacted(policy_digest=same.digest, effect=effect, cause=cause, rules=by)
+    record = structs.replace(record, credential="key" if "credential: key" in written[0] else "")
+    assert counts(replay(same, record)) == (1, 0, 0, 0, 0)
+
+
+def test_limits_count_though_another_rule_reads_what_is_not_on_record() -> None:
+    deny = f"{{id: no, effect: deny, when: '{COUNTED}'}}"
+    then = same_but(ALL, deny)
+    records = under(then, *(call(number) for number in range(4)))
+    report = replay(rules(f"{{id: all, effect: allow, {LIMITED}}}", deny), *records, before=[then])
+    assert report.unsaid == 0
+    assert [(one.count, one.after.text()) for one in report.changes if one.after.effect == "deny"] == [
+        (2, "deny p/all (limit)")
+    ]
+
+
+def test_only_rules_that_read_what_is_missing_are_said_to_read_it() -> None:
+    limits = f"{{id: few, effect: allow, {LIMITED}, when: '{COUNTED}'}}"
+    assert missing(replay(rules(ALL, limits), redacted())) == ["p/few"]
+    chooses = f"{{id: key, effect: allow, credential: key, when: '{COUNTED}'}}"
+    assert missing(replay(rules(ALL, chooses, READS_NOTHING), redacted())) == ["p/key"]
+    costs = "{id: cost, effect: allow, limit: {units: 5, cost: args.token, per: session}}"
+    then = same_but(costs)
+    record = redacted(policy_digest=then.digest, rules=("p/cost",))
+    assert missing(replay(rules(costs), record, before=[then])) == ["p/cost"]
+
+
+def test_two_credentials_for_one_call_are_refused_whatever_else_is_unknown() -> None:
+    keys = [f"{{id: {name}, effect: allow, credential: {name}}}" for name in ("one", "two")]
+    maybe = f"{{id: any, effect: allow, when: '{COUNTED}'}}"
+    report = replay(rules(*keys, maybe), call())
+    assert report.changes[0].after.text() == "deny p/one, p/two (error)"
 
 
 def test_an_answer_in_advance_leaves_open_who_would_have_asked() -> None:

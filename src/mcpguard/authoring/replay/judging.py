@@ -3,7 +3,8 @@
     PastDecision -> PastRequest -> NewVerdict
 
 Law of this file: where a rule reads what is unknown, each verdict that is possible is counted as possible.
-A condition that the old policies had too, and whose value follows from what was decided, has that value.
+A condition that the old policies had too, and whose value follows from what was decided, has that value; and
+policies by which it was decided decide it again as they did, if that is possible by what is known.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mcpguard.authoring.replay.strictness import Obligations, added, obligations
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Verdict
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.obligations import ObligationError, charges_of, credential_of
 from mcpguard.core.policy.pdp import bind, decide, names, over
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.terms import Effect, Observation
@@ -43,7 +45,6 @@ REASONS = {
 }
 """Why the verdict on a call is not known, by the name that a rule reads."""
 NO_STATE = "the state of its session could not be read then"
-LIMITS = "a rule that limits it, or chooses its credential, reads what is not on record"
 SETS = "a rule sets arguments, and others are not on record"
 
 _asked = attrgetter(
@@ -106,6 +107,13 @@ class ReplayJudge:
         return found
 
     def _decided(self, past: PastDecision, request: PastRequest, candidates: Candidates) -> NewVerdict:
+        found = self._judged(past, request, candidates)
+        own = past.record.policy_digest == self.policies.digest
+        if own and found.missing and past.effect in found.effects:
+            return NewVerdict(frozenset({past.effect}), past.cause, past.rules, wants=found.wants)
+        return found
+
+    def _judged(self, past: PastDecision, request: PastRequest, candidates: Candidates) -> NewVerdict:
         if past.cause == Cause.PLACEHOLDER.value and not request.intact:
             # Ours stand for what was taken out, and for what was sent.
             wanted = any(rule.written.placeholders for rule in candidates.all)
@@ -188,11 +196,14 @@ class _ReadNames(NamedTuple):
     def names(self, rule: CompiledRule) -> frozenset[str]:
         found = self.kept.get((self.key, rule))
         if found is None:
-            limit = rule.written.limit
-            cost = limit.cost if limit is not None and isinstance(limit.cost, str) else ""
-            found = self.unknown.read_by(rule.when) | self.unknown.read_by(cost)
+            found = self.unknown.read_by(rule.when) | self.cost(rule)
             self.kept[self.key, rule] = found
         return found
+
+    def cost(self, rule: CompiledRule) -> frozenset[str]:
+        """The same of what it counts."""
+        limit = rule.written.limit
+        return self.unknown.read_by(limit.cost if limit and isinstance(limit.cost, str) else "")
 
 
 def proven_by(past: PastDecision, then: Candidates, request: PastRequest) -> dict[tuple[str, str], Verdict]:
@@ -244,12 +255,27 @@ def _possible(
     sure, maybe = asking + allow, may_ask + may_allow
     wants = _wants(known, request, candidates, sure, maybe)
     if len(effects) > 1 or any(rule.written.argument for rule in allow + may_allow):
-        return _several(effects, [rule for rule in known if known[rule] is None], reading, wants)
-    if any(rule.written.limit or rule.written.credential for rule in sure + may_allow):
-        return NewVerdict(frozenset({*effects, "deny"}), missing=(LIMITS,), wants=wants)
-    if effects == {"ask"}:
-        return NewVerdict(frozenset(effects), Cause.APPROVAL.value, names(asking), wants=wants)
-    return NewVerdict(frozenset({"allow"}), rules=names(sure), wants=wants)
+        unsure = [(rule, reading.names(rule)) for rule in known if known[rule] is None]
+        return _several(effects, unsure, wants)
+    unsure = [(rule, reading.cost(rule)) for rule in sure if reading.cost(rule)]
+    unsure += [(rule, reading.names(rule)) for rule in maybe if rule.written.limit or rule.written.credential]
+    if unsure:
+        return _several(effects, unsure, wants)
+    return _certain(asking if effects == {"ask"} else [], sure, call, wants)
+
+
+def _certain(
+    asking: list[CompiledRule], sure: list[CompiledRule], call: Invocation, wants: tuple[Obligations, ...]
+) -> NewVerdict:
+    """The verdict where `sure` let it through, if those that are `asking` are answered so."""
+    try:
+        credential_of(sure)
+        charges = tuple(charges_of(sure, call).values())
+    except ObligationError:
+        return _deny(Cause.ERROR.value, names(sure))
+    if asking:
+        return NewVerdict(frozenset({"ask"}), Cause.APPROVAL.value, names(asking), charges, wants)
+    return NewVerdict(frozenset({"allow"}), "", names(sure), charges, wants)
 
 
 def _effects(
@@ -291,11 +317,13 @@ def _wants(
 
 
 def _several(
-    effects: Iterable[Effect], unsure: list[CompiledRule], reading: _ReadNames, wants: tuple[Obligations, ...]
+    effects: Iterable[Effect],
+    unsure: list[tuple[CompiledRule, frozenset[str]]],
+    wants: tuple[Obligations, ...],
 ) -> NewVerdict:
     readers: dict[str, list[str]] = {}
-    for rule in unsure:
-        for name in reading.names(rule):
+    for rule, unknown in unsure:
+        for name in unknown:
             readers.setdefault(name, []).append(rule.name)
     possible = frozenset(effects)
     missing = tuple(f"{REASONS[name]} ({_readers_text(readers[name])})" for name in sorted(readers)) or (
