@@ -142,25 +142,6 @@ def test_the_result_of_a_task_that_is_forgotten_meanwhile_is_withheld(
     assert "private" not in str(world.client.sent)
 
 
-# --- tools that only run as a task ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("version", "shown"), [("2025-11-25", ["x", "y"]), ("2025-06-18", ["x"]), ("modern", ["x"])]
-)
-def test_a_tool_that_only_runs_as_a_task_is_listed_to_clients_that_know_such_tasks(
-    version: str, shown: list[str]
-) -> None:
-    only = {**tool("y"), "execution": {"taskSupport": "required"}}
-    maybe = {**tool("x"), "execution": {"taskSupport": "optional"}}
-    world = World(ALLOW_ALL, {"a": [maybe, only]})
-    if version == "modern":
-        modern(world, "tools/list")
-    else:
-        legacy(world, version=version).send("tools/list", {}, 1)
-    assert [one["name"] for one in last(world)["tools"]] == shown
-
-
 # --- what no rule is about ------------------------------------------------------------------------
 
 TOOLS_ONLY = "  - {id: ok, effect: allow, tools: [x]}\n"

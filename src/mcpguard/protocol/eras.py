@@ -278,14 +278,6 @@ def task_seconds(result: dict[str, Json]) -> float:
     return ttl / 1000 if isinstance(ttl, int | float) else inf
 
 
-def callable_by(caller: Caller, tool: dict[str, Json]) -> bool:
-    """Whether the client can ask for what the tool needs. One that runs as a task alone needs the tasks of
-    revision 2025-11-25 (server/tools, `execution.taskSupport`)."""
-    execution = tool.get("execution")
-    needs = type(execution) is dict and execution.get("taskSupport") == "required"
-    return not needs or (not caller.modern and caller.version >= "2025-11-25")
-
-
 def task_over(method: str, result: dict[str, Json]) -> bool:
     """Whether the result of a request about a task says that the task runs no more."""
     return method == "tasks/result" or result.get("status") in ("completed", "failed", "cancelled")

@@ -19,7 +19,6 @@ from mcpguard.gateway.ports import RequestId
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Kind
-from mcpguard.protocol.eras import callable_by
 
 MOST_VISIBLE = 20_000
 """Of this many entries it is remembered whether a client may see them."""
@@ -161,7 +160,7 @@ class Listing:
         def visible(entry: Listed) -> bool:
             found = self._of(entry)
             asked[id(entry)] = found.asked
-            return found.visible and callable_by(caller, entry.descriptor)
+            return found.visible
 
         entries = list(self.catalogue.offered(kind.name, visible))
         names = self.catalogue.names(entries)
