@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp import MCPError
 
 from mcpguard.authoring.snapshot import (
     Offer,
     Presence,
     Snapshot,
     Steps,
+    _declined,
+    _unheard,
     presence,
     read_snapshot,
     write_snapshot,
@@ -121,3 +125,9 @@ def test_a_tool_without_a_name_is_none() -> None:
     assert list(
         Snapshot(version=1, servers={"a": Offer(tools=({}, {"name": 1}, {"name": "x"}))}).tools()
     ) == [("a", "x", {"name": "x"})]
+
+
+def test_a_survey_serves_nothing_that_a_server_asks_for_and_hears_nothing() -> None:
+    with pytest.raises(MCPError, match="roots/list is not served"):
+        anyio.run(_declined, None, "roots/list", None)
+    anyio.run(_unheard, None, "notifications/message", None)

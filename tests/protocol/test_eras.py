@@ -217,3 +217,19 @@ def test_what_is_cacheable_or_may_ask_is_in_the_table_of_methods() -> None:
 )
 def test_a_task_is_kept_as_long_as_its_result_says(result: Any, seconds: float) -> None:
     assert eras.task_seconds(result) == seconds
+
+
+@each(
+    ("method", "result", "over"),
+    [
+        ("tasks/result", {"content": []}, True),
+        ("tasks/get", {"status": "working"}, False),
+        ("tasks/get", {"status": "completed"}, True),
+        ("tasks/cancel", {"status": "cancelled"}, True),
+        ("tasks/update", {}, False),
+    ],
+)
+def test_a_task_is_over_when_its_status_says_so_or_its_result_came(
+    method: str, result: dict[str, Any], over: bool
+) -> None:
+    assert eras.task_over(method, result) is over

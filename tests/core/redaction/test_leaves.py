@@ -147,3 +147,8 @@ def test_many_leaves_are_gathered_as_few_are(value: Json) -> None:
     assert leaves.text() == (padded(parts), len(parts))
     assert leaves.named_text() == edges(leaves.named().arranged(parts))
     assert sorted(parts) == sorted(map(str, [*leaves.document, *leaves.numbers, *leaves.columns]))
+
+
+def test_a_name_of_a_number_counts_as_soon_as_it_has_members_below_it() -> None:
+    assert Leaves({"r": [{"a": 1}]}).naming() == ["r"]
+    assert sorted(Leaves({"r": [{"a": 1}, {"a": {"b": "x"}}]}).naming()) == ["a", "b", "r"]

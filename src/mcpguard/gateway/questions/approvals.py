@@ -92,7 +92,8 @@ class Approvals:
         store = self._scope.store
         if store is None:
             return deny
-        would, rules = await self._foreseen(invocation, deny)
+        rules = tuple(sorted(deny.rules))
+        would = await self._scope.judge.decide(invocation, frozenset(rules), foresee=True)
         if isinstance(would, Deny):  # Nobody is asked about what cannot go on.
             return would
         why = "A person could not be asked."
@@ -235,16 +236,6 @@ class Approvals:
             del used[one]
         used[ticket.id] = ticket.expires
         return False
-
-    async def _foreseen(self, invocation: Invocation, deny: Deny) -> tuple[Permit | Deny, tuple[str, ...]]:
-        """The verdict if a person approved, which leaves no trace, and the rules that ask: also those that do
-        so for arguments which others set. A Permit has the arguments that would be sent."""
-        rules = frozenset(deny.rules)
-        while True:
-            verdict = await self._scope.judge.decide(invocation, rules, foresee=True)
-            if isinstance(verdict, Permit) or verdict.cause is not Cause.APPROVAL:
-                return verdict, tuple(sorted(rules))
-            rules |= frozenset(verdict.rules)
 
     def _same(self, permit: Permit, ticket: Ticket) -> bool:
         """Whether what would be sent now is what the person was shown."""

@@ -23,6 +23,7 @@ from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import PAD, runs, views
+from mcpguard.core.redaction.views import codes as codes_module
 from mcpguard.core.redaction.views.lines import end_of_run
 from mcpguard.core.redaction.views.signs import ENDS, RUNS, signs_of
 from mcpguard.core.secret import Secret
@@ -638,3 +639,9 @@ def test_a_value_that_is_wrapped_in_a_long_table_is_found_wherever_it_is() -> No
     for before in (0, 2040, 2047, 2050):
         rows = "| name of a row |\n" * before + f"| {TOKEN[:20]} |\n| {TOKEN[20:]} |\n" + "| last |\n" * 2100
         assert TOKEN[20:] not in str(made.inspect({"text": rows}).value)
+
+
+def test_only_so_many_forms_of_codes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codes_module, "_MOST_KNOWN", 1)
+    known = codes_module._Codes()
+    assert [known[b"65.0"], known[b"66.0"], list(known)] == [65, 66, [b"65.0"]]
