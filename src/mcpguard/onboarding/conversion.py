@@ -302,7 +302,7 @@ _FILE = re.compile(r".*/[^/]*\.\w{1,8}", re.DOTALL)
 
 
 def _doubtful(words: list[str], project: Path | None) -> list[str]:
-    """What to say of words that may be paths, and of which nothing shows it for sure."""
+    """The note about words that may be paths, where their form does not prove it."""
     sure = {index for index, _ in relative_arguments(words)}
     files = {index for index, path in _maybe_paths(words) if _FILE.fullmatch(path)}
     for index, word in enumerate(words):

@@ -1,4 +1,4 @@
-"""What the lists of a client have to say of mcpguard once servers have moved behind it.
+"""What the lists of a client must say about mcpguard once servers have moved behind it.
 
 Law of this file: a list names no more of mcpguard than it named of what moved. It names mcpguard as such only
 where it named everything that mcpguard serves there.
@@ -88,7 +88,7 @@ class ClientLists:
     def name(
         self, moved: list[MovedServer], edited: Iterable[EditedFile]
     ) -> tuple[list[EditedFile], list[str]]:
-        """The files `edited` and others, with what their lists have to say of mcpguard once `moved` have; and
+        """The files `edited` and others, with what their lists must say about mcpguard once `moved` have; and
         sentences on names in lists that have no effect any more."""
         files, said_of = {one.found.path: one for one in edited}, list[str]()
         for found, one, folder in said(self._editable, self._places):

@@ -172,7 +172,7 @@ def concerns(kind: NameList, where: ClientFile, found: ClientFile) -> bool:
 def _switched(
     found: ClientFile, entry: Entry, every: list[ClientFile], heard: list[Heard], places: SearchPlaces
 ) -> Entry:
-    """`entry` with what the lists of its client say of it."""
+    """`entry` with what the lists of its client say about it."""
     mine = folder_of(found, entry.where[:-1], places)
     for where, one, folder in heard:
         if folder not in (None, mine) and mine is not None:
