@@ -8,6 +8,7 @@ from msgspec import structs
 from mcpguard.core.model import Cause, Deny, Invocation, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.session import Session, StoredSession
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_observation import ON
 from tests.core.policy.test_pdp import call
@@ -78,3 +79,37 @@ def test_nothing_is_carried_over_from_what_needed_no_rule() -> None:
     begun = pdp.permit_protocol(call({}))
     verdict = pdp.decide(policies(CALLS), about(begun))
     assert isinstance(verdict, Deny)
+
+
+@pytest.mark.parametrize(
+    ("method", "labels", "allowed"),
+    [
+        ("tasks/update", [], True),
+        ("tasks/update", ["private"], False),
+        ("tasks/unheard-of", ["private"], False),
+        *((method, ["private"], True) for method in ("tasks/get", "tasks/result", "tasks/cancel")),
+    ],
+)
+def test_what_sends_more_to_a_task_is_refused_where_its_call_would_be_by_now(
+    method: str, labels: list[str], allowed: bool
+) -> None:
+    found = policies(
+        "id: ok, effect: allow, tools: [t], limit: {calls: 1, per: 1h}",
+        "id: no, effect: deny, tools: [t], when: '\"private\" in session.labels'",
+    )
+    begun = pdp.decide(found, call({}), Session())
+    assert isinstance(begun, Permit)
+    session = Session(StoredSession(labels=labels))
+    session.admit(begun)
+    asked = structs.replace(about(begun), method=method)
+    verdict = pdp.decide(found, asked, session)
+    assert isinstance(verdict, Permit) is allowed
+    assert verdict.invocation is asked
+    if isinstance(verdict, Deny):
+        assert (verdict.cause, verdict.rules) == (Cause.RULE, ("p/no",))
+
+
+def test_an_update_without_a_session_is_allowed_where_no_rule_needs_one() -> None:
+    found = policies(CALLS)
+    asked = structs.replace(about(began(found)), method="tasks/update")
+    assert isinstance(pdp.decide(found, asked), Permit)

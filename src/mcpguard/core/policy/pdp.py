@@ -84,7 +84,7 @@ def decide(
     holds = nothing_held if egress is None else egress.holds
     verdict = settled = _settled(candidates, invocation, session, holds, approved)
     if invocation.begun is not None:
-        verdict = settled = _as_begun(settled, candidates, policies)
+        verdict = settled = _as_begun(settled, candidates, policies, session, holds)
     if isinstance(settled, Deny) and policies.observes(invocation):
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
@@ -97,16 +97,26 @@ def decide(
     if candidates.trial is None:
         return verdict
     judged = settled if isinstance(verdict, Permit) else verdict
-    tried = _as_begun(
-        _settled(candidates.trial, invocation, session, holds, approved), candidates.trial, policies
-    )
+    tried = _settled(candidates.trial, invocation, session, holds, approved)
+    tried = _as_begun(tried, candidates.trial, policies, session, holds)
     shadow = _differs(judged, tried)
     return structs.replace(verdict, shadow=shadow) if shadow else verdict
 
 
-def _as_begun(verdict: Permit | Deny, candidates: Candidates, policies: PolicySet) -> Permit | Deny:
+_SENDS_NOTHING = frozenset({"tasks/get", "tasks/result", "tasks/cancel"})
+"""The requests about a task that give its server nothing but the id."""
+
+
+def _as_begun(
+    verdict: Permit | Deny,
+    candidates: Candidates,
+    policies: PolicySet,
+    session: Session | None,
+    holds: Holds,
+) -> Permit | Deny:
     """The verdict on a request about a task. Where no rule is about such requests, they are part of the call
-    that began it: its rules allow them too, as long as the policies have them for that call."""
+    that began it: its rules allow them too, as long as the policies have them for that call. What sends
+    anything more to the server is refused where the call would be now, in the session as it has become."""
     begun = verdict.invocation.begun
     if begun is None or begun.observed is not None or candidates.allow or candidates.ask:
         return verdict
@@ -115,6 +125,12 @@ def _as_begun(verdict: Permit | Deny, candidates: Candidates, policies: PolicySe
     present = policies.candidates_of(begun.invocation)
     if not begun.rules or not set(begun.rules) <= {*names(present.allow), *names(present.ask)}:
         return verdict
+    if verdict.invocation.method not in _SENDS_NOTHING:
+        call = structs.replace(begun.invocation, now=verdict.invocation.now)
+        before = None if session is None else session.without(call)
+        again_now = _settled(present, call, before, holds, frozenset(begun.rules))
+        if isinstance(again_now, Deny):
+            return structs.replace(again_now, invocation=verdict.invocation)
     return Permit(verdict.invocation, begun.rules, began=begun.invocation.id)
 
 
