@@ -12,9 +12,15 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import may_hide, views
-from mcpguard.core.redaction.views.table import DISGUISES, Disguise
+from mcpguard.core.redaction.views.table import DISGUISES
+from tests.core.redaction.views.disguises import EXAMPLES, Disguise
 
-each = pytest.mark.parametrize("disguise", DISGUISES, ids=lambda one: one.name[:40])
+each = pytest.mark.parametrize("disguise", EXAMPLES, ids=lambda one: one.name[:40])
+
+
+def test_each_disguise_of_the_table_has_examples() -> None:
+    assert tuple(one.name for one in EXAMPLES) == DISGUISES
+    assert all(one.hidden for one in EXAMPLES)
 
 
 @each
