@@ -6,12 +6,10 @@ looked for in the same command as the name of the program, over a bounded number
 
 import re
 from collections.abc import Callable
-from functools import cache
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, signal
-from mcpguard.core.redaction.detectors.named.printed import PRINTED
-from mcpguard.core.redaction.detectors.named.programs import PROGRAMS
+from mcpguard.core.redaction.detectors.named.programs import TAKING, leads
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     DIGIT,
@@ -26,15 +24,6 @@ from mcpguard.core.redaction.detectors.named.values import (
     said,
     value_at,
 )
-
-TAKING = (*PROGRAMS, *PRINTED)
-
-
-@cache
-def leads(program: int) -> re.Pattern[bytes]:
-    """Compiled at first use, as formats are."""
-    return re.compile(TAKING[program].leads.encode())
-
 
 SETTERS = (
     "ENV ",
