@@ -79,6 +79,12 @@ class Maker:
         if detector.kind == "url-password":
             secret = self.some(_BASE62, 14)
             return f"postgres://shop:{secret}@db.shop.example:5432/orders", secret
+        if detector.kind == "bitlocker-recovery-key":
+            secret = "-".join(f"{self.chance.randint(0, 65535) * 11:06}" for _ in range(8))
+            return f"RecoveryPassword    : {secret}", secret
+        if detector.kind == "recovery-codes":
+            secret = " ".join(f"{_hex(self.chance, 4)}1-2{_hex(self.chance, 4)}" for _ in range(8))
+            return f"Recovery codes: {secret}", secret
         tree = _tree(detector.pattern)
         groups: dict[int, str] = {}
         whole = self._of(tree, groups)

@@ -124,6 +124,12 @@ def test_what_stands_near_the_name_of_a_vendor_by_chance_is_left_alone(text: str
     assert "algolia-key" not in kinds(text, VENDORS[0])
 
 
+def test_recovery_codes_in_a_list_of_json_are_found_and_it_stays_json() -> None:
+    text = json.dumps({"backup_" + "codes": ["73196482", "20957318"], "left": 2})
+    found = Redactor(b"key").inspect(text).value
+    assert json.loads(str(found)) == {"backup_codes": ["[REDACTED:recovery-codes#1]"], "left": 2}
+
+
 def test_this_repository_holds_no_token_that_a_scanner_would_find() -> None:
     folder = Path("src/mcpguard/core/redaction/detectors")
     source = "".join(path.read_text() for path in folder.glob("*.py"))

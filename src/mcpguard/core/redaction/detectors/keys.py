@@ -16,6 +16,12 @@ def is_pair(match: bytes) -> int:
     return len(match) if user.isascii() and colon and len(password) > 2 else 0
 
 
+def is_bitlocker(match: bytes) -> int:
+    """Whether each of the last eight numbers is one of a recovery key: 16 bits times 11."""
+    numbers = [int(one) for one in match[-55:].split(b"-")]
+    return len(match) if all(one % 11 == 0 and one // 11 < 1 << 16 for one in numbers) else 0
+
+
 _RUN, _LINE = "[A-Za-z0-9+/]", r"(?:\r?\n|(?:\\r)?\\n)[ \t]{0,16}"
 _LAST = f"(?:{_LINE}(?=[A-Za-z+/]{{0,75}}[0-9=]){_RUN}{{1,75}}+={{0,2}})?"
 _SHORT = f"{_RUN}{{12,16384}}+={{0,2}}(?:{_LINE}{_RUN}{{60,76}}(?!{_RUN})){{0,200}}{_LAST}"
@@ -24,6 +30,12 @@ _LONG = (
 )
 """The rest of a key without its head: lines of one width, and a last one. The beginning of a long one is the
 modulus, which is public, and documentation shows no more of it."""
+
+_CODE = (
+    r"(?:[0-9]{1,2}[.)] )?(?=[a-z-]{0,11}[0-9])(?:[a-z0-9]{4,6}[ -][a-z0-9]{4,6}|[a-z0-9]{8,12})"
+    r"(?![A-Za-z0-9-])"
+)
+"""Of a list for a lost second factor."""
 
 KEYS: tuple[Detector, ...] = (
     Format(
@@ -119,6 +131,43 @@ KEYS: tuple[Detector, ...] = (
         hits=("A3-ZQ3B7T-ZQ3B7T-ZQ3B7" + "-ZQ3B7" * 3, "A3-ZQ3B7T-ZQ3B7TZQ3B7" + "-Q3B7Z" * 3),
         misses=("A3-", "A3-ZQ3B7T-ZQ3B7T-ZQ3B7" + "-ZQ3B7" * 2, "A3-sized paper"),
     ),
+    Format(
+        "bitlocker-recovery-key",
+        pattern=r"(?:[Rr]ecovery ?(?:[Kk]ey|Password)|Numerical Password)"
+        r"(?:[^\x00-\x08\x0b-\x1f\xff]|\r){1,160}?(?<![0-9-])"
+        rf"([0-9]{{6}}(?:-[0-9]{{6}}){{7}}){END}",
+        starts=(
+            *("Recovery Key", "Recovery key", "RecoveryKey", "Recovery Password", "RecoveryPassword"),
+            *("recovery key", "recoveryKey", "Numerical Password"),
+        ),
+        accept=is_bitlocker,
+        hits=(
+            "BitLocker Recovery Key:\n    " + "-".join(["110781"] * 8),
+            "RecoveryPassword    : " + "-".join(["438471"] * 8),
+            "Numerical Password:\n  ID: {0A1B2C3D-0A1B-2C3D}\n  Password:\n    " + "-".join(["110781"] * 8),
+        ),
+        misses=("Recovery Key: " + "-".join(["110782"] * 8), "Recovery Key: " + "-".join(["110781"] * 7)),
+    ),
+    Format(
+        "recovery-codes",
+        pattern=r"(?:[Rr]ecovery|[Bb]ackup)[ _-]?[Cc]odes?[^A-Za-z0-9\x00-\x08\x0b\x0c\x0e-\x1f\xff]{1,40}"
+        rf"({_CODE}(?:[\s,;|\"'\\*-]{{1,12}}{_CODE}){{1,32}}){END}",
+        starts=tuple(
+            f"{one}{mark}{code}"
+            for one in ("recovery", "Recovery", "backup", "Backup")
+            for mark in ("", " ", "_", "-")
+            for code in ("code", "Code")
+        ),
+        hits=(
+            "recovery " + "codes:\n  a1b2c-3d4e5\n  f6g7h-8i9j0\n",
+            "backup_" + "codes=73196482,20957318",
+            "Backup " + "codes\n1. 7319 6482\n2. 2095 7318\n",
+        ),
+        misses=("recovery codes: see page 12", "Recovery codes are shown once", "backup code 12345678"),
+    ),
+    token("nats-seed", "SUA SAA SOA SNA SCA SXA", "[A-Z2-7]{55}$", alone=True, often=True),
+    token("minisign-secret-key", "RWRTY0Iy RWQAAEIy", "[A-Za-z0-9+/]{203}", "=?", alone=True),
+    token("signify-secret-key", "RWRCSw", "[A-Za-z0-9+/]{133}", "=?", alone=True),
     token("1password-service-account-token", "ops_eyJ", "[A-Za-z0-9+/_-]{100,4096}", "={0,3}"),
     token("vault-token", "hvs. hvb. hvr.", "[A-Za-z0-9_-]{24,512}", alone=True),
     token("doppler-token", "dp.pt. dp.ct. dp.sa. dp.scim. dp.audit.", "[A-Za-z0-9]{40,44}", alone=True),
