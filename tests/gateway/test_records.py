@@ -263,6 +263,13 @@ def changed(world: World, tools: list[Any]) -> list[str]:
     return [one.detail for one in noted if one.what == "pin-changed"]
 
 
+def test_the_order_of_members_says_nothing_about_a_definition() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "number"}}}
+    turned = {"properties": {"b": {"type": "number"}, "a": {"type": "string"}}, "type": "object"}
+    world = World(ALL, {"one": [{**tool("read"), "inputSchema": schema}]}).listed()
+    assert changed(world, [dict(reversed({**tool("read"), "inputSchema": turned}.items()))]) == []
+
+
 def test_a_tool_whose_definition_changes_is_noted_with_both_digests() -> None:
     world = World(ALL, {"one": [tool("read"), tool("push")]}).listed()
     before = world.gateway._listing.catalogue.find("tool", "read")

@@ -75,8 +75,8 @@ class Listed(Struct, frozen=True):
     template as `resource`. `name` is the upstream's own name or URI, `exposed` the one by which
     clients always find it; they may be shown its own (`protocol.names`). `descriptor` is the inspected
     object under the exposed name, and `about` the same under its own name, with what conditions may count on
-    (`protocol.catalogue.about_of`). `digest` is the sha256 (hex) of the object as the upstream sent it, ""
-    for a resource that it did not list.
+    (`protocol.catalogue.about_of`). `digest` is the sha256 (hex) of the object as the upstream
+    sent it, in whatever order its members were, "" for a resource that it did not list.
     """
 
     server: str

@@ -6,18 +6,15 @@ only the progress token and the trace context travel; the rest is an unchecked c
 
 from hashlib import sha256
 
-import msgspec
 from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
 from mcpguard.protocol.eras import MAY_ASK
-from mcpguard.protocol.jsonrpc import INVALID_PARAMS
+from mcpguard.protocol.jsonrpc import INVALID_PARAMS, ordered
 
 _TRACE = ("traceparent", "tracestate", "baggage")
 _TRACED = frozenset(_TRACE)
-_ordered = msgspec.json.Encoder(order="deterministic").encode
-"""The order of keys says nothing: a client may write its retry in another."""
 _RETRY = frozenset({"inputResponses", "requestState"})
 
 
@@ -39,7 +36,7 @@ class Call(Struct, frozen=True):
 
     def fingerprint(self) -> bytes:
         """What a retry must have in common with the first request: method, target and arguments."""
-        return sha256(_ordered([self.method, self.name, self.args, self.rest])).digest()
+        return sha256(ordered([self.method, self.name, self.args, self.rest])).digest()
 
 
 class _Form(Struct, frozen=True):

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers, uri_template
-from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.jsonrpc import ordered
 from mcpguard.protocol.names import Names, Prefix
 
 MAX_NAME = 256
@@ -311,7 +311,7 @@ class Catalogue:
             # A URI that must not be seen has an alias.
             descriptor={**clean, kind.id_key: exposed} if kind.id_key == "name" else clean,
             about=about_of(kind.name, clean if kind.id_key == "name" else {**clean, "uri": name}),
-            digest=sha256(encode(raw)).hexdigest(),
+            digest=sha256(ordered(raw)).hexdigest(),
             kind=kind.name,
         )
 

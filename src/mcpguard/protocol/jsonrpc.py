@@ -55,6 +55,9 @@ _decode = msgspec.json.Decoder().decode
 _cut = msgspec.json.Decoder(list[msgspec.Raw]).decode
 encode = msgspec.json.Encoder().encode
 """JSON text (UTF-8 bytes) of a value, with no white space; the only serialiser of messages."""
+ordered = msgspec.json.Encoder(order="deterministic").encode
+"""The same with the members of each object in the order of their names, which says nothing by itself: what is
+compared, or digested to be compared, is this text."""
 
 
 class Batch(MessageError):

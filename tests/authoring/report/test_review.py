@@ -59,6 +59,24 @@ def test_it_says_what_is_connected(written: Path) -> None:
     assert (found["github"].changed, found["github"].starts, found["files"].definitions) == (1, 1, 1)
 
 
+def test_a_definition_that_changed_counts_once_however_many_clients_noticed(tmp_path: Path) -> None:
+    config = month.write(tmp_path)
+    audit = AuditFile(tmp_path / "audit", "flush")
+    audit.write(Opened(NOW - timedelta(hours=2), "0.1.0", 1, ADA, ("team",), "d", format=2))
+    for said in (
+        "tool get_issue: sha256 d0, now d1",
+        "prompt get_file: sha256 d0, now d1",
+        "3 more tools",
+    ) * 2:
+        audit.write(Noticed(NOW - timedelta(hours=1), "pin-changed", "github", said))
+    audit.close(Closed(NOW, "client-ended"))
+    found = review(config)
+    (github,) = [one for one in found.servers if one.name == "github"]
+    whole = sum(one.definitions for one in found.servers)
+    (share,) = [one for one in found.coverage if one.name == "Tool definitions that did not change"]
+    assert (github.changed, share.part, share.whole) == (5, whole - 1, whole)
+
+
 def test_it_says_who_can_reach_what_and_what_they_used(written: Path) -> None:
     found = review(written)
     assert [one.name for one in found.principals] == [ADA, BOT]

@@ -133,7 +133,7 @@ def _servers(config: Config, tally: RecordTally, now: datetime) -> Iterator[show
             credentials=tuple(_held_by(config, name)),
             calls=calls[name],
             definitions=len(tally.definitions.get(name, ())),
-            changed=tally.changed[name],
+            changed=len(tally.changed.get(name, ())),
             starts=tally.starts[name],
         )
 
@@ -307,7 +307,8 @@ def _coverage(config: Config, tally: RecordTally, machine: Report) -> Iterator[s
     counts = tally.counts
     served = [*config.served]
     around = [one for one in machine.findings if one.control in _BYPASS]
-    pinned = sum(len(one) for one in tally.definitions.values())
+    pinned = {(server, f"tool {name}") for server, names in tally.definitions.items() for name in names}
+    changed = {(server, name) for server, names in tally.changed.items() for name in names}
     parts = (
         (
             "Requests decided by an enforced policy",
@@ -335,9 +336,9 @@ def _coverage(config: Config, tally: RecordTally, machine: Report) -> Iterator[s
         ),
         (
             "Tool definitions that did not change",
-            max(pinned - sum(tally.changed.values()), 0),
-            pinned,
-            "Tools whose definition is on record, less the changes that were noticed.",
+            len(pinned - changed),
+            len(pinned),
+            "Tools whose definition is on record, without those of which a change was noticed.",
         ),
     )
     for name, part, whole, note in parts:

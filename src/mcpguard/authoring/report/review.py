@@ -37,7 +37,7 @@ class ConnectedServer(Printed):
     credentials: tuple[str, ...] = Field(description="Names of the credentials that it may get.")
     calls: int = Field(description="Tool calls to it that were allowed.")
     definitions: int = Field(description="Its tools whose definition is on record with a digest.")
-    changed: int = Field(description="How often the definition of one of its tools changed.")
+    changed: int = Field(description="Its tools and prompts whose definition changed.")
     starts: int = Field(description="How often it was started or connected to.")
 
 

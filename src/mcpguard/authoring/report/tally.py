@@ -173,6 +173,14 @@ RECORDED_RESULTS = frozenset({"ok", "tool-error", "error", "withheld"})
 """The outcomes that say that something came back."""
 
 
+def _changed_by(detail: str) -> Iterable[str]:
+    """The things whose definition changed, by the detail of a `pin-changed`: `tool NAME: …` names one, and
+    `3 more tools` names none."""
+    name = detail.rpartition(": ")[0]
+    more = detail.partition(" ")[0]
+    return (name,) if name else (f"another {number}" for number in range(int(more) if more.isdigit() else 0))
+
+
 class UseCount(Struct):
     """How often somebody used something."""
 
@@ -247,7 +255,8 @@ class RecordTally(Struct):
     seen: dict[str, datetime] = field(default_factory=dict)
     credential_calls: Counter[str] = field(default_factory=Counter)
     definitions: dict[str, set[str]] = field(default_factory=dict)
-    changed: Counter[str] = field(default_factory=Counter)
+    changed: dict[str, set[str]] = field(default_factory=dict)
+    """By server: its tools and prompts whose definition changed, each as `tool NAME`."""
     starts: Counter[str] = field(default_factory=Counter)
     notices: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
@@ -359,7 +368,7 @@ class RecordTally(Struct):
         self._found(record.findings, record.server)
         self.folded += 0 if record.refusals is None else record.refusals.count
         if record.what == "pin-changed":
-            self.changed[record.server] += 1
+            self.changed.setdefault(record.server, set()).update(_changed_by(record.detail))
         elif record.what == "upstream-started":
             self.starts[record.server] += 1
         elif record.what == "evidence-gap":
