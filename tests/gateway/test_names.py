@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.gateway.flight import Wait
-from tests.fakes import World, give, text, tool
+from tests.fakes import GONE, World, give, text, tool
 from tests.gateway.lists.test_slow_servers import LIST_CHANGED, hold, patience_ends
 from tests.gateway.scenes import (
     ALLOW_ALL,
@@ -192,14 +192,83 @@ def test_a_name_that_nobody_was_shown_is_decided_once_all_are_listed() -> None:
     assert asked.count("tools/list") == 2
 
 
-def test_a_name_that_nobody_was_shown_is_nobodys_while_a_server_is_down() -> None:
+def had(world: World, server: str, *names: str) -> None:
+    """In earlier sessions `server` listed tools of these names."""
+    world.scope.listed_before = lambda *asked: asked in {(server, "tool", name) for name in names}
+
+
+def test_a_server_that_is_down_keeps_no_name_from_another_that_it_never_had() -> None:
     world = world_of()
     world.upstreams["a"].down = "upstream 'a' did not start"
-    assert said(world, "read") == "upstream 'a' did not start"
-    assert said(world, "push") == "upstream 'a' did not start"
-    assert said(world, "b__push") == "push of b"
-    assert names(world) == ["read", "push"]  # Now the client was told whose these are.
     assert said(world, "push") == "push of b"
+    assert said(world, "nothing") == "no other server has this tool, and upstream 'a' did not start"
+
+
+def test_a_name_that_a_server_had_before_is_nobodys_while_it_is_down() -> None:
+    world = world_of()
+    had(world, "a", "read", "log")
+    world.upstreams["a"].down = "upstream 'a' did not start"
+    advice = "this may be a tool of a server that is missing: list them again, or use b__read (upstream 'a' did not start)"
+    assert said(world, "read") == advice
+    assert said(world, "log") == "no other server has this tool, and upstream 'a' did not start"
+    assert said(world, "b__read") == "read of b"
+    assert names(world) == ["read", "push"]  # Now the client was told whose these are.
+    assert said(world, "read") == "read of b"
+
+
+def test_a_server_that_hangs_holds_up_the_first_call_of_another_as_long_as_a_list() -> None:
+    world = world_of()
+    held = hold(world, "a")
+    world.call("push", 1)
+    assert world.client.sent == []
+    patience_ends(world)
+    assert last(world)["content"][0]["text"] == "push of b"
+    quiet(world)
+    give(held.pop(), {"tools": [tool("push")]})
+    world.turn()
+    assert said(world, "push") == "push of b"  # A late namesake takes nothing.
+
+
+@pytest.mark.parametrize("lists", [["log", "read"], ["read"]])
+def test_a_name_that_a_server_had_before_waits_for_it_while_it_hangs(lists: list[str]) -> None:
+    world = world_of()
+    had(world, "a", "read")
+    held = hold(world, "a")
+    world.call("read", 1)
+    patience_ends(world)
+    assert world.client.sent == []
+    give(held.pop(), {"tools": [tool(name) for name in lists]})
+    world.turn()
+    names = "b__read or a__read" if "read" in lists else "b__read"
+    assert last(world)["message"] == f"Unknown tool: read. Did you mean {names}?"
+
+
+def test_a_tool_that_only_a_server_can_have_that_hangs_waits_for_it() -> None:
+    world = world_of()
+    held = hold(world, "a")
+    world.call("log", 1)
+    patience_ends(world)
+    assert world.client.sent == []
+    give(held.pop(), {"tools": [tool("log")]})
+    world.turn()
+    assert last(world)["content"][0]["text"] == "log of a"
+
+
+def test_a_client_does_not_hear_of_a_server_that_a_call_did_not_wait_for_until_it_is_there() -> None:
+    world = world_of()
+    world.upstreams["a"].down = "upstream 'a' did not start"
+    assert names(world) == ["read", "push"]
+    world.upstreams["a"].down = ""
+    held = hold(world, "a")
+    world.upstreams["b"].tools = [tool("push"), tool("more")]
+    world.gateway.notified("b", LIST_CHANGED, {})
+    world.turn()
+    quiet(world)
+    world.upstreams["b"].answers["more"] = text("more of b")
+    world.call("more", 3)
+    patience_ends(world)
+    assert [one.get("method", "answer") for one in world.client.sent] == ["answer"]
+    give(held.pop(), GONE)
 
 
 def test_a_slow_server_holds_up_no_call_that_was_shown_and_then_takes_no_name() -> None:

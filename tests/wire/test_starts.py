@@ -50,6 +50,22 @@ def test_an_upstream_that_cannot_start_is_one_clear_error_and_the_other_serves(s
                for line in guard.stderr.splitlines()) == 1  # fmt: skip
 
 
+def test_a_server_that_cannot_start_keeps_no_name_from_another_unless_it_had_that_name_before(session):
+    more = {"clients": {"c": {"servers": ["good", "bad"]}}, "words": ("--agent", "c")}
+    broken = {"good": puppet(), "bad": {"command": "/bin/true"}}
+    assert session(broken, **more).text("echo", text="x") == "x"
+    both = session({"good": puppet(), "bad": puppet()}, **more)
+    assert "bad__echo" in both.tools()
+    both.end()
+    later = session(broken, **more)
+    said = later.call("echo", text="x")["error"]["message"]
+    assert said.startswith(
+        "this may be a tool of a server that is missing: list them again, or use good__echo ("
+    )
+    assert "echo" in later.tools()
+    assert later.text("echo", text="x") == "x"
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_alone_it_is_the_error_of_the_list_as_well(session, case):
     entry, said = BAD[case]

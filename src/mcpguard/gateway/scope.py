@@ -150,6 +150,9 @@ class ClientScope(Struct, eq=False, kw_only=True):
     definitions: Callable[[str, str, Mapping[str, str]], Mapping[str, str]] = lambda *_: {}
     """Of a server, a kind of list and its entries (name -> digest) those that were defined otherwise in other
     sessions, and never so: the digest of the last definition."""
+    listed_before: Callable[[str, str, str], bool] = lambda *_: False
+    """Whether a server is known to have listed, in whatever session, a thing of this kind and with this name
+    or one that a client may write alike."""
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
 

@@ -280,6 +280,7 @@ class World:
             advice=settings.advice,
             prefix=settings.config.prefix,
             definitions=shared.definitions,
+            listed_before=shared.known.has_listed,
         )
 
     def _configure(self) -> None:

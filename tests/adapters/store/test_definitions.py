@@ -43,6 +43,16 @@ def test_a_server_that_is_started_otherwise_or_another_kind_is_another_one(tmp_p
     assert known._own.changed("git 1", "prompt", {"read": "b"}) == {}
 
 
+def test_what_a_server_has_listed_is_known_by_its_name_and_by_how_names_are_alike(tmp_path: Path) -> None:
+    Known(tmp_path).changed("git 1", **{"read.file": "a"})
+    later = Known(tmp_path)._own
+    assert later.has_listed("git", "tool", "read.file")
+    assert later.has_listed("git", "tool", "Read_File")
+    assert not later.has_listed("git", "prompt", "read.file")
+    assert not later.has_listed("git", "tool", "read")
+    assert not later.has_listed("gi", "tool", "read.file")
+
+
 def test_two_processes_keep_what_both_have_seen(tmp_path: Path) -> None:
     one, other = Known(tmp_path), Known(tmp_path)
     one.changed(read="a")

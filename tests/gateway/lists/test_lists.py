@@ -19,7 +19,7 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.inspection.inspector import INLINE_BYTES
 from mcpguard.gateway.lists import fetching, listing
 from mcpguard.gateway.scope import ApprovalTerms
-from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.jsonrpc import ordered
 from tests.fakes import GONE, SECRET, World, give, text, tool
 from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, modern, offers, put_in_force, quiet, two
 
@@ -633,7 +633,7 @@ def test_what_rules_and_approvals_know_of_such_a_tool_is_what_its_server_listed(
     assert entry["description"] == f"does push\n\n{SAID}"
     world.call("push", 2)
     (ticket,) = world.store.tickets.values()
-    assert ticket.definition == sha256(encode(tool("push"))).hexdigest()
+    assert ticket.definition == sha256(ordered(tool("push"))).hexdigest()
     assert ticket.rules == ("p/r",)
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.adapters.system.files import take_lock, write_whole
+from mcpguard.protocol.names import alike
 
 FILE = "definitions.json"
 MOST_NAMES = 2000
@@ -63,6 +64,14 @@ class KnownDefinitions:
         if is_new:
             self._disk.submit(partial(self._write, server, {name: [*ways] for name, ways in seen.items()}))
         return changed
+
+    def has_listed(self, server: str, kind: str, name: str) -> bool:
+        """Whether a server of this name, whatever it was then, is known to have listed such an entry, or one
+        whose name a client may write alike."""
+        ours = (seen for key, seen in self._known.items() if key.partition(" ")[0] == server)
+        names = (one.partition(" ") for seen in ours for one in seen)
+        wanted = alike(name)
+        return any(of == kind and alike(listed) == wanted for of, _, listed in names)
 
     def close(self) -> None:
         """End after what is to be written now."""

@@ -140,10 +140,15 @@ class Fetching:
         return self.catalogue.digests(server, known) != before
 
     async def refresh_all(
-        self, kind: Kind, caller: Caller, servers: Iterable[str] | None = None, patient: bool = False
+        self,
+        kind: Kind,
+        caller: Caller,
+        servers: Iterable[str] | None = None,
+        patient: bool = False,
+        reported: bool = True,
     ) -> Refreshed:
         """List every server (or these), all at once. Who takes longer than the configuration allows for is
-        left out, unless this is `patient`; it is still listed."""
+        left out, unless this is `patient`; it is still listed. Problems are `reported` to the operator."""
         asked = self._scope.servers if servers is None else servers
         waits = {server: self.asked(server, kind, caller) for server in asked}
         done = Refreshed({}, [])
@@ -157,7 +162,8 @@ class Fetching:
                 await wait
             except McpGuardError as problem:
                 done.problems[server] = str(problem)
-                self._scope.report(server, str(problem))
+                if reported:
+                    self._scope.report(server, str(problem))
         return done
 
     async def _some_time(self, server: str, wait: Wait[None]) -> None:

@@ -5,6 +5,7 @@ is left out of an answer, with evidence; its list is still fetched, and the clie
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import Struct
 
@@ -19,6 +20,7 @@ from mcpguard.gateway.ports import RequestId
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Kind
+from mcpguard.protocol.names import SEPARATOR
 
 MOST_VISIBLE = 20_000
 """Of this many entries it is remembered whether a client may see them."""
@@ -224,17 +226,40 @@ class Listing:
         return found
 
     async def _settled(self, kind: Kind, name: str, caller: Caller) -> Listed | None:
-        """The tool or prompt of a name that is nobody's yet, once all are listed who could have it."""
-        awaited = self.catalogue.awaited(kind.name, name)
+        """The tool or prompt of a name that is nobody's yet, once all who could have it are listed; or those
+        that a list would wait for, where one of them has it and no other is known to have had it."""
+        catalogue = self.catalogue
+        refresh = partial(self.fetching.refresh_all, kind, caller, reported=False)  # The caller is told.
+        awaited = catalogue.awaited(kind.name, name)
         silent = [one for one in awaited if (one, kind.name) not in self._left_out]
-        waits = [self.fetching.asked(server, kind, caller) for server in awaited]
-        problems = [problem for wait in waits if (problem := await _problem(wait))]
-        if problems:
-            raise UpstreamError("; ".join(problems))  # Nobody else has to be told.
+        done = await refresh(awaited)
+        if not self._is_of_others(kind, name, [*done.problems, *done.late]):
+            late = await refresh(done.late, patient=True)
+            problems = done.problems | late.problems
+            if not self._is_of_others(kind, name, [*problems]):
+                raise UpstreamError(self._may_be_of(kind, name, problems))
         if any(answered == kind.name for answered, _ in self._answered):
             for server in silent:
-                self.changed(server, kind, caller)
-        return self.catalogue.settle(kind.name, name, self.visible)
+                if catalogue.listed(server, kind.name):
+                    self.changed(server, kind, caller)
+        return catalogue.settle(kind.name, name, self.visible)
+
+    def _is_of_others(self, kind: Kind, name: str, missing: list[str]) -> bool:
+        """Whether a name cannot be meant for one of the servers that are `missing` in a list."""
+        if not missing:
+            return True
+        had = any(self._scope.listed_before(server, kind.name, name) for server in missing)
+        return not had and bool(self.catalogue.alike(kind.name, name, self.visible))
+
+    def _may_be_of(self, kind: Kind, name: str, problems: dict[str, str]) -> str:
+        said = "; ".join(problems.values())
+        if name.startswith(tuple(f"{server}{SEPARATOR}" for server in problems)):
+            return said
+        others = " or ".join(self.catalogue.alike(kind.name, name, self.visible))
+        if not others:
+            return f"no other server has this {kind.name}, and {said}"
+        advice = f"list them again, or use {others}"
+        return f"this may be a {kind.name} of a server that is missing: {advice} ({said})"
 
     def _unlisted(self, kind: Kind) -> list[str]:
         return [server for server in self.catalogue.servers if not self.catalogue.listed(server, kind.name)]
@@ -253,15 +278,6 @@ def _shown(policies: PolicySet, invocation: Invocation) -> _Shown:
     target = invocation.target
     is_tool = target is not None and target.kind == "tool"
     return _Shown(visible=True, asked=is_tool and visibility.always_asked(policies, invocation))
-
-
-async def _problem(wait: Wait[None]) -> str:
-    """Why it has failed, "" where it has not."""
-    try:
-        await wait
-    except McpGuardError as problem:
-        return str(problem)
-    return ""
 
 
 def _described(entry: Listed, asked: bool, name: str) -> dict[str, Json]:
