@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,3 +155,47 @@ def test_the_programs_that_are_looked_through_are_known() -> None:
     assert not any(
         shell(f"{name} ls")["unknown"] for name in REAL if name not in ("find", "sh", "bash", "timeout")
     )
+
+
+KORN = {"mksh": ["mksh", "-c"], "ksh93": ["ksh93", "-c"]}
+EVALUATED = (
+    "let X", "[ X -eq 1 ]", "[ 1 -lt X ]", "test X -ge 1", "[ -t X ]", "[ -v X ]", "[[ X -eq 1 ]]", "[[ -t X ]]",
+    "[[ -v X ]]", "[ -n a -a X -eq 1 ]", "for o in -eq; do [ X \"$o\" 1 ]; done",
+    "echo -eq | while read -r o; do [ X \"$o\" 1 ]; done", "echo -t | while read -r o; do [ \"$o\" X ]; done",
+    "printf %d X", "printf '%s %d' a X", "printf '%s%d' a 1 b X", "printf '%*s' X a", "printf '%.*s' X a",
+    "printf '%1$d' X", "printf %x X", "printf %f X", "printf -- %d X", "printf '%s%n' a X", "printf -v X a",
+    "printf '%(%Y)T' X", "exit X", "return X", "logout X", "shift X", "break X", "ulimit -f X", "ulimit X",
+    "declare -i x=X", "'typeset' -i x=X", "integer x=X", "float x=X", "'unset' X", "\\export X=1", "\\readonly X",
+    "echo a | read X", "read X < a.txt", "read -t X y < a.txt", "read -p X y < a.txt", "COLUMNS=X", "LINES=X ls",
+    "export COLUMNS=X", "'export' LINES=X", "echo X | read COLUMNS", "for LINES in X; do ls; done", "RANDOM=X",
+    "set -A X a", "getopts a X", "wait -n -p X", "mapfile X < a.txt", "'typeset' -i x; x=X",
+)  # fmt: skip
+"""X stands for a word of which a shell could take a part for an expression."""
+EXPRESSIONS = ("path[$(touch P)]", "a[${ touch P;}]", "PWD=7", "x[$(touch P)]=1")
+
+
+@each("line", EVALUATED)
+def test_what_a_shell_evaluates_counts_as_code(line: str, tmp_path: Path) -> None:
+    """Each is code, whatever shell is there; those that are show that the table holds what matters."""
+    for expression in EXPRESSIONS:
+        written = line.replace("X", f"'{expression}'")
+        try:
+            assert shell(written)["code"], written
+        except FunctionError:
+            continue
+
+
+@pytest.mark.uncounted
+@pytest.mark.parametrize("name", [name for name in (*SHELLS, *KORN) if shutil.which(name)])
+def test_what_a_shell_evaluates_runs_a_command(name: str, tmp_path: Path) -> None:
+    argv = {**SHELL_ARGV, **KORN}[name]
+    (tmp_path / "a.txt").write_text("a\n")
+    ran = set()
+    for line in EVALUATED:
+        written = line.replace("X", f"'{EXPRESSIONS[0]}'")
+        subprocess.run([*argv, written], cwd=tmp_path, capture_output=True, timeout=10, check=False)
+        made = tmp_path / "P"
+        if made.exists():
+            ran.add(line)
+            made.unlink()
+    assert (len(ran) > 10) == (name in ("bash", "zsh", "mksh"))

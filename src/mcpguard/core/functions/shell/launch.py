@@ -18,7 +18,7 @@ from mcpguard.core.functions.shell.arguments import read_arguments
 from mcpguard.core.functions.shell.forms import OTHER, READS
 from mcpguard.core.functions.shell.git import read_git
 from mcpguard.core.functions.shell.own import OWN, read_find
-from mcpguard.core.functions.shell.programs import DECLARING, EXPORTING, SHELLS, Usage, known
+from mcpguard.core.functions.shell.programs import DECLARING, SHELLS, Usage, known
 from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
@@ -29,7 +29,6 @@ INNER = 16
 """How many commands one command may run by its arguments."""
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=", re.ASCII)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _FOLDER_CHANGES = names("cd pushd popd")
 _STAY_IN_SHELL = names("command builtin noglob nocorrect")
 """Wrappers that run a command of the shell itself, not a program of its name."""
@@ -83,7 +82,6 @@ def _inner(reading: LineReading, name: str, args: Sequence[Word], depth: int) ->
     elif name == "alias":
         reading.functions |= {one.text.partition("=")[0] for one in args}
     elif name in DECLARING:
-        _declare(reading, args, exported=name in EXPORTING)
         reading.declare(name, args)
     return []
 
@@ -137,14 +135,6 @@ def _asks_version(name: str, args: Sequence[Word]) -> bool:
     return name.rpartition("/")[2].rstrip("0123456789.") in asked
 
 
-def _declare(reading: LineReading, args: Sequence[Word], *, exported: bool) -> None:
-    """Names that a builtin sets. The tree knows `export` only where it is not quoted."""
-    for word in args:
-        name = _NAME.match(word.text)
-        if name:
-            reading.assign(name[0], exported=exported)
-
-
 def _unwrap(reading: LineReading, wrapper: Wrapper, args: Sequence[Word], depth: int) -> list[Word]:
     """The inner command of a wrapper; nothing if there is none, or where it is read later."""
     if wrapper.needs and not args:
@@ -159,7 +149,7 @@ def _unwrap(reading: LineReading, wrapper: Wrapper, args: Sequence[Word], depth:
             raise FunctionError(
                 "shell() cannot determine which program runs: a word before it is not literal"
             )
-        reading.assign(found[1], exported=True)
+        reading.assign(found[1], Word(rest[0].text[found.end() :]), exported=True)
         rest = rest[1:]
     if wrapper.joined and rest:
         if not all(word.literal for word in rest):

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.programs import is_local
 from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.scripts import AWK
-from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
+from mcpguard.core.functions.shell.words import UNKNOWN, Word, is_number, unknown
 from mcpguard.core.tables import names
 
 _NUMERIC = names("-eq -ne -lt -le -gt -ge")
 _TESTS = names("""
-    = == != < > ! ( ) -a -o -b -c -d -e -f -g -G -h -k -L -n -N -O -p -r -s -S -t -u -w -x -z -ef -nt -ot
+    = == != =~ < > ! ( ) -a -o -b -c -d -e -f -g -G -h -k -L -n -N -O -p -r -s -S -t -u -w -x -z -ef -nt -ot
 """)
-"""Operators of `test` that evaluate nothing; to zsh, the operand of `-t` is an expression."""
-EVALUATING = _NUMERIC | {"-v", "-R"}
-"""Operators of `[[` with which bash evaluates an operand, so that it could run something."""
+"""Operators of `test` that evaluate nothing but, to zsh, the operand of `-t`."""
+EVALUATING = _NUMERIC | {"-t", "-v", "-R"}
+"""Operators of `[[` with which some shell evaluates an operand, so that it could run something."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_NUMBER = re.compile(r"-?\d+|\"?\$[?#]\"?", re.ASCII)
-_TEXT_FORMAT = re.compile(r"(?:[^%]|%%|%-?\d*s)*", re.ASCII | re.DOTALL)
+_LIMIT = re.compile(r"-[A-Za-z]+|unlimited|soft|hard", re.ASCII)
+_READ = re.compile(r"-[A-Za-z]+\d*|[\w ?:.,!/()'-]*", re.ASCII)
+"""Options, numbers, names of variables and plain prompts of `read`."""
+_FORMAT = re.compile(r"(?:[^%]|%%|%[-+ 0#]*(?:\*|\d*)(?:\.(?:\*|\d*))?[A-Za-z])*", re.ASCII | re.DOTALL)
+_TAKES = re.compile(r"%%|%([-+ 0#*.\d]*)([A-Za-z])", re.ASCII)
+_AS_TEXT, _AS_NUMBER = "bcqs", "aAdeEfFgGioxXu"
+_CHARACTER = re.compile(r"['\"].", re.DOTALL)
 _STACK = re.compile(r"(?:[+-]\d*)?", re.ASCII)
 _ELSEWHERE = re.compile(r"^[/~]|(?:^|/)\.\.(?:/|$)")
 _SENT_FILE = re.compile(r"(?:[^@<=]*=|[\w.-]+(?=@))?[@<](.+)", re.DOTALL)
@@ -54,27 +60,64 @@ def _date(reading: LineReading, _args: Texts, texts: Texts) -> None:
 
 
 def _test(reading: LineReading, args: Texts, _texts: Texts) -> None:
-    """-v and -R evaluate a subscript; zsh evaluates what it compares as numbers, and the operand of -t."""
+    """-v and -R evaluate a subscript; zsh and ksh evaluate what they compare as numbers, and zsh the operand
+    of -t. A word that is not known could be such an operator, unless it stands between others."""
     for word in args:
         if _ELSEWHERE.search(word.text):
             reading.read(word)
-    numeric = any(word.text in _NUMERIC | {"-t"} for word in args)
-    odd = any(not word.literal and not _NUMBER.fullmatch(word.text) for word in args)
-    dashed = (word.text for word in args if word.text.startswith("-") and not _NUMBER.fullmatch(word.text))
-    unknown = any(text not in _TESTS | _NUMERIC for text in dashed)
-    _code(reading, any(not word.single for word in args) or unknown or (numeric and odd))
+    args = args[:-1] if args and args[-1].text == "]" else args
+    unknown = any(
+        word.text.startswith("-") and word.text not in _TESTS | _NUMERIC and not is_number(word)
+        for word in args
+    )
+    odd = any(
+        not is_number(one) and (word.text in EVALUATING or one.text not in _TESTS)
+        for at, word in enumerate(args)
+        for one in _operands(args, at)
+    )
+    _code(reading, any(not word.single for word in args) or unknown or odd)
+
+
+def _operands(args: Texts, at: int) -> Texts:
+    """What the word at `at` would have evaluated if it is an operator, or could be one."""
+    word, behind = args[at], args[at + 1 : at + 2]
+    if word.text == "-t":
+        return behind
+    operator = word.text in EVALUATING or not (word.fixed or is_number(word))
+    return (*args[max(at - 1, 0) : at], *behind) if operator else ()
 
 
 def _number(reading: LineReading, args: Texts, _texts: Texts) -> None:
-    """zsh evaluates the number of exit, return, shift, break and continue."""
-    _code(reading, not all(_NUMBER.fullmatch(word.text) for word in args))
+    """zsh evaluates the number of exit, logout, return, shift, break and continue."""
+    _code(reading, not all(map(is_number, args)))
+
+
+def _limit(reading: LineReading, args: Texts, _texts: Texts) -> None:
+    """ksh evaluates the number of ulimit."""
+    _code(reading, not all(is_number(word) or _LIMIT.fullmatch(word.text) for word in args))
 
 
 def _printf(reading: LineReading, args: Texts, _texts: Texts) -> None:
-    """-v evaluates a subscript; zsh evaluates what is formatted as a number."""
-    unknown = any(not word.literal for word in args)
-    formats = bool(args) and args[0].literal and bool(_TEXT_FORMAT.fullmatch(args[0].text))
-    _code(reading, (bool(args) and args[0].text.startswith("-")) or (unknown and not formats))
+    """-v evaluates a subscript; zsh and ksh evaluate what is formatted as a number; %n sets a variable."""
+    ended = bool(args) and args[0].text == "--"
+    given, *operands = args[ended:] or [Word("")]
+    kinds = _conversions(given)
+    texts = kinds is not None and all(kind in _AS_TEXT for kind in kinds)
+    aligned = kinds and all(word.single for word in operands)
+    known = aligned and all(
+        kind in _AS_TEXT or (kind in _AS_NUMBER and (is_number(word) or _CHARACTER.fullmatch(word.text)))
+        for word, kind in zip(operands, cycle(kinds or ()))
+    )
+    option = not given.fixed or (given.text.startswith("-") and not ended)
+    _code(reading, option or bool(operands and not (texts or known)))
+
+
+def _conversions(given: Word) -> str | None:
+    """The letters of the conversions in a format, one for each operand that it takes, or None if that is not
+    known."""
+    if not (given.literal and _FORMAT.fullmatch(given.text)):
+        return None
+    return "".join("d" * found[1].count("*") + found[2] for found in _TAKES.finditer(given.text) if found[2])
 
 
 def _read(reading: LineReading, args: Texts, _texts: Texts) -> None:
@@ -88,7 +131,7 @@ def _read(reading: LineReading, args: Texts, _texts: Texts) -> None:
         found = _NAME.match(word.text)
         if found:
             reading.assign(found[0])
-        _code(reading, not word.fixed)
+        _code(reading, not (word.literal and _READ.fullmatch(word.text)))
 
 
 def _cd(reading: LineReading, _args: Texts, texts: Texts) -> None:
@@ -131,7 +174,8 @@ OWN: dict[str, Callable[[LineReading, Texts, Texts], None]] = {
     **dict.fromkeys(AWK, _awk),
     **dict.fromkeys(("date", "gdate"), _date),
     **dict.fromkeys(("test", "["), _test),
-    **dict.fromkeys(("exit", "return", "shift", "break", "continue"), _number),
+    **dict.fromkeys(("exit", "logout", "return", "shift", "break", "continue"), _number),
+    "ulimit": _limit,
     "printf": _printf,
     "read": _read,
     "cd": _cd,

@@ -16,8 +16,8 @@ from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.paths.reading import path_within
 from mcpguard.core.functions.shell.files import DATA, Command, obeyed, secrets
 from mcpguard.core.functions.shell.forms import OTHER, READS, SHOWS, kind_of
-from mcpguard.core.functions.shell.programs import RESERVED, WHERE_AND_WHO, ZSH_VARIABLES
-from mcpguard.core.functions.shell.words import Word
+from mcpguard.core.functions.shell.programs import EXPORTING, RESERVED, WHERE_AND_WHO, ZSH_VARIABLES
+from mcpguard.core.functions.shell.words import Word, is_number
 from mcpguard.core.model import Json
 from mcpguard.core.tables import names
 
@@ -43,8 +43,10 @@ _UNBROKEN = str.maketrans(dict.fromkeys(" \t\n", NO_BREAK))
 _PROGRAM = re.compile(r"\[|[A-Za-z0-9_./:][A-Za-z0-9_./+:,@-]*", re.ASCII)
 _SYSTEM = re.compile(r"/(?:usr/|usr/local/|opt/homebrew/)?s?bin/[^/]+", re.ASCII)
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_OBEYED_AS_NUMBER = names("COLUMNS LINES")
+"""zsh and mksh evaluate what these are set to."""
 _OBEYED_AS_TEXT = re.compile(
-    r"(?:LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|CI|DEBUG|VERBOSE|(?:NODE|RAILS|RACK|APP|FLASK|MIX)_ENV"
+    r"(?:LANG|LC_[A-Z]+|TZ|TERM|CI|DEBUG|VERBOSE|(?:NODE|RAILS|RACK|APP|FLASK|MIX)_ENV"
     r"|(?:NO|FORCE|CLI|CARGO_TERM)_?COLOR|RUST_LOG|RUST_BACKTRACE|LOG_LEVEL|PYTHONUNBUFFERED"
     r"|PYTHONDONTWRITEBYTECODE)"
 )
@@ -53,6 +55,10 @@ _VALUE = re.compile(r"--?[\w.-]+=(.+)", re.DOTALL)
 _CLUSTER = re.compile(r"-\w{1,5}", re.ASCII)
 _PARENT = re.compile(r"(?:.*/)?\.\.?[*?\[].*", re.DOTALL)
 """A glob that to dash and BusyBox could mean the folder above, as `.*` does."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_DECLARED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\+?=|\Z)", re.ASCII)
+_DECLARING_OPTION = re.compile(r"-[fgprvx]+|--")
+_NUMBERS = names("integer float")
 _QUIET = names("export readonly unset integer float")
 """Builtins that print nothing where they are given a name; zsh prints the variable for others."""
 _ENVIRONMENT = re.compile(
@@ -148,9 +154,8 @@ class LineReading:
         return self.repeated <= REPEATS
 
     def see(self, word: Word, *, printed: bool = False) -> Word:
-        """Note what a word alone tells. A glob lists its folder; a subscript with a command in it runs where
-        numbers are read. Of a word that is only `printed` it does not matter what it stands for, but for the
-        variables in it."""
+        """Note what a word alone tells. A glob lists its folder. Of a word that is only `printed` it does not
+        matter what it stands for, but for the variables in it."""
         if word.choices:
             self.patterns = True
             for one in word.choices:
@@ -161,8 +166,6 @@ class LineReading:
             self.read(word)
         known = word.literal or word.pattern or word.stream or printed
         self.expansions = self.expansions or not known
-        subscript = word.text.partition("[")[2]
-        self.code = self.code or "$(" in subscript or "`" in subscript
         return word
 
     def run(self, word: Word, args: Sequence[Word]) -> tuple[str, str]:
@@ -193,18 +196,27 @@ class LineReading:
         self.obeys.add(name)
         self.code = self.code or not self.places.at_start
 
-    def assign(self, name: str, *, exported: bool = False) -> None:
-        """Note a variable; `exported`: programs that run get it. Which ones make a program run something is
-        not known: few count as harmless, and those in lower case only within the shell."""
+    def assign(self, name: str, value: Word | None = None, *, exported: bool = False) -> None:
+        """Note a variable, and its value if that is known; `exported`: programs that run get it. Which ones
+        make a program run something is not known: few count as harmless, and those in lower case only within
+        the shell."""
         self.assignments.add(name)
         inner = not exported and _PLAIN_NAME.fullmatch(name) and name not in ZSH_VARIABLES
-        harmless = _OBEYED_AS_TEXT.fullmatch(name) or (inner and "proxy" not in name)
+        number = name in _OBEYED_AS_NUMBER and value and is_number(value)
+        harmless = number or _OBEYED_AS_TEXT.fullmatch(name) or (inner and "proxy" not in name)
         self.code = self.code or not harmless
 
     def declare(self, program: str, words: Sequence[Word]) -> None:
-        """Note a builtin that sets variables, and what it is given besides their values."""
+        """Note a builtin that sets variables, and what it is given besides their values. It evaluates the
+        subscript of a name, and the value of what it makes a number; an option may make two names one."""
         fixed = all(word.fixed for word in words)
-        self.code = self.code or not fixed
+        plain = all(_DECLARED.match(word.text) or _DECLARING_OPTION.fullmatch(word.text) for word in words)
+        for word in words:
+            name = _NAME.match(word.text)
+            if name:
+                value = word.text.partition("=")[2]
+                self.assign(name[0], Word(value or "0"), exported=program in EXPORTING)
+        self.code = self.code or not (fixed and plain) or program in _NUMBERS
         prints = (one.text[:1] == "-" or not ("=" in one.text or program in _QUIET) for one in words)
         if not (fixed and words) or any(prints):
             self.discloses.add(program)
@@ -253,7 +265,7 @@ class LineReading:
         """Whether a command does more than read or show, or the shell writes, sets or defines something."""
         looking = {str(one["program"]) for one in self.commands}
         looking -= {str(one["program"]) for one in self.commands if one["kind"] not in (READS, SHOWS)}
-        loud = {name for name in self.assignments if not _OBEYED_AS_TEXT.fullmatch(name)}
+        loud = {name for name in self.assignments - _OBEYED_AS_NUMBER if not _OBEYED_AS_TEXT.fullmatch(name)}
         acting = (self.unknown | self.changes | self.sends) - looking
         others = any(one["kind"] not in (READS, SHOWS) for one in self.commands)
         return others or bool(acting | self.writes | loud | self.functions)

@@ -16,7 +16,7 @@ from typing import Any
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.launch import launch
 from mcpguard.core.functions.shell.own import EVALUATING
-from mcpguard.core.functions.shell.programs import EXPORTING, is_local
+from mcpguard.core.functions.shell.programs import is_local
 from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.words import (
     SubstitutionSpans,
@@ -39,7 +39,7 @@ _OPENER = re.compile(rb"[({`]|<<|\[\[")
 _LINES = re.compile(rb"(?:[ \t\n]|(?<=[ \t])\\\n)*")
 _BLANKS = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n)*")
 _ASSIGNMENT = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)\+?=")
-_DECLARED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=|$)", re.ASCII)
+_DECLARED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:=|$)", re.ASCII)
 _FUNCTION = re.compile(rb"[A-Za-z_][A-Za-z0-9_-]*")
 _REDIRECT = re.compile(rb"[0-9]?(&>>|&>|>>|>\||>&|<&|<|>)[ \t]*")
 _DELIMITER = re.compile(rb"(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
@@ -347,7 +347,7 @@ class _Walk:
         value = self.word(found.end(), node.end_byte)
         if _is_ifs(node, found[1], value):
             return
-        self.reading.assign(found[1].decode(), exported=node.parent.type == "command")
+        self.reading.assign(found[1].decode(), value, exported=node.parent.type == "command")
 
     def declaration(self, node: Any, _nesting: int) -> None:
         words = read_words(self.source, node.start_byte, node.end_byte, self.inner)
@@ -356,10 +356,8 @@ class _Walk:
             raise FunctionError("shell() does not read a declaration without a name, which prints variables")
         with self.reading.of_program(words[0].text, words[1:]):
             for word in words[1:]:
-                name = _DECLARED.match(self.reading.see(word).text)
-                if not name:
+                if not _DECLARED.match(self.reading.see(word).text):
                     raise FunctionError("shell() reads only plain names in a declaration")
-                self.reading.assign(name[1], exported=words[0].text in EXPORTING)
             self.reading.declare(words[0].text, words[1:])
 
     def test(self, node: Any, _nesting: int) -> None:

@@ -34,6 +34,10 @@ _COUNTED = re.compile(r"(0|[1-9][0-9]{0,3})\.\.(0|[1-9][0-9]{0,3})", re.ASCII)
 
 _SEVERAL = (b"$@", b"${@}")
 _NUMBERS = (b"$#", b"${#}", b"$$")
+_NUMBER = re.compile(
+    r"[-+]?(?:0x[0-9A-Fa-f]+|\d+(?:\.\d*)?)|\$[?#$]|\$\{#[A-Za-z_][A-Za-z0-9_]*\}|\$\(\([0-9+*/% -]*\)\)",
+    re.ASCII,
+)
 _STATUS = re.compile(rb"\$\?(?!\[)")
 
 _HERE_DOCUMENT = re.compile(rb"(?<!<)<<(?!<)")
@@ -79,6 +83,11 @@ def unknown(text: str) -> Word:
 
 
 UNKNOWN = unknown("")
+
+
+def is_number(word: Word) -> bool:
+    """Whether a word is a number, so that a shell that evaluates it runs nothing and sets nothing."""
+    return bool(_NUMBER.fullmatch(word.text))
 
 
 def as_written(word: Word) -> Word:
