@@ -131,6 +131,7 @@ def shown(argv: list[str]) -> bool:
     return MARK.encode() in done.stdout + done.stderr
 
 
+@pytest.mark.uncounted
 @pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
 def test_ps_shows_no_environment_where_it_says_so() -> None:
     if not shown(["ps", "auxe"]):
@@ -143,6 +144,7 @@ def test_ps_shows_no_environment_where_it_says_so() -> None:
         process.terminate()
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("name", present())
 def test_shells_print_no_variable_where_it_says_so(name: str) -> None:
     first = names("set export declare typeset local readonly unset env printenv integer command builtin")
