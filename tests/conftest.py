@@ -6,6 +6,7 @@ import inspect
 import itertools
 import os
 import re
+import tempfile
 import threading
 from pathlib import Path
 
@@ -23,6 +24,10 @@ settings.register_profile("suite", max_examples=int(os.environ.get("MCPGUARD_EXA
 settings.load_profile("suite")
 
 pytest_plugins = ["tests.workers"]
+
+MEMORY = "/dev/shm"
+ROOM = 4 << 30
+"""How many bytes have to be free there: a whole run fills a seventh of it, which is removed at its end unless a test failed."""
 
 COUNTED = tuple(
     f"{Path(__file__).parent}/{part}/" for part in ("authoring", "cli", "core", "gateway", "protocol")
@@ -47,6 +52,19 @@ DESCRIPTORS = 40
 
 COVERAGE = pytest.StashKey[Coverage | None]()
 CACHES = pytest.StashKey[Caches]()
+
+
+def in_memory():
+    """Whether temporary files can be in memory, programs among them. On a disk each new file costs more: ext4 passes over
+    the places of all files that were removed in the last minute, and a run removes tens of thousands."""
+    if not os.path.isdir(MEMORY) or not os.access(MEMORY, os.W_OK):
+        return False
+    found = os.statvfs(MEMORY)
+    return found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC
+
+
+if "TMPDIR" not in os.environ and in_memory():
+    tempfile.tempdir = MEMORY
 
 
 @pytest.hookimpl(wrapper=True)

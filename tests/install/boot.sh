@@ -46,5 +46,6 @@ mount --bind /proc/sys /proc/sys
 mount -o remount,bind,ro /proc/sys
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /dev/shm  # Where a service ends, its manager looks through it for what is to be removed.
 export container=other
 exec /usr/lib/systemd/systemd --system --unit=idle.target
