@@ -13,7 +13,7 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.beginnings import BEGINNINGS, COMPILED, triggers
 from mcpguard.core.redaction.held.reduced import skeleton_of
-from mcpguard.core.redaction.held.search import HeldSet
+from mcpguard.core.redaction.held.search import HeldSet, found_in
 from mcpguard.core.redaction.leaves import Leaves
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.scanning import may_have_tables
@@ -35,9 +35,13 @@ def clean(
     texts = [_text_of(value, most, are_plain) for value in values]
     both = _BETWEEN.join([text or b"" for text in texts]) + PAD
     seen, skeleton = _Doubts(both), skeleton_of(both)
-    if seen.anywhere() or any([one.may_be_in(both, skeleton, several=True) for one in held]):
+    if seen.anywhere():
         return [False] * len(texts)
-    return [text is not None and index not in seen.doubtful for index, text in enumerate(texts)]
+    may_be_held = any([one.may_be_in(both, skeleton, several=True) for one in held])
+    return [
+        text is not None and index not in seen.doubtful and not (may_be_held and found_in(held, text + PAD))
+        for index, text in enumerate(texts)
+    ]
 
 
 def _text_of(value: Json, most: int, are_plain: Callable[[Iterable[str]], bool]) -> bytes | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from hashlib import sha256
 
@@ -11,7 +10,6 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.held import search
 from mcpguard.core.redaction.held.fragments import UnguessablePiece, cores
 from mcpguard.core.redaction.held.reduced import ReducedText, skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, held
@@ -142,68 +140,24 @@ def test_pieces_in_no_order_are_looked_at_a_few_times_for_each_kilobyte(
     assert looks[0] < 4_000 + len(text) // 20
 
 
-def searched(text: str) -> tuple[bool, bool]:
-    """Whether RANDOM may be in a text, and whether it is."""
+def searched(text: str) -> bool:
+    """Whether RANDOM is found in a text."""
     one, padded = HeldSet([held("x", "credential:x", Secret(RANDOM), b"mark")]), text.encode() + PAD
-    return one.may_be_in(padded, skeleton_of(padded)), one.found(ReducedText(padded, False))
+    return one.found(ReducedText(padded, False))
 
 
 @each("often", [1, 7, 2000])
 @each("piece", ["ab3k", "kq9x", "1fs0"])
-def test_a_piece_that_ordinary_text_has_by_chance_makes_no_further_search(piece: str, often: int) -> None:
+def test_a_piece_that_ordinary_text_has_by_chance_leads_to_nothing(piece: str, often: int) -> None:
     line = f"10:15:02 info request {piece} of billing done, with words behind it for some length\n"
-    assert searched(line * often) == (False, False)
+    assert not searched(line * often)
 
 
 def test_a_chain_behind_pieces_that_are_there_by_chance_is_found() -> None:
     chain = " and ".join(cut(RANDOM, 8))
     for often in (1, 7, 500):
         line = "10:15:02 info request kq9x of billing done, with words behind it\n"
-        assert searched(line * often + chain) == (True, True)
-
-
-@pytest.mark.parametrize("kept", [0, 64])
-def test_what_is_beside_a_piece_is_searched_for_in_a_long_text(
-    monkeypatch: pytest.MonkeyPatch, kept: int
-) -> None:
-    monkeypatch.setattr(search, "_KEPT", kept)
-    line = "10:15:02 info request kq9x of billing done, with words behind it\n"
-    assert searched(line * 500) == (False, False)
-    assert searched(line * 500 + " and ".join(cut(RANDOM, 8))) == (True, True)
-
-
-def test_what_is_beside_a_piece_is_searched_for_in_the_next_long_text_too() -> None:
-    one = HeldSet([held("x", "credential:x", Secret(RANDOM), b"mark")])
-    lines = "10:15:02 info request kq9x of billing done, with words behind it\n" * 500
-    for text, found in ((lines, False), (lines, False), (lines + " and ".join(cut(RANDOM, 8)), True)):
-        padded = text.encode() + PAD
-        assert one.may_be_in(padded, skeleton_of(padded)) is found
-        assert one.found(ReducedText(padded, False)) is found
-
-
-def test_more_pieces_by_chance_than_there_is_patience_for_are_searched_further() -> None:
-    assert searched("kq9x. " * 900) == (False, False)
-    assert searched("kq9x. " * 3000) == (True, True)
-    assert searched("kq9x mt2p. " * 3000) == (True, True)
-
-
-def test_what_stands_alone_in_a_text_leads_to_nothing() -> None:
-    (shard,) = shards(tuple(cores([RANDOM])))
-    source, told = random.Random(5), {True: 0, False: 0}
-    for _ in range(4000):
-        text = b""
-        for _ in range(source.randrange(1, 7)):
-            at = source.randrange(len(shard.text) - 3)
-            text += shard.text[at : at + source.randrange(4, 14)] + b"." * source.choice((1, 1, 390, 400))
-        text += PAD
-        for block, at in shard.blocks():
-            if not any(beside in text for beside in shard.beside(at)):
-                ends = [found.end() for found in re.finditer(re.escape(block), text)]
-                told[True] += len(ends)
-                assert not any(shard.runs(text, end, at) for end in ends)
-            else:
-                told[False] += 1
-    assert min(told.values()) > 1000
+        assert searched(line * often + chain)
 
 
 def test_what_is_found_of_the_whole_is_not_searched_for_twice() -> None:

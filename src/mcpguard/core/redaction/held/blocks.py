@@ -82,11 +82,6 @@ class Block:
         """Whether many places have to be looked at wherever the block is."""
         return len(self.places) > _MANY and self.is_of_shards() and len(self.alike(b"", 0)) > _MANY
 
-    def beside(self) -> set[bytes]:
-        """What is in a text in which a block of Shards leads to anything: one of these at least."""
-        pieces = [(piece, at) for _, [(_, piece, at), *_] in self.alike(b"", 0)]
-        return {one for piece, at in pieces if type(piece) is Shards for one in piece.beside(at)}
-
     def _grouped(self) -> list[Alike]:
         if len(self.places) <= _FEW:
             return [(b"", [place]) for place in self.places]

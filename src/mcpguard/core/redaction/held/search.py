@@ -53,15 +53,6 @@ LONGEST = 16_384
 
 _JOINED = 64
 _BACKSLASH = ord("\\")
-_CHANCES, _SIZE = 1_000, 64
-"""How many blocks, and one per how many bytes, may be in a text by chance: as many as Reduced has attempts
-for."""
-_AT_PLACE, _PLACES = 2_048, 8
-"""A block is looked at where it is, once for each so many bytes of a text and at so many places at most,
-before all of the text is."""
-_LARGE, _KEPT = 8_192, 64
-"""Bytes of a text that is searched for what may be beside a block with a matcher. For as many blocks one is
-kept: what is met by chance is mostly met in the next text too."""
 _PROBE = 24
 """Bytes at the end of a form that are searched for: longer literals take longer to compile, and forms of one
 value end alike."""
@@ -129,7 +120,7 @@ class _Table:
     """The forms of some values that are searched for in one kind of text, the blocks of their pieces, their
     anchors, and what searches for all of them."""
 
-    __slots__ = ("_beside", "_made", "matchers", "sampled")
+    __slots__ = ("matchers", "sampled")
 
     def __init__(
         self,
@@ -141,8 +132,6 @@ class _Table:
         ends: dict[bytes, _Ends] = {}
         for pattern, form in forms.items():
             ends.setdefault(pattern[-_PROBE:], {}).setdefault(len(pattern), {})[pattern] = form
-        self._beside: dict[Block, Matcher] = {}
-        self._made = made
         self.sampled: Sampled[_Ends] | None = None
         """What finds most of it, where it is very much."""
         cores = [(value, piece) for value, piece in pieces if type(piece) is UnguessablePiece]
@@ -184,40 +173,6 @@ class _Table:
                 if of.attempts < 0 or runs:
                     return True
         return False
-
-    def may_lead(self, text: bytes) -> bool:
-        """Whether a literal in `text` may be of a value: all but blocks of Shards that lead to nothing. One
-        that is often there is not looked at each time, if the text has no piece that may be next to it."""
-        left, at_place = _CHANCES + len(text) // _SIZE, min(_PLACES, len(text) // _AT_PLACE)
-        seen: dict[Block, int] = {}
-        alone: dict[Block, int] = {}
-
-        def visit(block: _What, end: int) -> bool:
-            nonlocal left
-            if type(block) is not Block or not block.is_of_shards():
-                return True
-            if block in alone:
-                left -= alone[block]
-                return left < 0
-            groups = block.alike(text, end)
-            left -= len(groups)
-            seen[block] = seen.get(block, -1) + 1
-            if seen[block] == at_place and self._is_alone(block, text):
-                alone[block] = len(groups)
-                return left < 0
-            return left < 0 or any(runs for _, places in groups for _, runs in runs_of(places, text, end))
-
-        return any(_search(matcher, led, text, visit) for matcher, led in self.matchers)
-
-    def _is_alone(self, block: Block, text: bytes) -> bool:
-        """Whether nothing that may be beside a block of Shards is in `text`."""
-        matcher = self._beside.get(block)
-        if matcher is None:
-            beside = block.beside()
-            if len(text) < _LARGE or len(self._beside) == _KEPT:
-                return not any(one in text for one in beside)
-            matcher = self._beside[block] = self._made([*beside])
-        return not matcher.search(text, stop)
 
     def hits(self, text: bytes, of: ReducedText, budget: Budget) -> list[Hit]:
         """Where each form and each fragment is in `text`, which is one `of` a whole, each with one of the
@@ -325,7 +280,7 @@ class HeldSet:
         return self._loose, self._exact
 
     def may_be_in(self, padded: bytes, skeleton: bytes, several: bool = False) -> bool:
-        """Whether `padded`, with this `skeleton`, has anything that `found` looks for, or base64 that
+        """Whether `padded`, with this `skeleton`, has a literal that may lead to something, or base64 that
         may be wrapped: hardly any text has, so that to ask this first is faster. Where it is `several` texts,
         one of them may have rows."""
         loose, exact = self._loose, self._exact
@@ -344,9 +299,7 @@ class HeldSet:
         for text in (skeleton + rows,) if len(rows) < SLICE else (skeleton, rows):
             for matcher, _ in loose.matchers:
                 if matcher.search(text, stop):
-                    if loose.may_lead(text):
-                        return True
-                    break
+                    return True
         return self._has_more and self._may_have_more(padded, skeleton)
 
     def _may_have_more(self, padded: bytes, skeleton: bytes) -> bool:

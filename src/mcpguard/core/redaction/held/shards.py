@@ -83,15 +83,6 @@ class Shards(NamedTuple):
         """What such a chain says of the value."""
         yield self.text
 
-    def beside(self, at: int) -> Iterator[bytes]:
-        """What is in a text in which a block that begins at `at` of the core leads to anything: one of these
-        at least. Each three characters are in two pieces that may be next to it."""
-        text = self.text
-        for begin in range(at + PIECE, min(at + PIECE + 2 * _LOST - 1, len(text) - PIECE + 1), 2):
-            yield text[begin + 1 : begin + PIECE]
-        for stop in range(at, max(at - 2 * _LOST + 1, PIECE - 1), -2):
-            yield text[stop - PIECE : stop - 1]
-
     def _widened(self, skeleton: bytes, first: int, at: int, floor: int) -> tuple[int, int, int, int]:
         """How far `skeleton` and the core are the same around PIECE characters: in the one, and in the
         other."""
