@@ -24,9 +24,11 @@ from mcpguard.core.redaction.matching import (
     compile_literals,
     keep_on,
 )
-from mcpguard.core.redaction.patterns import compile_patterns, shape
+from mcpguard.core.redaction.patterns import compile_patterns, shape, shapes
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.views import views
 from mcpguard.core.secret import Secret
+from tests.core.redaction.views.disguises import EXAMPLES
 
 TABLES = frozenset(
     [
@@ -267,7 +269,12 @@ def test_whatever_is_compiled_of_no_value_is_kept(shelf: Memory) -> None:
     for number, make in enumerate(makers(), 1):
         make()
         assert len(shelf.puts) == number, make
-    assert {"codes", "dumps", "hidden"} <= set(shelf.puts) <= TABLES
+    shapes.cache_clear()
+    made = len(shelf.puts)
+    for hidden, _ in (pair for one in EXAMPLES for pair in one.hidden):
+        assert list(views(hidden.encode("utf-8", "surrogatepass") + PAD))
+    assert len(shelf.puts) == made + shapes.cache_info().currsize
+    assert {"codes", "dumps", "hidden", "letters"} <= set(shelf.puts) <= TABLES
 
 
 def test_a_value_that_is_held_is_never_kept(shelf: Memory) -> None:

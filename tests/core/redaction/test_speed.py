@@ -11,7 +11,7 @@ import pytest
 from mcpguard.core.redaction import beginnings, matching, patterns
 from mcpguard.core.redaction import redactor as redaction
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce
-from mcpguard.core.redaction.views import dumps, escapes, lines, signs
+from mcpguard.core.redaction.views import escapes, runs, signs
 from mcpguard.core.secret import Secret
 from tests.rows import each
 
@@ -128,7 +128,7 @@ def test_the_same_is_found_without_the_engine(text: str, monkeypatch: pytest.Mon
 def clear() -> None:
     """Forget what is compiled."""
     beginnings.COMPILED.clear()
-    for module in (beginnings, signs, dumps, escapes, lines):
+    for module in (beginnings, signs, escapes, patterns, runs):
         for one in vars(module).values():
             if isinstance(one, _lru_cache_wrapper) and one.__module__ == module.__name__:
                 one.cache_clear()

@@ -6,6 +6,7 @@ both. A pattern with words begins with one of them and ends, for each of these, 
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import islice
 
 from msgspec import Struct
@@ -35,6 +36,12 @@ class Pattern(Struct, frozen=True):
 def shape(expression: str, once: bool = True) -> Pattern:
     """A pattern without words."""
     return Pattern((), expression, once=once)
+
+
+@cache
+def shapes(table: str, *expressions: str, once: bool = True) -> Matcher:
+    """These patterns without words, compiled when they are first asked for."""
+    return compile_patterns([shape(one, once) for one in expressions], table)
 
 
 class HyperscanPatterns(HyperscanMatcher):

@@ -6,16 +6,17 @@
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
     dumps      what a dump of bytes says, and `codes` the codes of characters in rows, numbers and bits
 
-`signs` say where to look at all, and `view` is what all of these make.
-`table` lists the disguises, each with its examples. Law of this package: a disguise is in that table or it is
-not promised. The work is linear: each text has at most one view of each kind, and of what is decoded one for
-each 64 KB; what is unpacked counts, and what is decoded within what was decoded ends at `DEPTH`.
+`signs` say where to look at all, and `view` is what all of these make. Law of this package: a disguise is in
+`table` or it is not promised. The work is linear: each text has at most one view of each kind, and of what is
+decoded one for each 64 KB; what is unpacked counts, and what is decoded within what was decoded ends at
+`DEPTH`.
 """
 
 from collections.abc import Iterable, Iterator
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.views import signs as sign
 from mcpguard.core.redaction.views.arguments import command_lines
 from mcpguard.core.redaction.views.cells import cells
 from mcpguard.core.redaction.views.codes import coded, numbered
@@ -25,23 +26,6 @@ from mcpguard.core.redaction.views.letters import lettered
 from mcpguard.core.redaction.views.lines import across, joined
 from mcpguard.core.redaction.views.rows import rows
 from mcpguard.core.redaction.views.runs import FEW, LEAST, decoded
-from mcpguard.core.redaction.views.signs import (
-    CODED,
-    DISGUISED,
-    DUMPS,
-    ESCAPED,
-    JOINED,
-    LEAVES,
-    LETTERS,
-    NUMBERS,
-    OPTIONS,
-    PACKED,
-    QUOTED,
-    ROWS,
-    RUNS,
-    TABLE,
-    signs_of,
-)
 from mcpguard.core.redaction.views.view import FlatView, View
 
 __all__ = ["DEPTH", "PAD", "FlatView", "View", "may_hide", "views"]
@@ -54,6 +38,16 @@ DECODED = 4
 
 _ROUNDS = 4
 """How often escapes within escapes are undone."""
+
+_SAID = ((sign.DUMPS, dumped), (sign.CODED, coded), (sign.NUMBERS, numbered))
+"""What encodings say, by the sign that there may be one."""
+
+_CUT_UP = (
+    *((sign.JOINED, joined), ({sign.TABLE}, cells), ({sign.ROWS}, rows), ({sign.LETTERS}, lettered)),
+    *(({sign.OPTIONS}, command_lines), ({sign.LEAVES}, across)),
+)
+"""What is cut up, put together again, by the signs of which one is there. Of `across` only what is encoded is
+read."""
 
 
 def views(
@@ -74,8 +68,8 @@ def views(
 def may_hide(text: bytes) -> bool:
     """Whether `text` has other views than itself."""
     budget = Budget(len(text))
-    signs = signs_of(text, budget)
-    if not signs.isdisjoint(DISGUISED):
+    signs = sign.signs_of(text, budget)
+    if not signs.isdisjoint(sign.DISGUISED):
         return True
     found = _cut_or_encoded(View(text), signs, DEPTH, LEAST, budget) if signs else iter(())
     return next(found, None) is not None
@@ -86,11 +80,11 @@ def _below(
 ) -> Iterator[View]:
     budget.view(len(view.text))
     yield view
-    signs = signs_of(view.text, budget) if signs is None else signs
+    signs = sign.signs_of(view.text, budget) if signs is None else signs
     plain = view
-    if not signs.isdisjoint(DISGUISED):
+    if not signs.isdisjoint(sign.DISGUISED):
         # A character of a dump may look like the beginning of an escape.
-        dump = DUMPS in signs
+        dump = sign.DUMPS in signs
         plain, signs = _undisguised(view, signs, budget)
         budget.view(len(plain.text))
         yield plain
@@ -103,14 +97,14 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
     """The view of `view` without its escapes and what is not seen, and the signs of that."""
     for _ in range(_ROUNDS):
         before = view.text
-        if ESCAPED in signs:
+        if sign.ESCAPED in signs:
             view = Undisguised(view, budget)
-        if QUOTED in signs:
+        if sign.QUOTED in signs:
             view = QuotedPrintableView(view, budget)
         if view.text == before:
             break  # What is left only looks like escapes.
-        signs = signs_of(view.text, budget)
-        if signs.isdisjoint(DISGUISED):
+        signs = sign.signs_of(view.text, budget)
+        if signs.isdisjoint(sign.DISGUISED):
             break
     return view, signs
 
@@ -118,28 +112,20 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
 def _cut_or_encoded(
     plain: View, signs: set[int], depth: int, least: int, budget: Budget, known: bool = False
 ) -> Iterator[View]:
-    if depth and not known and (RUNS in signs or least < LEAST):
-        yield from _within(decoded(plain, budget, least, PACKED in signs), depth, least, budget)
-    if depth and DUMPS in signs:
-        yield from _within(dumped(plain, budget), depth, least, budget)
-    if depth and CODED in signs:
-        yield from _within(coded(plain, budget), depth, least, budget)
-    if depth and NUMBERS in signs:
-        yield from _within(numbered(plain, budget), depth, least, budget)
-    for cut, way in (
-        (not signs.isdisjoint(JOINED), joined),
-        (TABLE in signs, cells),
-        (ROWS in signs, rows),
-        (LETTERS in signs, lettered),
-        (OPTIONS in signs, command_lines),
-        (depth and LEAVES in signs, across),
-    ):
-        found = way(plain, budget) if cut else None
-        if found and way is not across:
+    if depth and not known and (sign.RUNS in signs or least < LEAST):
+        yield from _within(decoded(plain, budget, least, sign.PACKED in signs), depth, least, budget)
+    for one, said in _SAID if depth else ():
+        if one in signs:
+            yield from _within(said(plain, budget), depth, least, budget)
+    for some, joins in _CUT_UP:
+        if signs.isdisjoint(some) or (joins is across and not depth):
+            continue
+        found = joins(plain, budget)
+        if found and joins is not across:
             budget.view(len(found.text))
             yield found
         if found and depth:
-            yield from _within(decoded(found, budget, least, PACKED in signs), depth, least, budget)
+            yield from _within(decoded(found, budget, least, sign.PACKED in signs), depth, least, budget)
             yield from _within(dumped(found, budget), depth, least, budget)
 
 

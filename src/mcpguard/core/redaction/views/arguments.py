@@ -1,11 +1,7 @@
 """Lists of the arguments of a command, put together as the command line that they are."""
 
-from functools import cache
-
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import Matcher
-from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.view import SEPARATOR, WHOLE, View, ViewBuilder, near, windows
 
 SIGNS = (r"""[\[,\s]["']-{1,2}[A-Za-z]""", r"\x1f-{1,2}[A-Za-z][A-Za-z-]*\x1f")
@@ -21,17 +17,12 @@ _ITEM = expression(rb"(?:\A|(?<=[\[,\s]))" + _TEXT + rb"(?!\s{0,4}:)")
 _LEAVES = expression(rb"[^\s\x00-\x1f\xff]{1,256}(?:\x1f[^\s\x00-\x1f\xff]{1,256}){1,64}+")
 
 
-@cache
-def _signs() -> Matcher:
-    return compile_patterns([shape(one) for one in SIGNS], "arguments")
-
-
 def command_lines(view: View, budget: Budget) -> View | None:
     """The command lines of `view`. Raises InspectionError where `budget` is used up."""
     text = view.text
     pieces = ViewBuilder(view)
     budget.read(len(text))
-    for at, end in near(windows(text, _signs())):
+    for at, end in near(windows(text, "arguments", SIGNS)):
         for found in _LIST.finditer(text, at, end):
             if b'"-' in found[0] or b"'-" in found[0]:
                 for item in _ITEM.finditer(text, *found.span()):

@@ -34,10 +34,7 @@ def cells(view: View, budget: Budget) -> View | None:
                     for start, end in run:
                         pieces.add(text[start:end], start, end, WHOLE)
                     pieces.gap()
-    made = pieces.made()
-    if made:
-        made.joined = made.stretches = True
-    return made
+    return pieces.made(stretches=True)
 
 
 def _tables(text: bytes, bar: bytes) -> Iterator[list[Row]]:

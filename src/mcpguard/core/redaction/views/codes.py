@@ -6,14 +6,11 @@
 import re
 from array import array
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import accumulate, chain, compress, islice
 from struct import pack
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import Matcher
-from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import contents
 from mcpguard.core.redaction.views.view import ENOUGH, View, ViewBuilder, near, windows
 
@@ -121,20 +118,10 @@ class _Codes(dict[bytes, int]):
 _CODES = _Codes({b"%d" % code: code if code in _READ else 0 for code in range(256)})
 
 
-@cache
-def _codes() -> Matcher:
-    return compile_patterns([shape(one) for one in CODES], "coded")
-
-
-@cache
-def _numbers() -> Matcher:
-    return compile_patterns([shape(one) for one in NUMBERS], "numbered")
-
-
 def coded(view: View, budget: Budget) -> Iterator[View]:
     """What the codes in `view` say. Raises InspectionError where `budget` is used up."""
     pieces = ViewBuilder(view)
-    for at, end in near(windows(view.text, _codes())):
+    for at, end in near(windows(view.text, "coded", CODES)):
         for run in _RUN.finditer(view.text, at, end):
             codes, ends = bytearray(), array("I", [run.start()])
             marks, first = set[bytes](), list[bytes]()
@@ -151,12 +138,8 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
             for width in range(1, widest + 1):
                 for column in range(width):
                     _add(pieces, bytes(codes[column::width]), ends, column, width)
-            if pieces.size > ENOUGH:
-                yield pieces.whole()
-                pieces = ViewBuilder(view)
-    made = pieces.made()
-    if made:
-        yield made
+            yield from pieces.parts(ENOUGH)
+    yield from pieces.parts()
 
 
 def _counts(numbers: list[bytes]) -> bool:
@@ -189,7 +172,7 @@ def numbered(view: View, budget: Budget) -> Iterator[View]:
     """What the numbers of several bytes and the bits in `view` say. Raises InspectionError where `budget` is
     used up."""
     pieces = ViewBuilder(view)
-    for at, end in near(windows(view.text, _numbers())):
+    for at, end in near(windows(view.text, "numbered", NUMBERS)):
         for run in _WORDS.finditer(view.text, at, end):
             _add_words(pieces, run, budget)
         for run in _BITS.finditer(view.text, at, end):
@@ -198,9 +181,7 @@ def numbered(view: View, budget: Budget) -> Iterator[View]:
             for run in expected.finditer(view.text, at, end):
                 said = bytes([int(code, base) for code in each.findall(run[0])])
                 _add_bytes(pieces, said, _spans(each, run), 1, budget)
-    made = pieces.made()
-    if made:
-        yield made
+    yield from pieces.parts()
 
 
 def _add_words(pieces: ViewBuilder, run: re.Match[bytes], budget: Budget) -> None:

@@ -5,15 +5,14 @@ from array import array
 from binascii import a2b_hex
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from itertools import accumulate, chain, pairwise
 from operator import itemgetter
 from struct import calcsize, pack
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import Matcher, stop
-from mcpguard.core.redaction.patterns import compile_patterns, shape
+from mcpguard.core.redaction.matching import stop
+from mcpguard.core.redaction.patterns import shapes
 from mcpguard.core.redaction.views.contents import contents
 from mcpguard.core.redaction.views.view import ENOUGH, SEPARATOR, View, ViewBuilder, near, windows
 
@@ -230,49 +229,30 @@ _BEFORE = 256
 """A log has no more than this before a row."""
 
 
-@cache
-def _shapes() -> Matcher:
-    return compile_patterns([shape(one) for one, _ in _DUMPS], "dumps")
-
-
-@cache
-def _bare_shapes() -> Matcher:
-    return compile_patterns([shape(one) for one in BARE], "bare")
-
-
-@cache
-def _beginnings() -> Matcher:
-    return compile_patterns([shape(one) for one in (OFFSET, UNITS)], "offsets")
-
-
 def dumped(view: View, budget: Budget) -> Iterator[View]:
     """What the dumps of bytes in `view` say."""
     pieces = ViewBuilder(view)
     for rows, decode in _dumps(view.text):
         _add(pieces, rows, decode, budget)
-        if pieces.size > ENOUGH:
-            yield pieces.whole()
-            pieces = ViewBuilder(view)
-    made = pieces.made()
-    if made:
-        yield made
+        yield from pieces.parts(ENOUGH)
+    yield from pieces.parts()
 
 
 def _dumps(text: bytes) -> Iterator[tuple[list[re.Match[bytes]], _Decode]]:
     """The rows of each dump, and a way to read them."""
-    bare = _bare_shapes().search(text, stop)
-    for at, end in near(windows(text, _bare_shapes())) if bare else ():
+    bare = shapes("bare", *BARE).search(text, stop)
+    for at, end in near(windows(text, "bare", BARE)) if bare else ():
         for block in _BYTES.finditer(text, at, end):
             if block.end() - block.start() < _SHORTEST:
                 continue  # Were it not matched at all, each byte of it would be tried.
             yield [*_LINE.finditer(text, *block.span())], _plain
-    if not bare and not _beginnings().search(text, stop):
+    if not bare and not shapes("offsets", OFFSET, UNITS).search(text, stop):
         return
-    found = [*windows(text, _shapes())]
-    shapes = set[int]().union(*(indices for _, _, indices in found))
-    for row in dict.fromkeys(row for index in sorted(shapes) for row in _DUMPS[index][1]):
+    found = [*windows(text, "dumps", [sign for sign, _ in _DUMPS])]
+    signs = set[int]().union(*(indices for _, _, indices in found))
+    for row in dict.fromkeys(row for index in sorted(signs) for row in _DUMPS[index][1]):
         expected, ways = row
-        for at, end in near(found, {index for index in shapes if row in _DUMPS[index][1]}):
+        for at, end in near(found, {index for index in signs if row in _DUMPS[index][1]}):
             for lines in _blocks(re.compile(expected).finditer(text, at, end)):
                 yield from ((lines, decode) for decode in ways)
 

@@ -1,13 +1,10 @@
 """What is cut up in single characters: one a line, or one a text of a list, as `split("")` makes them."""
 
 from array import array
-from functools import cache
 from itertools import chain
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import Matcher
-from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.view import View, ViewBuilder, near, windows
 
 _ONE = r"[^\s\x00-\x1f\xff\"'\\]"
@@ -27,16 +24,11 @@ _FOR_ONE = 4
 """Characters that cost as much as one piece of another view."""
 
 
-@cache
-def _signs() -> Matcher:
-    return compile_patterns([shape(one) for one in SIGNS], "letters")
-
-
 def lettered(view: View, budget: Budget) -> View | None:
     """What the single characters of `view` that follow one another say. Raises InspectionError where `budget`
     is used up."""
     pieces = ViewBuilder(view)
-    for at, end in near(windows(view.text, _signs())):
+    for at, end in near(windows(view.text, "letters", SIGNS)):
         for run in _RUN.finditer(view.text, at, end + 1):
             each = _EACH.finditer(view.text, *run.span())
             places = array("I", chain.from_iterable(one.span(1) for one in each))

@@ -3,13 +3,13 @@ numbers, names and marks before each line, and with line ends as JSON writes the
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
-from functools import cache, lru_cache
+from collections.abc import Iterator
+from functools import lru_cache
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD, Matcher
-from mcpguard.core.redaction.patterns import compile_patterns, shape
+from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.patterns import shapes
 from mcpguard.core.redaction.views.view import SEPARATOR, SQUEEZED, WHOLE, Size, View, ViewBuilder, lines_of
 
 _RUN = "[A-Za-z0-9+/=_.-]"
@@ -49,49 +49,43 @@ letters and digits."""
 _WIDTHS = 64, 76
 """Of lines of base64 (RFC 1421 and 2045)."""
 _COST_OF_A_LINE = 3
-_BEGINNING = 3
-
-
-@cache
-def _ends() -> Matcher:
-    return compile_patterns([shape(LINE_END, once=False), shape(KEY_END, once=False)], "ends")
-
-
-@cache
-def _begins() -> Matcher:
-    return compile_patterns([shape(LINE_BEGIN, once=False)], "begins")
-
-
-@cache
-def _leaf_ends() -> Matcher:
-    return compile_patterns([shape(LEAF_END, once=False)], "leaves")
+_ENDS, _BEGINS, _BEGINNING = (LINE_END, KEY_END), (LINE_BEGIN,), 2
 
 
 def joined(view: View, budget: Budget) -> View | None:
     """Each run of `view` that is cut up in lines, in one piece. Raises InspectionError where `budget` is used
     up."""
-    text = view.text
-    # What is asked of each waits until it is known that no run reaches over it. Four times a place, and what
-    # is there.
+    text, pieces, done = view.text, ViewBuilder(view), 0
+    # What is asked of each place waits until it is known that no run reaches over it.
+    for found in sorted(_places(text, "ends", _ENDS) + _places(text, "begins", _BEGINS, _BEGINNING)):
+        end, sign = found >> 2, found & 3
+        place = _goes_on_at(text, end, sign) if end > done else 0
+        if place > done:
+            at = done
+            for start, end, size in _chain(text, place):
+                budget.piece(_COST_OF_A_LINE)
+                plain = text[start:end]
+                pieces.add(plain if size is WHOLE else plain.translate(None, b"\r\n"), start, end, size)
+                done = end
+            if done > at:
+                pieces.gap()
+    return pieces.made(stretches=True)
+
+
+def _places(text: bytes, table: str, signs: tuple[str, ...], first: int = 0) -> "array[int]":
+    """Where each of the `signs` ends, as plain numbers: four times the place, and which sign it is."""
     places = array("I")
-    _ends().search(text, lambda index, _from, end, _flags, _text: places.append(4 * end + index))
-    _begins().search(text, lambda _index, _from, end, _flags, _text: places.append(4 * end + _BEGINNING))
-
-    def place(found: int) -> int:
-        end, kind = found >> 2, found & 3
-        if kind == _BEGINNING:
-            return _begun(text, end)
-        return end if kind or _goes_on(text, end_of_run(text, end)) else 0
-
-    return _in_one(view, places, place, budget)
+    search = shapes(table, *signs, once=False).search
+    search(text, lambda index, _from, end, _flags, _text: places.append(4 * end + first + index))
+    return places
 
 
-def _begun(text: bytes, end: int) -> int:
-    """Where the line begins of which `end` is in the beginning, 0 where nothing goes on in it."""
-    if not is_random(text, end):
-        return 0
-    place = text.rfind(b"\n", 0, end) + 1
-    return place if _LAST.search(text, max(0, place - _SHORT - 3), place - 1) else 0
+def _goes_on_at(text: bytes, end: int, sign: int) -> int:
+    """Where the line begins that goes on with the one before, where a sign ends; 0 where nothing goes on."""
+    if sign != _BEGINNING:
+        return end if sign or _goes_on(text, end_of_run(text, end)) else 0
+    place = text.rfind(b"\n", 0, end) + 1 if is_random(text, end) else 0
+    return place if place and _LAST.search(text, max(0, place - _SHORT - 3), place - 1) else 0
 
 
 def across(view: View, budget: Budget) -> View | None:
@@ -99,10 +93,8 @@ def across(view: View, budget: Budget) -> View | None:
     third by chance."""
     text = view.text
     pieces = ViewBuilder(view)
-    places = array("I")
-    _leaf_ends().search(text, lambda _index, _from, end, _flags, _text: places.append(end))
     done = 0
-    for place in sorted(places):
+    for place in (place >> 2 for place in sorted(_places(text, "leaves", (LEAF_END,)))):
         stop = end = place - 1
         if place <= done or not _goes_on(text, end):
             continue
@@ -115,7 +107,7 @@ def across(view: View, budget: Budget) -> View | None:
         if stop > end:
             pieces.gap()
             done = stop
-    return _of_stretches(pieces)
+    return pieces.made(stretches=True)
 
 
 def _goes_on(text: bytes, end: int) -> bool:
@@ -139,36 +131,6 @@ def is_name(text: bytes, end: int) -> bool:
     """Whether the run that ends at `end` ends as names of code do, and a word begins the next line: lines of
     code are so, and hardly a token is, which has a digit or two capitals in a row."""
     return bool(_NAME.search(text[max(0, end - _SHORT) : end]) and _NEXT.match(text, end))
-
-
-def _in_one(
-    view: View,
-    places: "array[int]",
-    known: Callable[[int], int],
-    budget: Budget,
-) -> View | None:
-    text = view.text
-    pieces = ViewBuilder(view)
-    done = 0
-    for found in sorted(places):
-        place = known(found) if found >> 2 > done else 0
-        if place > done:
-            at = done
-            for start, end, size in _chain(text, place):
-                budget.piece(_COST_OF_A_LINE)
-                plain = text[start:end]
-                pieces.add(plain if size is WHOLE else plain.translate(None, b"\r\n"), start, end, size)
-                done = end
-            if done > at:
-                pieces.gap()
-    return _of_stretches(pieces)
-
-
-def _of_stretches(pieces: ViewBuilder) -> View | None:
-    made = pieces.made()
-    if made:
-        made.joined = made.stretches = True
-    return made
 
 
 def _chain(text: bytes, place: int) -> Iterator[tuple[int, int, Size]]:

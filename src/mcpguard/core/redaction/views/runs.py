@@ -4,14 +4,14 @@ packed. A run that does not is passed over by a look at its letters: nothing is 
 import re
 from array import array
 from binascii import a2b_base64, a2b_hex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget, Loose
 from mcpguard.core.redaction.matching import Matcher, Visit
-from mcpguard.core.redaction.patterns import compile_patterns, shape
+from mcpguard.core.redaction.patterns import compile_patterns, shape, shapes
 from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw, is_utf8, may_hold
 from mcpguard.core.redaction.views.view import ENOUGH, Size, View, ViewBuilder
 
@@ -116,11 +116,8 @@ def decoded(view: View, budget: Budget, least: int = LEAST, packed: bool = False
             budget.idle.add(chars)
         elif pieces.size > ENOUGH:
             del chars
-            yield pieces.whole()
-            pieces = ViewBuilder(view)
-    made = pieces.made()
-    if made:
-        yield made
+            yield from pieces.parts()
+    yield from pieces.parts()
 
 
 class _MayBe(NamedTuple):
@@ -145,10 +142,9 @@ def _read(pieces: ViewBuilder, begin: int, chars: bytes, least: int, may_be: _Ma
             _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
 
 
-@cache
 def of_texts() -> Matcher:
     """_OF_TEXT, compiled: together with `codes` each would slow down the other."""
-    return compile_patterns([shape(_OF_TEXT, once=False)], "texts")
+    return shapes("texts", _OF_TEXT, once=False)
 
 
 @cache
@@ -157,18 +153,22 @@ def codes() -> Matcher:
     return compile_patterns(_CODES, "codes")
 
 
-@cache
-def _digits() -> Matcher:
-    return compile_patterns([shape(one, once=False) for one in _HEX_CODES], "digits")
-
-
 def has_code(text: bytes, loose: Loose) -> bool:
     """Whether `text` has a run that `decoded` reads: names of code may be as long, and hashes too."""
-    others = _Runs(text, loose)
+    return _search(text, loose, lambda judge, _free: judge)
+
+
+def _search(text: bytes, loose: Loose, noted: Callable[[Visit, int], Visit]) -> bool:
+    """Whether a visit ends one of the searches for runs that may say something; `noted` makes it of what
+    judges a run, and of the first sign of which each costs something."""
+    texts, others, digits = (_Runs(text, loose) for _ in range(3))
     return (
-        of_texts().search(text, _Runs(text, loose).may_be_text)
-        or codes().search(text, others.may_be_other)
-        or (others.has_digits and _digits().search(text, _Runs(text, loose).may_be_digits))
+        of_texts().search(text, noted(texts.may_be_text, 0))
+        or codes().search(text, noted(others.may_be_other, _FREE))
+        or (
+            others.has_digits
+            and shapes("digits", *_HEX_CODES, once=False).search(text, noted(digits.may_be_digits, 0))
+        )
     )
 
 
@@ -195,13 +195,7 @@ def _places(text: bytes, loose: Loose) -> "array[int] | None":
 
         return visit
 
-    texts, others, digits = (_Runs(text, loose) for _ in range(3))
-    many = (
-        of_texts().search(text, noted(texts.may_be_text, 0))
-        or codes().search(text, noted(others.may_be_other, _FREE))
-        or (others.has_digits and _digits().search(text, noted(digits.may_be_digits, 0)))
-    )
-    return None if many else places
+    return None if _search(text, loose, noted) else places
 
 
 def _at(text: bytes, places: "array[int]") -> Iterator[tuple[int, bytes]]:

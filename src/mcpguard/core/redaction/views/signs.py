@@ -14,23 +14,9 @@ from mcpguard.core.redaction.detectors.named import accounts, pairs
 from mcpguard.core.redaction.matching import Matcher, compile_literals, stop
 from mcpguard.core.redaction.neutral import literals as hidden
 from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape
-from mcpguard.core.redaction.views import arguments, escapes, letters
-from mcpguard.core.redaction.views.cells import ROW_END
-from mcpguard.core.redaction.views.codes import CODES
-from mcpguard.core.redaction.views.codes import NUMBERS as WIDE
-from mcpguard.core.redaction.views.dumps import BARE_SIGNS, OFFSET, UNITS
-from mcpguard.core.redaction.views.lines import (
-    KEY_END,
-    LEAF_END,
-    LIKE_WORDS,
-    LINE_BEGIN,
-    LINE_END,
-    end_of_run,
-    is_name,
-    is_random,
-)
-from mcpguard.core.redaction.views.rows import ROWS as SHORT_ROWS
-from mcpguard.core.redaction.views.runs import PACKED_RUN, RUN, has_code, is_packed
+from mcpguard.core.redaction.views import arguments, cells, codes, dumps, escapes, letters, lines, rows, runs
+from mcpguard.core.redaction.views.lines import LIKE_WORDS, end_of_run, is_name, is_random
+from mcpguard.core.redaction.views.runs import has_code, is_packed
 from mcpguard.core.redaction.views.view import SEPARATOR
 
 PAIR, LINES, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(9)
@@ -76,20 +62,20 @@ _ALL = (
     (URL, Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]""")),
     *((RARE, shape(one)) for one in _rare()),
     (MARKS, shape(escapes.MAY_BE_MARKED)),
-    (RUNS, shape(RUN)),
-    (PACKED, shape(PACKED_RUN, once=False)),
+    (RUNS, shape(runs.RUN)),
+    (PACKED, shape(runs.PACKED_RUN, once=False)),
     (QUOTED, shape(escapes.QUOTED)),
     (ESCAPED, shape(escapes.ESCAPED)),
-    (ENDS, shape(LINE_END, once=False)),
-    (KEYS, shape(KEY_END)),
-    (BEGINS, shape(LINE_BEGIN, once=False)),
-    (LEAVES, shape(LEAF_END, once=False)),
-    *((DUMPS, shape(one)) for one in (OFFSET, UNITS, *BARE_SIGNS)),
-    (TABLE, shape(ROW_END)),
-    (ROWS, shape(SHORT_ROWS)),
+    (ENDS, shape(lines.LINE_END, once=False)),
+    (KEYS, shape(lines.KEY_END)),
+    (BEGINS, shape(lines.LINE_BEGIN, once=False)),
+    (LEAVES, shape(lines.LEAF_END, once=False)),
+    *((DUMPS, shape(one)) for one in (dumps.OFFSET, dumps.UNITS, *dumps.BARE_SIGNS)),
+    (TABLE, shape(cells.ROW_END)),
+    (ROWS, shape(rows.ROWS)),
     *((LETTERS, shape(one)) for one in letters.SIGNS),
-    *((CODED, shape(one)) for one in CODES),
-    *((NUMBERS, shape(one)) for one in WIDE),
+    *((CODED, shape(one)) for one in codes.CODES),
+    *((NUMBERS, shape(one)) for one in codes.NUMBERS),
     *((OPTIONS, shape(one)) for one in arguments.SIGNS),
 )
 EXPRESSIONS = tuple(pattern for _, pattern in _ALL)

@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.matching import PAD, Matcher
+from mcpguard.core.redaction.patterns import shapes
 
 SEPARATOR = b"\x1f"
 GAP = b"\xff"
@@ -151,6 +152,7 @@ class ViewBuilder:
     """A view in the making."""
 
     def __init__(self, outer: View) -> None:
+        self._outer = outer
         self._view = View(b"", outer)
         self._text = bytearray()
 
@@ -174,16 +176,21 @@ class ViewBuilder:
         """What is added from now on has nothing to do with what was."""
         self._text += GAP
 
-    def whole(self) -> View:
-        """The view that is made. To be asked once."""
+    def made(self, stretches: bool = False) -> View | None:
+        """The view, None of no pieces; what is added from now on is another one. `stretches`: it is made of
+        lines that may have nothing to do with one another."""
+        if not self._text:
+            return None
+        made, self._view = self._view, View(b"", self._outer)
         self._text += PAD
-        self._view.text = bytes(self._text)
-        self._text = bytearray()
-        return self._view
+        made.text, self._text = bytes(self._text), bytearray()
+        made.joined = made.stretches = stretches
+        return made
 
-    def made(self) -> View | None:
-        """The view, None of no pieces."""
-        return self.whole() if self._text else None
+    def parts(self, least: int = 0) -> Iterator[View]:
+        """The same, where it has more than `least` bytes."""
+        if self.size > least and (made := self.made()):
+            yield made
 
 
 def slices(text: bytes, most: int = _SLICE) -> Iterator[tuple[int, int]]:
@@ -203,8 +210,9 @@ Window = tuple[int, int, set[int]]
 """From where to where in a text, and the indices of the patterns that are there."""
 
 
-def windows(text: bytes, matcher: Matcher) -> Iterator[Window]:
-    """All of `text`, in windows of a few kilobytes."""
+def windows(text: bytes, table: str, signs: Iterable[str]) -> Iterator[Window]:
+    """All of `text`, in windows of a few kilobytes; `signs` are the patterns, compiled as `table`."""
+    matcher = shapes(table, *signs)
     for at, stop in slices(text, _WINDOW):
         yield at, stop, _found(matcher, text[max(0, at - _BEFORE) : stop] + PAD)
 
