@@ -5,13 +5,14 @@ stands behind, as in `AUTH_MODE`, it says little, and the value has to look like
 """
 
 from array import array
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Literal
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.languages import STEMS
-from mcpguard.core.redaction.matching import PAD, Matcher
-from mcpguard.core.redaction.patterns import compile_patterns, shape
+from mcpguard.core.redaction.detectors.named.words import WORDS
+from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.patterns import shapes
 
 Signal = Literal["", "weak", "token", "password"]
 """When a value under such a name is a secret: "password": unless everyone knows it; "token": unless it is, in
@@ -32,26 +33,9 @@ _PASSWORD, _TOKEN = expression(_PASSWORDS), expression(_TOKENS)
 _OF_SECRETS = expression(f"{_PASSWORDS}|{_TOKENS}|.*auth")
 _SHORTEST_STEM = 3
 _PLURALS = ("tokens", "secrets")
-_WEAK = frozenset([
-    "key", "keys", "auth", "authentication", "dsn", "session", "sig", "signature", "bot", "salt", "seed",
-    "otp", "totp", "login", "hook", "k", "t", "p", "sid", "sessionid", "sessdata", "csrf", "ct0", "ak", "sk",
-    "pepper",
-])  # fmt: skip
-_KEYS = frozenset([
-    "api", "secret", "private", "access", "encryption", "master", "signing", "auth", "service", "account",
-    "admin", "app", "application", "license", "licence", "subscription", "functions", "consumer", "server",
-    "deploy", "webhook", "shared", "jwt", "session", "cookie", "crypt", "decryption", "integration",
-    "bearer", "preshared", "local",
-])  # fmt: skip
-"""Words before `key` that make it one which opens something."""
-_COLUMNS = frozenset([
-    "sort", "primary", "partition", "foreign", "public", "publishable", "cache", "index", "unique",
-    "object", "group", "routing", "translation", "json", "yaml", "map", "project", "space", "team", "issue",
-    "hot", "shortcut", "recv", "file", "message", "event", "dedup", "idempotency", "feature", "column",
-    "lookup", "row", "s3", "template", "hash", "range", "order", "sharding", "shard", "config", "registry",
-    "metadata", "label", "component", "md5", "sha1", "sha256", "sha512", "checksum",
-])  # fmt: skip
-"""Words before `key` that make it a name for something."""
+_WEAK = WORDS["weak"]
+_KEYS = WORDS["keys"]
+_COLUMNS = WORDS["columns"]
 _PAIRS: dict[tuple[str, str], Signal] = {
     ("auth", "code"): "token",
     ("authorization", "code"): "token",
@@ -61,37 +45,11 @@ _PAIRS: dict[tuple[str, str], Signal] = {
     ("api", "hash"): "weak",
     ("app", "hash"): "weak",
 }
-_PASSES = frozenset([
-    "render", "shader", "shadow", "blend", "color", "depth", "post", "first", "second", "low", "high", "band",
-    "fastcgi", "uwsgi", "scgi",
-])  # fmt: skip
-"""Words before `pass` that make it another thing."""
+_PASSES = WORDS["passes"]
 _PUBLIC = frozenset(("public", "publishable"))
-# The last word of a name: `..._KEY_ID` names a key and is not one.
-_ABOUT = frozenset([
-    "id", "ids", "name", "names", "file", "files", "path", "paths", "dir", "folder", "limit", "count",
-    "max", "min", "ttl", "timeout", "type", "url", "uri", "urls", "host", "port", "region", "mode",
-    "header", "headers", "field", "column", "prefix", "suffix", "env", "var", "variable", "arn",
-    "algorithm", "alg", "policy", "provider", "issuer", "audience", "domain", "scope", "scopes", "endpoint",
-    "server", "store", "storage", "backend", "manager", "method", "strategy", "expiry", "expiration",
-    "lifetime", "interval", "length", "size", "version", "format", "encoding", "budget", "enabled",
-    "disabled", "required", "symbol", "address", "fingerprint", "command", "cmd", "flow", "realm", "schema",
-    "location", "bucket", "table", "settings", "label",
-])  # fmt: skip
-_OF_SCHEMAS = frozenset([
-    "description", "title", "pattern", "example", "examples", "message", "error", "label", "placeholder",
-    "help", "hint", "status", "created", "updated", "expires", "username", "user", "login", "email", "link",
-    "key", "class", "classname", "autocomplete", "regex", "rule", "date", "time", "timestamp", "mask", "kind",
-    "$ref", "ref", "$id", "info", "summary", "policy", "hashalgorithm", "state", "requirements",
-    "uid", "uuid", "icon", "testid", "integrity", "resolved", "digest", "sha", "commit", "namespace",
-])  # fmt: skip
-"""Names in a schema, or in what is known of a secret."""
-# Behind the word for the secret these say which one it is.
-_WHICH = frozenset([
-    "prod", "production", "dev", "development", "test", "testing", "staging", "stage", "local", "live",
-    "default", "main", "old", "new", "current", "primary", "secondary", "backup", "value", "b64", "base64",
-    "json", "raw", "text", "plain", "str", "string", "ro", "rw", "readonly", "base",
-])  # fmt: skip
+_ABOUT = WORDS["about"]
+_OF_SCHEMAS = WORDS["of schemas"]
+_WHICH = WORDS["which"]
 _STEMS = (
     "key|pas[sc]|pw|psk|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
     "|sid|csrf|ct0|ak|sk|hash|pepper"
@@ -102,9 +60,11 @@ _ALONE = expression("[KTPktp](?![a-z])(?:(?<=[KTP])|(?<![a-z].))")
 """One of the two is in each name that says something. Most have neither, and are not taken apart."""
 _VALUE = expression(r"(?i)(?:value|^val|^plaintext|^setting)\Z")
 _LAST = expression("[KTPktp][^A-Za-z0-9]*$")
-_ASKS_FOR_A_PAIR = frozenset(
-    ["u", "user", "userpass", "basic", "auth", "credentials", "credential", "creds", "login"]
+_ENDS_SO = (
+    *(f"{_STEMS}|{STEMS}|[\\xc2-\\xf4]", "[ktp][^a-z0-9\n]*\n"),
+    *("value\n", "(?:^|\n)(?:val|plaintext|setting)\n"),
 )
+_ASKS_FOR_A_PAIR = WORDS["pairs"]
 
 
 def words_of(name: str) -> list[str]:
@@ -128,14 +88,6 @@ def may_end_so(name: str) -> bool:
     return bool(not name.isascii() or _STEM.search(name.lower()) or _LAST.search(name))
 
 
-@cache
-def _ends_so() -> Matcher:
-    ends = "[ktp][^a-z0-9\n]*\n", "value\n", "(?:^|\n)(?:val|plaintext|setting)\n"
-    return compile_patterns(
-        [shape(one, once=False) for one in (f"{_STEMS}|{STEMS}|[\\xc2-\\xf4]", *ends)], "names"
-    )
-
-
 def that_end_so(names: list[str]) -> list[str]:
     """Those of the `names`, and maybe some others, of which the same is true or that are names for a value:
     in one pass over all."""
@@ -144,7 +96,9 @@ def that_end_so(names: list[str]) -> list[str]:
         return [name for name in names if may_end_so(name) or _VALUE.search(name)]
     text = (low if low.isascii() else _NO_LETTER.sub("", low)).encode("utf-8", "surrogatepass") + b"\n"
     places = array("I")
-    _ends_so().search(text + PAD, lambda _index, _from, end, _flags, _text: places.append(end - 1))
+    shapes("names", *_ENDS_SO, once=False).search(
+        text + PAD, lambda _index, _from, end, _flags, _text: places.append(end - 1)
+    )
     found, index, at, line = [], 0, 0, -1
     for place in sorted(places):
         if place > line:

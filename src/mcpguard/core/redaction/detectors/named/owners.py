@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.naming import Signal, words_of
+from mcpguard.core.redaction.detectors.named.words import WORDS
 
 _REACH = 512
 _SOME = 48
@@ -18,23 +19,8 @@ _LAST_NAME = expression(rb"([A-Za-z][\w.-]{0,63})$")
 _INDENT = expression(rb"(?:^|\n)([ \t]*)(?:- )?[\"']?\Z")
 _BLOCK = expression(rb"([ \t]*)(?:- )?[\"']?([A-Za-z][\w.-]{0,63})[\"']?:[ \t]*\r?")
 _SECTION = expression(rb"\[{1,2}[ \t]*([A-Za-z][^\]\n]{0,63}?)[ \t\"']*\]{1,2}[ \t]*\r?")
-_OPENS = frozenset(
-    ["jwt", "api", "encryption", "secret", "signing", "crypt", "master", "decryption", "auth", "bearer"]
-)
-_ISSUERS = frozenset(
-    """
-    adobe airtable algolia alibaba aliyun amplitude anthropic asana aws azure bitbucket brevo bugsnag
-    clickup cloudflare cloudinary cohere coinbase contentful datadog deepgram deepseek digitalocean
-    discord dropbox elevenlabs etherscan facebook fastly figma firebase gemini github gitlab google
-    grafana groq heroku honeybadger hubspot huggingface infura intercom launchdarkly linkedin mailchimp
-    mailerlite mailgun mailjet mandrill mapbox maxmind messagebird mistral mixpanel newrelic nexmo okta
-    openai openrouter openweather openweathermap opsgenie pagerduty paypal paystack perplexity pinecone
-    plaid postmark pusher rapidapi razorpay recaptcha replicate rollbar segmentio sendbird sendgrid
-    sendinblue sentry shopify slack snyk sparkpost spotify stripe supabase tavily telegram tmdb trello
-    twilio twitch twitter typeform vonage webflow wandb youtube zendesk
-    """.split()  # noqa: SIM905 - one word a line would be two pages
-)
-"""Those that issue keys which programs are configured with."""
+_OPENS = WORDS["opens"]
+_ISSUERS = WORDS["issuers"]
 
 
 def says_little(text: bytes, at: int) -> bool:

@@ -22,6 +22,7 @@ from mcpguard.core.redaction.detectors.named.shapes import (
     is_uuid,
     looks_random,
 )
+from mcpguard.core.redaction.detectors.named.words import WORDS
 
 _TEMPLATE = expression(
     r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|=%[sdr]$|^\$[A-Za-z_]\w*\]?$|^&[a-z-]+:[A-Z]|^@[A-Z0-9_]+@?$|^#\{"
@@ -46,22 +47,7 @@ _OF_CODE = frozenset(".([")
 _MARKS = frozenset("!#$%^*+?@")
 _OF_PATHS = frozenset("._/:\\=(),")
 _AND_ONE = bytes((byte + 1) % 256 for byte in range(256))
-_SAMPLES = frozenset(
-    """
-    password passwd pass pwd pw secret token key api apikey test testing tests admin user username
-    foo bar baz qux foobar foobared foobarbaz abc abcd abcdef abcdefg abcdefgh xyz qwerty example sample
-    demo dummy fake mock
-    change changeme me my your the new old some any super very strong secure safe long random value
-    string here hello world root default temp tmp dev prod local client server access auth bearer
-    refresh session id hash private public only for not real a b c d x y z is this in of with to and
-    or db database app application service account master valid invalid wrong bad good correct first
-    second number shared basic jwt oauth o code cred creds credential credentials unit integration
-    encrypted encoded base utf sha md hmac aes rsa ssh sk pk p s t u v thing stuff word phrase name
-    data text that you please replace ecdsa dsa ed something insert put passed failed
-    insecure do use notasecret generated awesome backup fake simple existing original super
-    """.split()  # noqa: SIM905 - one word a line would be three pages
-)
-"""Words that somebody writes where a secret goes."""
+_SAMPLES = WORDS["samples"]
 _SHORTEST_SAMPLE = 2
 _LONGEST_FIRST = sorted((one for one in _SAMPLES if len(one) >= _SHORTEST_SAMPLE), key=len, reverse=True)
 _JOINED = expression(f"(?:{'|'.join(_LONGEST_FIRST)})++")
@@ -75,7 +61,7 @@ _STEMS = expression(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
 _OF_EXPRESSIONS = expression(r"\[[\^,]|\.[*+]|\\[dSsWw][*+]|^\^|^[^A-Za-z0-9]+$")
 """Of an expression that is to match a URL, of a form that has optional parts; and signs alone."""
 _ESCAPES = expression(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
-_SAY_SO = frozenset(["password", "passwd", "passphrase", "secret", "changeme"])
+_SAY_SO = WORDS["say so"]
 _ENDS_OF_ONE = ("word", "wd", "phrase", "pass", "pwd", "secret", "key", "token")
 _NAME_OF_ONE = expression(
     r"(?:[A-Z][0-9]?(?:[a-z]+[0-9]?)?){1,12}Password"
@@ -129,14 +115,7 @@ _HEX = expression(
 )
 """A number, as code and headers have it, a version with its digest, and the digest of a package."""
 _NO_MARKS = str.maketrans("", "", "-_ ")
-_SAYINGS = frozenset(
-    """
-    with from then this that when where which used uses using option options argument flag file files string
-    required optional plain hidden prompt stdin authentication authorization parameter parameters command
-    true false yes no none null after before directive
-    """.split()  # noqa: SIM905 - as above
-)
-"""What stands behind an option in a sentence about it."""
+_SAYINGS = WORDS["sayings"]
 _PUBLISHED = expression(
     # Each begins with one character that is written as such, so that all others are passed over.
     rb"EXAMPLE|x[xX]{7}|X[xX]{7}|\*\*\*\*|00000000|0123456789|1234567890abcdef"

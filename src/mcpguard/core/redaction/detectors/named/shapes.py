@@ -8,6 +8,7 @@ from itertools import islice
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.naming import Signal
+from mcpguard.core.redaction.detectors.named.words import WORDS
 
 _REFERENCE = expression(
     r"\$?\{\{[^}]{0,200}\}\}|\$\{[^}]{0,200}\}|\$\(?[A-Za-z_][A-Za-z0-9_]{0,200}\)?|%[A-Za-z_]\w{0,200}%"
@@ -34,23 +35,8 @@ LEET = str.maketrans("013457$@!", "oleastsai")
 """What people write for letters -> the letters."""
 _CROSSES = expression(r"(?i)x{4,}")
 _BEGINNING = expression(r"^(?:[A-Za-z0-9]{1,10}[-_:]){1,3}")
-_KNOWN_TO_ALL = frozenset([
-    "password", "passwd", "pass", "pw", "secret", "admin", "administrator", "root", "postgres",
-    "postgresql", "mysql", "mariadb", "mongo", "mongodb", "redis", "guest", "guests", "user", "username",
-    "minioadmin", "minio", "rabbitmq", "neo4j", "elastic", "elasticsearch", "oracle", "tiger", "sa", "test",
-    "testing", "changeme", "letmein", "welcome", "default", "anonymous", "anon", "ollama", "lm-studio",
-    "lmstudio", "local", "localhost", "empty", "prompt", "ask", "optional", "required", "strict",
-    "disabled", "enabled", "none", "token", "key", "apikey", "api_key", "api-key", "string", "hunter2",
-    "icinga", "kamailiorw", "kamailioro", "docker", "vagrant", "airflow", "grafana", "jenkins", "toor",
-    "unused", "ignored", "nothing", "na", "blank", "public", "private",
-])  # fmt: skip
-"""Passwords that come with a program or stand for none: held, these words would vanish from every result."""
-_MODES = frozenset([
-    "oauth", "oauth2", "bearer", "basic", "jwt", "digest", "auto", "github", "google", "keychain",
-    "keyring", "vault", "env", "environment", "memory", "file", "cookie", "session", "header", "query",
-    "pkce", "device", "saml", "oidc", "sso", "iam", "adc", "default", "any", "all", "true", "false", "yes",
-    "no", "on", "off", "classic", "fine-grained",
-])  # fmt: skip
+_KNOWN_TO_ALL = WORDS["known to all"]
+_MODES = WORDS["modes"]
 _PATH = expression(
     r"(?:~|\.{1,2})?/\S*|(?:[A-Za-z]:|HKEY_[A-Z_]{4,24}\\|HK[A-Z]{2,3}:)\\.*|\.{1,2}", re.DOTALL
 )

@@ -19,6 +19,7 @@ from mcpguard.core.redaction.detectors.named.naming import (
     words_of,
 )
 from mcpguard.core.redaction.detectors.named.owners import says_little
+from mcpguard.core.redaction.detectors.named.words import WORDS
 
 KINDS = "password", "secret-value", "authorization"
 
@@ -80,23 +81,12 @@ _OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
 
 # --- names ------------------------------------------------------------------------------------------------
 
-_HANDLES = frozenset([
-    "page", "next", "prev", "previous", "cursor", "continuation", "continue", "progress", "sync", "resume",
-    "start", "stop", "end", "eos", "bos", "pad", "unk", "mask", "sep", "cls", "csrf", "xsrf", "cancel",
-    "cancellation", "cache", "trace", "etag", "parser", "lexer", "request", "idempotency", "sort", "primary",
-    "public", "max", "min", "num", "total", "input", "output", "prompt", "completion", "change", "delta",
-    "watch", "concurrency", "design", "syntax", "nonce", "callback", "verifier", "challenge", "hash",
-    "websocket", "socket",
-    "rspauth", "cnonce", "lifecycle", "task", "lock", "version",
-])  # fmt: skip
-"""Words of a name that make it that of a handle, a number or a piece of a language, but not where it is
-that of a password."""
-_NONE = frozenset(["no", "disabled", "without", "ask", "prompt", "never"])
-"""Words before that of a secret which say that there is no value."""
+_HANDLES = WORDS["handles"]
+_NONE = WORDS["none"]
 _NUMBER = expression("[0-9]{3,}$")
 _HUMPS = expression("[a-z0-9][A-Z]")
 _MOST_WORDS = 8
-_SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
+_SAY_LITTLE = WORDS["say little"]
 
 
 def said(name: str) -> Signal:
