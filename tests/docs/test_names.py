@@ -107,10 +107,8 @@ def test_what_a_text_names_is_there(path: Path) -> None:
     assert {word for word in words - said_whole - NOT_OURS if missing(path, word)} == set()
 
 
-ALIKE = {".", "cli", "cli/audit", "cli/authoring", "cli/onboarding", "cli/operating", "console/views"} | {
-    "core/redaction/detectors"
-}
-"""Folders whose modules are entries of one kind, by the name of each: verbs, pages, kinds of vendors."""
+ALIKE = {".", "cli", "cli/audit", "cli/authoring", "cli/onboarding", "cli/operating", "console/views"}
+"""Folders whose modules are entries of one kind, by the name of each: verbs, pages."""
 
 
 @each("package", sorted(SRC.rglob("__init__.py")), ids=lambda path: str(path.parent.relative_to(SRC)))

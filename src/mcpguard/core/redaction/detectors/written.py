@@ -1,9 +1,9 @@
-"""Keys and tokens of no one vendor, and those that keep others."""
+"""The formats that have an expression of their own: `formats.txt` says what each is for."""
 
 from base64 import b64encode
 from binascii import Error, a2b_base64
 
-from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, MIX, Detector, Format, token
+from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, IS, MIX, Detector, Format
 
 
 def is_pair(match: bytes) -> int:
@@ -37,7 +37,7 @@ _CODE = (
 )
 """Of a list for a lost second factor."""
 
-KEYS: tuple[Detector, ...] = (
+WRITTEN: tuple[Detector, ...] = (
     Format(
         "jwt",
         # What it may contain may not precede it, so that no text is looked at over and over.
@@ -115,15 +115,6 @@ KEYS: tuple[Detector, ...] = (
             *("https://example.com:8080/a1@b/c", "git+ssh://example.com:org/x1@v2/y", "s://a:b/c@d1"),
         ),
     ),
-    token(
-        "paseto",
-        "v1.local. v2.local. v3.local. v4.local.",
-        "[A-Za-z0-9_-]{43,4096}",
-        r"(?:\.[A-Za-z0-9_-]{1,1024})?",
-        alone=True,
-    ),
-    token("age-secret-key", "AGE-SECRET-KEY-1", "[0-9A-Z]{58}"),
-    token("age-plugin-secret-key", "AGE-SECRET-KEY-PQ-1 AGE-PLUGIN-YUBIKEY-1", "[0-9A-Z]{20,200}"),
     Format(
         "1password-secret-key",
         pattern=rf"{ALONE}A3-[A-Z0-9]{{6}}-(?:[A-Z0-9]{{11}}|[A-Z0-9]{{6}}-[A-Z0-9]{{5}})(?:-[A-Z0-9]{{5}}){{3}}{END}",
@@ -164,22 +155,6 @@ KEYS: tuple[Detector, ...] = (
             "Backup " + "codes\n1. 7319 6482\n2. 2095 7318\n",
         ),
         misses=("recovery codes: see page 12", "Recovery codes are shown once", "backup code 12345678"),
-    ),
-    token("nats-seed", "SUA SAA SOA SNA SCA SXA", "[A-Z2-7]{55}$", alone=True, often=True),
-    token("minisign-secret-key", "RWRTY0Iy RWQAAEIy", "[A-Za-z0-9+/]{203}", "=?", alone=True),
-    token("signify-secret-key", "RWRCSw", "[A-Za-z0-9+/]{133}", "=?", alone=True),
-    token("1password-service-account-token", "ops_eyJ", "[A-Za-z0-9+/_-]{100,4096}", "={0,3}"),
-    token("vault-token", "hvs. hvb. hvr.", "[A-Za-z0-9_-]{24,512}", alone=True),
-    token("doppler-token", "dp.pt. dp.ct. dp.sa. dp.scim. dp.audit.", "[A-Za-z0-9]{40,44}", alone=True),
-    token("doppler-service-token", "dp.st.", r"[a-z0-9_-]{2,35}\.[A-Za-z0-9]{40,44}", alone=True),
-    token("openshift-token", "sha256~", "[A-Za-z0-9_-]{43}", alone=True),
-    token("bip32-private-key", "xprv yprv zprv tprv", "[1-9A-HJ-NP-Za-km-z]{107}", alone=True),
-    token("nostr-private-key", "nsec1", "[a-z0-9]{58}", alone=True),
-    token(
-        "authress-key",
-        "authress_ scauth_",
-        r"[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}",
-        alone=True,
     ),
     Format(
         "putty-private-key",
@@ -276,5 +251,136 @@ KEYS: tuple[Detector, ...] = (
         hits=("define('AUTH_KEY', '" + MIX[:64] + "');",),
         misses=("define('AUTH_KEY', 'put your unique phrase');", "AUTH_KEY = get('AUTH_KEY')"),
     ),
-    token("laravel-key", "base64:", "[A-Za-z0-9+/]{43}=", "(?![A-Za-z0-9+/=])", alone=True),
+    Format(
+        "aws-secret-access-key",
+        pattern=rf"(?i:secret_?access_?key){IS}([A-Za-z0-9/+]{{40}})(?![A-Za-z0-9/+=])",
+        starts=("secret_access_key", "SECRET_ACCESS_KEY", "SecretAccessKey", "secretAccessKey"),
+        members=("SecretAccessKey", "secretAccessKey", "aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+        hits=("aws_secret_access_key = " + MIX[:40], '"SecretAccessKey": "' + "a/+Z" * 10 + '"'),
+        misses=("secret_access_key", "AWS_SECRET_ACCESS_KEY=" + HEX[:39], "SecretAccessKey is " + MIX[:40]),
+    ),
+    Format(
+        "azure-storage-key",
+        pattern=r"(?i:(?:account|(?:shared)?access|storage)[_-]?key|sharedsecretvalue)[\"'\])}]{0,4}\s{0,4}[=:,({]{1,2}\s{0,16}"
+        r"[\"'{]{0,2}([A-Za-z0-9+/]{42,86}={1,2})(?![A-Za-z0-9+/=])",
+        starts=(
+            "AccountKey",
+            "SharedAccessKey",
+            "SharedSecretValue",
+            *("accountKey", "account_key", "account-key", "ACCOUNT_KEY", "StorageKey", "storageKey"),
+            *("storage_key", "storage-key", "STORAGE_KEY", "AccessKey", "accessKey", "ACCESS_KEY"),
+        ),
+        hits=(f"AccountName=a;AccountKey={MIX[:86]}==;Suffix=b", f"SharedAccessKey={MIX[:43]}="),
+        misses=("AccountKey=", "AccountKey=" + MIX[:41] + "=", "AccountKey = <your key>"),
+    ),
+    Format(
+        "azure-app-configuration-key",
+        pattern=r"\.azconfig\.io;Id=[^;\s]{4,80};Secret=([A-Za-z0-9+/]{36,100}={0,2})",
+        starts=(".azconfig.io;Id=",),
+        hits=("Endpoint=https://shop.azconfig.io;Id=Ab1-l0-s0:x;Secret=" + MIX[:43] + "=",),
+        misses=("Endpoint=https://shop.azconfig.io;Id=Ab1;Secret=", "https://shop.azconfig.io"),
+    ),
+    Format(
+        "azure-shared-access-signature",
+        pattern=rf"{ALONE}sig=([A-Za-z0-9%+/_-]{{43,128}}={{0,2}})",
+        starts=("sig=",),
+        hits=("https://a.blob.core.windows.net/b?sv=2024-11-04&sig=" + MIX[:42] + "%2Bq%3D&sp=r",),
+        misses=("?sig=" + MIX[:42], "config=" + MIX[:50]),
+    ),
+    Format(
+        "tines-webhook",
+        pattern=r"\.tines\.com/webhook/([A-Za-z0-9]{16,64}/[A-Za-z0-9]{16,64})",
+        starts=(".tines.com/webhook/",),
+        hits=("https://shop.tines.com/webhook/" + MIX[:32] + "/" + MIX[:32],),
+        misses=("https://shop.tines.com/webhook/help",),
+    ),
+    Format(
+        "zapier-webhook",
+        pattern=r"hooks\.zapier\.com/hooks/(?:catch|standard)/([A-Za-z0-9/]{12,40})",
+        starts=("hooks.zapier.com/hooks/",),
+        hits=("https://hooks.zapier.com/hooks/catch/1234567/" + MIX[:7],),
+        misses=("https://hooks.zapier.com/hooks/catch/", "https://zapier.com/apps"),
+    ),
+    Format(
+        "ifttt-webhook",
+        pattern=r"maker\.ifttt\.com/trigger/[^/\s]{1,64}/(?:json/)?with/key/([A-Za-z0-9_-]{16,64})",
+        starts=("maker.ifttt.com/trigger/",),
+        hits=("https://maker.ifttt.com/trigger/door/with/key/" + MIX[:22],),
+        misses=("https://maker.ifttt.com/trigger/door/with/key/", "https://ifttt.com/maker"),
+    ),
+    Format(
+        "openai-legacy-key",
+        pattern=rf"{ALONE}sk-[A-Za-z0-9]{{20}}T3BlbkFJ[A-Za-z0-9]{{20}}",
+        starts=("sk-",),
+        trigger="T3BlbkFJ",
+        hits=("sk-" + MIX[:20] + "T3Blbk" + "FJ" + MIX[:20],),
+        misses=("sk-" + MIX[:48], "T3BlbkFJ", "sk-T3BlbkFJ" + MIX[:20]),
+    ),
+    Format(
+        "openai-like-key",
+        pattern=rf"{ALONE}sk-(?![A-Za-z0-9]{{20}}T3BlbkFJ)[A-Za-z0-9]{{32,64}}(?!\.[a-z]{{2,5}}\b){END}",
+        starts=("sk-",),
+        hits=("sk-" + MIX[:32], "sk-" + HEX[:48]),
+        misses=("sk-" + MIX[:31], "sk-" + MIX[:65], "task-" + MIX[:32], "sk-" + HEX[:32] + ".json"),
+    ),
+    Format(
+        "slack-token",
+        pattern=r"(?:xox[a-eoprs]-|xapp-|xoxe\.xox[bp]-)(?!1234-1234-)[A-Za-z0-9%][A-Za-z0-9%-]{15,400}",
+        starts=(*(f"xox{letter}-" for letter in "abcdeoprs"), "xapp-", "xoxe.xoxb-", "xoxe.xoxp-"),
+        hits=tuple(f"xox{letter}-1234567890-{MIX[:24]}" for letter in "abcdeoprs"),
+        misses=("xoxa-", "xoxa-1234567890-abc", "xoxb-1234-1234-1234-abc124"),
+    ),
+    Format(
+        "slack-webhook",
+        pattern=r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/]{30,120})",
+        starts=("hooks.slack.com/",),
+        hits=("https://hooks.slack.com/services/T0" + "A1B2C3D4/B0" + "A1B2C3D4/" + MIX[:24],),
+        misses=("https://hooks.slack.com/services/", "https://slack.com/help"),
+    ),
+    Format(
+        "discord-bot-token",
+        # The first part is the number of a user in base64, so of its letters each fourth is one of a few.
+        pattern=rf"{ALONE}(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){{5,6}}[A-Za-z0-9]{{0,4}}"
+        rf"\.[A-Za-z0-9_-]{{6}}\.[A-Za-z0-9_-]{{27,38}}{END}",
+        starts=tuple(b64encode(f"{digits}0".encode()).decode()[:3] for digits in range(10, 100)),
+        hits=(b64encode(b"112233445566778899").decode() + f".{MIX[:6]}.{MIX[:38]}",),
+        misses=(
+            b64encode(b"112233445566778899").decode() + f".{MIX[:6]}.{MIX[:20]}",
+            "MTA",
+            f"{MIX[:24]}.{MIX[:6]}.{MIX[:38]}",
+        ),
+    ),
+    Format(
+        "discord-webhook",
+        pattern=r"discord(?:app)?\.com/api/webhooks/([0-9]{17,20}/[A-Za-z0-9_-]{60,80})",
+        starts=("discord.com/api/webhooks/", "discordapp.com/api/webhooks/"),
+        hits=("https://discord.com/api/webhooks/123456789012345678/" + MIX[:68],),
+        misses=("https://discord.com/api/webhooks/", "https://discord.com/developers"),
+    ),
+    Format(
+        "teams-webhook",
+        pattern=r"(?:webhook\.office\.com/webhookb2|outlook\.office\.com/webhook)/([0-9A-Za-z@/-]{100,300})",
+        starts=("webhook.office.com/webhookb2/", "outlook.office.com/webhook/"),
+        hits=(
+            "https://shop.webhook.office.com/webhookb2/"
+            + "1a2b3c4d-1a2b-1a2b-1a2b-1a2b3c4d5e6f@1a2b3c4d-1a2b-1a2b-1a2b-1a2b3c4d5e6f/IncomingWebhook/"
+            + "0a1b2c3d" * 4
+            + "/1a2b3c4d-1a2b-1a2b-1a2b-1a2b3c4d5e6f",
+        ),
+        misses=("https://shop.webhook.office.com/webhookb2/",),
+    ),
+    Format(
+        "twilio-auth-token",
+        pattern=rf"(?i:twilio_?auth_?token){IS}([0-9a-f]{{32}}){END}",
+        starts=("TWILIO_AUTH_TOKEN", "twilio_auth_token", "twilioAuthToken"),
+        hits=("TWILIO_AUTH_TOKEN=" + HEX[:32],),
+        misses=("TWILIO_AUTH_TOKEN=$TOKEN", "TWILIO_AUTH_TOKEN=" + HEX[:33]),
+    ),
+    Format(
+        "facebook-token",
+        pattern=rf"{ALONE}(?<![+/])EAA[B-Zb-z][A-Za-z0-9]{{60,255}}+(?![A-Za-z0-9+/=])",
+        starts=("EAA",),
+        hits=("EAAG" + MIX[:120],),
+        misses=("EAAG" + MIX[:59], "xEAAG" + MIX[:120], "/EAAG" + MIX[:120], f"EAAG{MIX[:120]}+{MIX[:9]}"),
+    ),
 )
