@@ -202,7 +202,7 @@ class Permit(Struct, frozen=True):
     spotlight: bool = False
     """Whether the texts of its result are marked as data of the server."""
     unredacted: tuple[str, ...] = ()
-    """Exceptions from redaction for its result, as `core/redaction/unredacted.py` writes them."""
+    """Exceptions from redaction for its result, as `core/redaction/removal/unredacted.py` writes them."""
     label_causes: dict[str, str] = {}
     """The calls that brought the labels in `session_labels`, by label, as far as known: for evidence."""
     began: str = ""

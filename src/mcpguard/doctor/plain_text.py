@@ -13,7 +13,7 @@ from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Server
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.detectors.named.shapes import is_literal
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.scanning import tokens
 from mcpguard.core.secret import Secret, Template

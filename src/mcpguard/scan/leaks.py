@@ -26,7 +26,7 @@ from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Written, whole
 from mcpguard.core.errors import DocumentError, InspectionError
 from mcpguard.core.redaction.detectors import HELD, KINDS
-from mcpguard.core.redaction.matching import Span
+from mcpguard.core.redaction.engine.matching import Span
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.scan.sources import AFTER, BEFORE, FILELESS, TextWindow
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 
 OWN = 1 << 20
 """Bytes of the part of a window that is its own."""

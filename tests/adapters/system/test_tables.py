@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.adapters.system.tables import BesideTheCode, keep_tables
-from mcpguard.core.redaction import matching
+from mcpguard.core.redaction.engine import matching
 
 SOURCE = b"s" * 32
 COMPILED = b"compiled" * 100

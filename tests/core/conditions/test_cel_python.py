@@ -6,7 +6,7 @@ import pytest
 from celpy import celparser
 
 from mcpguard.core.conditions.cel_python import PythonEngine
-from mcpguard.core.redaction.matching import keep_on
+from mcpguard.core.redaction.engine.matching import keep_on
 
 
 class Shelf:

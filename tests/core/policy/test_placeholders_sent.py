@@ -10,7 +10,7 @@ from msgspec import structs
 from mcpguard.core.model import Cause, Deny, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.terms import Observation
-from mcpguard.core.redaction.placeholder import carries_placeholder
+from mcpguard.core.redaction.removal.placeholder import carries_placeholder
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
 from tests.rows import each

@@ -11,7 +11,7 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction import beginnings, budget
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import views
 from mcpguard.core.redaction.views.view import slices

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.leaves import EDGE, Leaves, edges, padded
-from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.rebuilding import LONGEST_PATH, MOST_PATHS, pointer
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.removal.rebuilding import LONGEST_PATH, MOST_PATHS, pointer
 from mcpguard.core.secret import Secret
 from tests.rows import each
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.redaction import neutral
 from mcpguard.core.redaction.beginnings import BEGINNINGS, Hit, OfFormat, triggers
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.reading import QuickLook, TooMuchAtOnce, ViewReading
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.removal import neutral
 from mcpguard.core.redaction.views import View, escapes
 
 GITHUB = "ghp_" + "aB3kQ9xZ7mT2" * 3

@@ -20,8 +20,8 @@ from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction import beginnings
 from mcpguard.core.redaction import redactor as redaction
 from mcpguard.core.redaction.leaves import Leaves
-from mcpguard.core.redaction.rebuilding import Rebuild
 from mcpguard.core.redaction.redactor import KINDS, OPT_IN, TOO_LONG, Redactor, authored
+from mcpguard.core.redaction.removal.rebuilding import Rebuild
 from mcpguard.core.redaction.views.signs import expressions
 from mcpguard.core.secret import Secret
 

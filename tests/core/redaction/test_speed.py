@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.redaction import beginnings, matching, patterns
+from mcpguard.core.redaction import beginnings
 from mcpguard.core.redaction import redactor as redaction
+from mcpguard.core.redaction.engine import matching, patterns
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce
 from mcpguard.core.redaction.views import escapes, runs, signs
 from mcpguard.core.secret import Secret

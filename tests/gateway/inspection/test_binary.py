@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.redaction.binary import whole
+from mcpguard.core.redaction.removal.binary import whole
 from mcpguard.core.secret import Secret
 from tests.fakes import World, tool
 from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, ask, last, legacy, quiet

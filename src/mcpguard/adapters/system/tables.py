@@ -76,7 +76,7 @@ def _as_safe(one: os.stat_result, code: os.stat_result) -> bool:
 
 def keep_tables() -> None:
     """Keep what takes long to compile from one process to the next."""
-    from mcpguard.core.redaction import matching
+    from mcpguard.core.redaction.engine import matching
 
     cached = matching.__spec__ and matching.__spec__.cached
     if cached:

@@ -17,7 +17,7 @@ from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.core.errors import CredentialError, TelemetryError
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.legible import utc
-from mcpguard.core.redaction.placeholder import CREDENTIAL
+from mcpguard.core.redaction.removal.placeholder import CREDENTIAL
 
 MINUTE = timedelta(minutes=1)
 MOST_RECORDS = 20

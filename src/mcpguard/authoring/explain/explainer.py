@@ -29,7 +29,7 @@ from mcpguard.core.policy.review import review
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.policy.wording import and_then
-from mcpguard.core.redaction.unredacted import exception_in_words
+from mcpguard.core.redaction.removal.unredacted import exception_in_words
 from mcpguard.protocol import refusals
 
 _OUTCOMES: dict[Verdict, Outcome] = {TRUE: "held", FALSE: "did not hold", ERROR: "could not be evaluated"}

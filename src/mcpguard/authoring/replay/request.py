@@ -18,8 +18,8 @@ from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.evidence.records import KIND_USED, Decided
 from mcpguard.core.model import Caller, Invocation, Json, Listed, Principal
 from mcpguard.core.policy.session import StoredSession
-from mcpguard.core.redaction.neutral import TERMINAL
-from mcpguard.core.redaction.placeholder import carries_placeholder
+from mcpguard.core.redaction.removal.neutral import TERMINAL
+from mcpguard.core.redaction.removal.placeholder import carries_placeholder
 from mcpguard.gateway.recorder import MOST_NAME
 from mcpguard.protocol.catalogue import KINDS
 from mcpguard.protocol.jsonrpc import encode

@@ -16,7 +16,7 @@ from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import exceptions_of
 from mcpguard.core.policy.terms import ANY_ACTION, as_tuple
 from mcpguard.core.policy.tickets import AnswerTerms, terms_of
-from mcpguard.core.redaction.unredacted import EXCEPT
+from mcpguard.core.redaction.removal.unredacted import EXCEPT
 
 EFFECT = "its effect"
 OTHER_ARGUMENTS = "a rule now sets different arguments"

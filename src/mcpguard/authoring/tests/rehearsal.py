@@ -40,7 +40,7 @@ from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.policy.terms import Effect, Moment, window_of
 from mcpguard.core.policy.tickets import AnswerTerms
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.unredacted import exception_in_words
+from mcpguard.core.redaction.removal.unredacted import exception_in_words
 from mcpguard.protocol.catalogue import about_of
 
 

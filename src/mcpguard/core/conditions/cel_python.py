@@ -43,7 +43,7 @@ from mcpguard.core.conditions.hoisting import Members, hoist
 from mcpguard.core.conditions.names import LATER, POLICY, Vocabulary, advised
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Holds, apply, nothing_held
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.matching import tables
+from mcpguard.core.redaction.engine.matching import tables
 
 # The library casts to these unions at every step of an evaluation; hashing them takes a sixth of its time.
 celtypes.Value = celtypes.CELType = object

@@ -20,7 +20,7 @@ MOST_CHARACTERS = 32_768
 """Of all of them together."""
 
 Holds = Callable[[bytes], bool]
-"""Whether a value that mcpguard holds is in a text that ends in PAD (`core/redaction/matching.py`)."""
+"""Whether a value that mcpguard holds is in a text that ends in PAD (`core/redaction/engine/matching.py`)."""
 
 
 def nothing_held(_padded: bytes) -> bool:

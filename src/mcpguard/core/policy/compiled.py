@@ -409,7 +409,7 @@ def _why_not(name: str, asking: Mapping[str, AskTerms]) -> str:
 
 
 def _no_format(name: str, formats: frozenset[str]) -> str:
-    from mcpguard.core.redaction.placeholder import CREDENTIAL
+    from mcpguard.core.redaction.removal.placeholder import CREDENTIAL
 
     if name.startswith(CREDENTIAL):
         return "a value that mcpguard holds is always removed"

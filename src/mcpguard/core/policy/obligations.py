@@ -10,7 +10,7 @@ from msgspec import json, structs
 from mcpguard.core.model import Charge, Invocation, Json
 from mcpguard.core.policy.compiled import CompiledRule
 from mcpguard.core.policy.terms import window_of
-from mcpguard.core.redaction.unredacted import exception
+from mcpguard.core.redaction.removal.unredacted import exception
 
 _text = json.Encoder(order="deterministic").encode
 

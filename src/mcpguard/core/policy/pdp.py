@@ -44,7 +44,7 @@ from mcpguard.core.policy.wording import (
     what_passes,
     why_failed,
 )
-from mcpguard.core.redaction.placeholder import VISIBLE, WORD, carries_placeholder
+from mcpguard.core.redaction.removal.placeholder import VISIBLE, WORD, carries_placeholder
 
 NEEDS_APPROVAL = "a person has to approve this call."
 """The message of a Deny by an `ask` rule whose author wrote none."""

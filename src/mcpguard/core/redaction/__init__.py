@@ -1,10 +1,14 @@
 """From a raw value to a Redacted. Begin with `redactor.py`.
 
-`scanning.py` runs `detectors/` (formats) over the texts of a value (`leaves.py`) and over what these say
-behind a disguise (`views/`): `beginnings.py` and `reading.py` find where something begins, within a
-`budget.py`, and `several.py` which of several values have nothing in them. `held/` finds held values in
-every form; `matching.py` and `patterns.py` find many literals and expressions in one pass. `cuts.py` and
-`rebuilding.py` remove what was found and leave a `placeholder.py`, `binary.py` withholds data,
-`structured/` makes the rest conform to its schema again, `neutral.py` shows what is hidden, `unredacted.py`
-knows what stays.
+    leaves       the texts of a value, laid side by side
+    scanning     what is in them: `beginnings` says where something may begin, and `reading` whether it does,
+                 within a `budget`; `several` which of several values have nothing in them
+    detectors/   the formats of secrets, and what only its name gives away (`detectors/named/`)
+    views/       what a text says behind a disguise
+    held/        the values that mcpguard holds, in every form in which they may come back
+    removal/     what is left of the value, and how that is told
+    structured/  a result that conforms to its schema again
+    engine/      many literals and expressions in one pass over a text
+
+Law of this package: what cannot be read to its end does not leave.
 """

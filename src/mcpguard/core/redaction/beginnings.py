@@ -15,7 +15,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled
 from mcpguard.core.redaction.detectors.named import apart, pairs
 from mcpguard.core.redaction.detectors.named.values import ENDS
-from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
+from mcpguard.core.redaction.engine.matching import PAD, Matcher, compile_literals
 from mcpguard.core.redaction.views import FlatView
 from mcpguard.core.redaction.views.runs import codes, of_texts
 from mcpguard.core.redaction.views.signs import expressions, marks

@@ -20,7 +20,7 @@ from msgspec import Struct
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors.named.objects import NumberedLeaf
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 
 DEPTH = 128
 """Levels of nesting that are inspected; a deeper value is refused."""

@@ -18,17 +18,18 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.beginnings import Hit, triggers
 from mcpguard.core.redaction.budget import MASKING, Budget, only
-from mcpguard.core.redaction.cuts import Numbers, by_part, edited_parts, merged_spans
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.detectors.named.objects import OPENED
+from mcpguard.core.redaction.engine.matching import PAD, Span
 from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.held.search import found_in, mark_of
 from mcpguard.core.redaction.leaves import AS_THEY_ARE, Leaves, edges, has_digit, padded
-from mcpguard.core.redaction.matching import PAD, Span
-from mcpguard.core.redaction.neutral import hides, neutralised
-from mcpguard.core.redaction.placeholder import kind_of, masked, taken
 from mcpguard.core.redaction.reading import QuickLook, TooMuchAtOnce
-from mcpguard.core.redaction.rebuilding import Rebuild
+from mcpguard.core.redaction.removal.cuts import Numbers, by_part, edited_parts, merged_spans
+from mcpguard.core.redaction.removal.neutral import hides, neutralised
+from mcpguard.core.redaction.removal.placeholder import kind_of, masked, taken
+from mcpguard.core.redaction.removal.rebuilding import Rebuild
+from mcpguard.core.redaction.removal.unredacted import ExceptionsInForce, Stays, kinds_in, nothing
 from mcpguard.core.redaction.scanning import (
     OPT_IN_DETECTORS,
     found_behind,
@@ -39,7 +40,6 @@ from mcpguard.core.redaction.scanning import (
     telling,
 )
 from mcpguard.core.redaction.several import clean
-from mcpguard.core.redaction.unredacted import ExceptionsInForce, Stays, kinds_in, nothing
 from mcpguard.core.redaction.views import may_hide, views
 from mcpguard.core.redaction.views.runs import has_code
 from mcpguard.core.secret import Secret

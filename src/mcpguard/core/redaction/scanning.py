@@ -14,8 +14,8 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
 from mcpguard.core.redaction.detectors.named import objects, values
 from mcpguard.core.redaction.detectors.named.naming import that_end_so
+from mcpguard.core.redaction.engine.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
-from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.reading import ViewReading, judged
 from mcpguard.core.redaction.views import View, views
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.beginnings import BEGINNINGS, COMPILED, triggers
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.held.reduced import skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, found_in
 from mcpguard.core.redaction.leaves import Leaves
-from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.scanning import may_have_tables
 from mcpguard.core.redaction.views.runs import has_code
 from mcpguard.core.redaction.views.signs import EXPRESSIONS, SignsOfText, expressions

@@ -15,8 +15,8 @@ from threading import Lock
 from msgspec import structs
 
 from mcpguard.core.model import Json, Redacted
-from mcpguard.core.redaction.binary import whole
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.removal.binary import whole
 from mcpguard.core.redaction.structured.forms import parsed, written
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.catalogue import ALIAS

@@ -22,7 +22,7 @@ from mcpguard.core.policy.tickets import (
     ticket_of,
 )
 from mcpguard.core.policy.wording import and_then
-from mcpguard.core.redaction.neutral import spelled
+from mcpguard.core.redaction.removal.neutral import spelled
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.questions.elicited import READABLE, ClientChannel, ElicitedAnswer, OpenDialog
 from mcpguard.gateway.scope import ClientScope, Request

@@ -26,7 +26,7 @@ from mcpguard.core.redaction.detectors.named.shapes import (
     looks_random,
     names_a_thing,
 )
-from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
+from mcpguard.core.redaction.engine.matching import PAD, Matcher, compile_literals
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.programs import known
 

@@ -10,7 +10,7 @@ import pytest
 
 from mcpguard.core.redaction.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL, TABLES, VENDORS, Detector
 from mcpguard.core.redaction.detectors.named import values
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 

@@ -10,9 +10,9 @@ from hashlib import sha256, sha512
 import pytest
 
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.engine.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.search import HeldSet, held, mark_of
-from mcpguard.core.redaction.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 

@@ -13,11 +13,11 @@ import pytest
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.engine.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.held import holding
 from mcpguard.core.redaction.held.blocks import Held
 from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.held.search import HeldSet, found_in
-from mcpguard.core.redaction.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 

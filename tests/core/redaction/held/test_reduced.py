@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.held import reduced
 from mcpguard.core.redaction.held.reduced import ReducedText
-from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.rows import each

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.held import search
 from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.sampled import Sampled, may_be_sampled
 from mcpguard.core.redaction.held.search import HeldSet
-from mcpguard.core.redaction.matching import PAD
 from tests.core.redaction.held.test_blocks import family, removed, set_of, token
 from tests.core.redaction.held.test_search import ENCODINGS, KEY, PHRASE, SHORT, SIGNATURE, TOKEN
 

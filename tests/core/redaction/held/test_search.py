@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.engine.matching import PAD, Span
 from mcpguard.core.redaction.held.disguise import needles
 from mcpguard.core.redaction.held.reduced import ReducedText, locate, skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, held, mark_of
-from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.rows import each

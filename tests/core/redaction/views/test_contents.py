@@ -17,7 +17,7 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views.contents import contents
 from mcpguard.core.redaction.views.signs import CHANCES, SignsOfText, expressions

@@ -13,7 +13,7 @@ from string import ascii_letters, digits
 
 import pytest
 
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import views
 from mcpguard.core.secret import Secret

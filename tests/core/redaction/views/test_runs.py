@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.redaction.budget import Budget, Known
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import View, runs, views
 from tests.core.redaction.hostile import TOKEN

@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import may_hide, views
 from mcpguard.core.redaction.views.table import DISGUISES

@@ -13,10 +13,10 @@ from threading import Lock, Thread
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.engine.matching import PlainMatcher, Span
 from mcpguard.core.redaction.held.blocks import Held
 from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.search import HeldSet, held
-from mcpguard.core.redaction.matching import PlainMatcher, Span
 from mcpguard.core.secret import Secret
 
 RECENT = 16

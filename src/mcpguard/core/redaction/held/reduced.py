@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import compress
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
 DROPPED = frozenset(range(256)) - {*_LETTERS}

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Generic, TypeVar
 
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.held.blocks import Block, Held
 from mcpguard.core.redaction.held.fragments import UnguessablePiece
-from mcpguard.core.redaction.matching import PAD
 
 FEWEST = 11
 """Characters at the end of a form, and in a row of a core, that are needed."""

@@ -12,6 +12,7 @@ from functools import partial
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.engine.matching import PAD, Matcher, Span, compile_literals, stop
 from mcpguard.core.redaction.held.blocks import (
     Block,
     Covered,
@@ -42,7 +43,6 @@ from mcpguard.core.redaction.held.reduced import (
 from mcpguard.core.redaction.held.sampled import Sampled, may_be_sampled
 from mcpguard.core.redaction.held.scattered import ScatteredLetters, scattered, signs
 from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
-from mcpguard.core.redaction.matching import PAD, Matcher, Span, compile_literals, stop
 from mcpguard.core.secret import Secret
 
 SHORTEST = 6

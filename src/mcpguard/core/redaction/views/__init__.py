@@ -15,7 +15,7 @@ decoded one for each 64 KB; what is unpacked counts, and what is decoded within 
 from collections.abc import Iterable, Iterator
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.views import signs as sign
 from mcpguard.core.redaction.views.arguments import command_lines
 from mcpguard.core.redaction.views.cells import cells

@@ -11,8 +11,8 @@ from struct import calcsize, pack
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import stop
-from mcpguard.core.redaction.patterns import shapes
+from mcpguard.core.redaction.engine.matching import stop
+from mcpguard.core.redaction.engine.patterns import shapes
 from mcpguard.core.redaction.views.contents import contents
 from mcpguard.core.redaction.views.view import ENOUGH, SEPARATOR, View, ViewBuilder, near, windows
 

@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.views.view import REPLACED, WHOLE, View, slices
 
 _KEY_IN_FORM, _KEY = b"+PRIVATE+KEY", b" PRIVATE KEY"

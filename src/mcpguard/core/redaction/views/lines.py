@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.patterns import shapes
+from mcpguard.core.redaction.engine.matching import PAD
+from mcpguard.core.redaction.engine.patterns import shapes
 from mcpguard.core.redaction.views.view import SEPARATOR, SQUEEZED, WHOLE, Size, View, ViewBuilder, lines_of
 
 _RUN = "[A-Za-z0-9+/=_.-]"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.views.view import GAP, View, slices
 
 _BEFORE = r"[ \t]{0,8}(?:[0-9A-Fa-f]{1,8}|[A-Z]{2,12})(?: ?(?:\t|[:|)] ?)|[ .-] {0,3})"

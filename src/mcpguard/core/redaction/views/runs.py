@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget, Loose
-from mcpguard.core.redaction.matching import Matcher, Visit
-from mcpguard.core.redaction.patterns import compile_patterns, shape, shapes
+from mcpguard.core.redaction.engine.matching import Matcher, Visit
+from mcpguard.core.redaction.engine.patterns import compile_patterns, shape, shapes
 from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw, is_utf8, may_hold
 from mcpguard.core.redaction.views.view import ENOUGH, Size, View, ViewBuilder
 

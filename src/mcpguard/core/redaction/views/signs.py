@@ -11,9 +11,9 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.detectors.format import REACH
 from mcpguard.core.redaction.detectors.named import accounts, pairs
-from mcpguard.core.redaction.matching import Matcher, compile_literals, stop
-from mcpguard.core.redaction.neutral import literals as hidden
-from mcpguard.core.redaction.patterns import Pattern, compile_patterns, shape
+from mcpguard.core.redaction.engine.matching import Matcher, compile_literals, stop
+from mcpguard.core.redaction.engine.patterns import Pattern, compile_patterns, shape
+from mcpguard.core.redaction.removal.neutral import literals as hidden
 from mcpguard.core.redaction.views import arguments, cells, codes, dumps, escapes, letters, lines, rows, runs
 from mcpguard.core.redaction.views.lines import LIKE_WORDS, end_of_run, is_name, is_random
 from mcpguard.core.redaction.views.runs import has_code, is_packed

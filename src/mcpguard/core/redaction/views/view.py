@@ -6,8 +6,8 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.matching import PAD, Matcher
-from mcpguard.core.redaction.patterns import shapes
+from mcpguard.core.redaction.engine.matching import PAD, Matcher
+from mcpguard.core.redaction.engine.patterns import shapes
 
 SEPARATOR = b"\x1f"
 GAP = b"\xff"

@@ -18,7 +18,7 @@ from mcpguard.core.redaction.detectors.named.plausible import (
     is_secret,
 )
 from mcpguard.core.redaction.detectors.named.values import named, said
-from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 

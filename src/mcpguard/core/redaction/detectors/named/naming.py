@@ -11,8 +11,8 @@ from typing import Literal
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.languages import STEMS
 from mcpguard.core.redaction.detectors.named.words import WORDS
-from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.patterns import shapes
+from mcpguard.core.redaction.engine.matching import PAD
+from mcpguard.core.redaction.engine.patterns import shapes
 
 Signal = Literal["", "weak", "token", "password"]
 """When a value under such a name is a secret: "password": unless everyone knows it; "token": unless it is, in

@@ -19,8 +19,8 @@ from operator import is_not
 from mcpguard.core.expressions import expression
 from mcpguard.core.legible import GROUPS, HIDDEN, charset
 from mcpguard.core.model import Json
+from mcpguard.core.redaction.engine.matching import PAD, Matcher, compile_literals
 from mcpguard.core.redaction.leaves import SEPARATOR
-from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
 
 TERMINAL = "terminal"
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.legible import GROUPS, HIDDEN, plain
-from mcpguard.core.redaction import neutral as module
-from mcpguard.core.redaction.matching import PlainMatcher
-from mcpguard.core.redaction.neutral import literals, neutral, neutralised, spelled
+from mcpguard.core.redaction.engine.matching import PlainMatcher
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.removal import neutral as module
+from mcpguard.core.redaction.removal.neutral import literals, neutral, neutralised, spelled
 from tests.rows import each
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mcpguard.core.redaction import patterns
-from mcpguard.core.redaction.matching import PAD, Matcher, stop
-from mcpguard.core.redaction.patterns import (
+from mcpguard.core.redaction.engine import patterns
+from mcpguard.core.redaction.engine.matching import PAD, Matcher, stop
+from mcpguard.core.redaction.engine.patterns import (
     HyperscanPatterns,
     Pattern,
     PlainPatterns,

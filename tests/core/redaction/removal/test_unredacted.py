@@ -6,7 +6,7 @@ from typing import Any
 
 from mcpguard.core.model import Detection
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.unredacted import exception, exception_in_words
+from mcpguard.core.redaction.removal.unredacted import exception, exception_in_words
 from mcpguard.core.secret import Secret
 from tests.rows import each
 

@@ -11,7 +11,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, Visit
+from mcpguard.core.redaction.engine.matching import PAD, HyperscanMatcher, Matcher, Visit
 
 _SLICE = 256 * 1024
 """How much is searched before other threads may run."""

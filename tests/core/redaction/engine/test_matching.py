@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mcpguard.core import redaction
 from mcpguard.core.redaction import scanning
-from mcpguard.core.redaction.matching import (
+from mcpguard.core.redaction.engine.matching import (
     PAD,
     HyperscanMatcher,
     Matcher,
@@ -24,7 +24,7 @@ from mcpguard.core.redaction.matching import (
     compile_literals,
     keep_on,
 )
-from mcpguard.core.redaction.patterns import compile_patterns, shape, shapes
+from mcpguard.core.redaction.engine.patterns import compile_patterns, shape, shapes
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import views
 from mcpguard.core.secret import Secret

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors.named import values
+from mcpguard.core.redaction.engine.matching import Span
 from mcpguard.core.redaction.leaves import Layout, Leaves, Order
-from mcpguard.core.redaction.matching import Span
-from mcpguard.core.redaction.placeholder import CREDENTIAL, NUMBERED
-from mcpguard.core.redaction.rebuilding import EditedLeaf
+from mcpguard.core.redaction.removal.placeholder import CREDENTIAL, NUMBERED
+from mcpguard.core.redaction.removal.rebuilding import EditedLeaf
 
 _FORM = frozenset(
     [

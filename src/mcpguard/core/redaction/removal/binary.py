@@ -6,7 +6,7 @@ such a block, a block of text takes its place and says why.
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.placeholder import PLACEHOLDER
+from mcpguard.core.redaction.removal.placeholder import PLACEHOLDER
 
 _MARKS = expression(PLACEHOLDER.decode())
 _WHAT = {"image": "An image", "audio": "An audio recording"}
