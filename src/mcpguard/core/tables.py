@@ -5,12 +5,11 @@ when something in it is needed first. A line that begins with `# ` is a remark.
 """
 
 import re
+from pkgutil import get_data
 
 
 def read_table(package: str, name: str) -> str:
     """The table in the file `name` of `package`, without its remarks."""
-    from pkgutil import get_data  # A start reads no table.
-
     data = get_data(package, name)
     assert data is not None  # noqa: S101 - every loader of ours has files
     return re.sub(r"(?m)^#(?: .*)?\n", "", data.decode())
