@@ -244,6 +244,7 @@ class FakeUpstream:
         self.modern = False
         self.instructions: str | None = None
         self.down = ""
+        self.starting: Wait[None] | None = None
         self._declared: dict[str, Any] | None = {"tools": {}, "prompts": {}, "resources": {}}
         self._started = False
         self.lists: dict[str, dict[str, Any]] = {}
@@ -281,7 +282,9 @@ class FakeUpstream:
         self._declared = declared
 
     def ready(self) -> Wait[None]:
-        """Fails while `down` says why."""
+        """Fails while `down` says why; over when `starting` is, if there is such."""
+        if self.starting is not None:
+            return self.starting
         wait: Wait[None] = Wait()
         if self.down:
             wait.fail(UpstreamError(self.down))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.evidence.bounds import MINUTES, BoundTerms, EvidenceRoom
+from mcpguard.gateway.flight import Wait
 from tests.fakes import SECRET, World
 from tests.gateway.scenes import ALLOW_ALL, last, modern
 
@@ -64,20 +66,68 @@ def test_a_server_that_cannot_start_holds_nobody_up() -> None:
     assert [r.status for r in world.audit.records if hasattr(r, "status")] == ["unavailable", "ok"]
 
 
+def test_a_server_that_hangs_holds_a_greeting_up_for_ten_seconds_and_is_recorded_when_it_comes() -> None:
+    world = eager("a", "b")
+    world.upstreams["a"].starting = start = Wait()
+    world.upstreams["b"].instructions = "two"
+    world.send("initialize", HELLO, 1)
+    assert world.client.sent == []
+    assert [seconds for seconds, _ in world.clock.alarms] == [pytest.approx(10, abs=0.1)]
+    world.clock.ring()
+    world.turn()
+    assert last(world)["instructions"] == "# b\n\ntwo"
+    assert world.reports == ["a: its instructions were left out: it did not start within 10 seconds"]
+    assert [r.status for r in world.audit.records if hasattr(r, "status")] == ["ok"]
+    start.fail(UpstreamError("upstream 'a' has ended"))
+    world.turn()
+    assert [r.status for r in world.audit.records if hasattr(r, "status")] == ["ok", "unavailable"]
+    assert world.reports[1:] == ["a: upstream 'a' has ended"]
+
+
+def test_a_client_of_lists_that_wait_longer_waits_longer_to_be_greeted() -> None:
+    world = World(ALLOW_ALL, eager=("one",))
+    world.scope.list_seconds = 60
+    world.upstreams["one"].starting = Wait()
+    world.send("initialize", HELLO, 1)
+    assert [seconds for seconds, _ in world.clock.alarms] == [pytest.approx(60, abs=0.1)]
+
+
 def test_a_secret_in_the_instructions_is_removed() -> None:
     world = World(ALLOW_ALL, eager=("one",))
     world.upstreams["one"].instructions = f"use {SECRET}"
     world.send("initialize", HELLO, 1)
     assert SECRET not in str(world.client.sent)
     assert "REDACTED" in last(world)["instructions"]
+    assert world.reports == ["one: 1 value(s) removed from its instructions"]
 
 
-def test_instructions_that_cannot_be_inspected_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_hides_in_the_instructions_becomes_visible() -> None:
     world = World(ALLOW_ALL, eager=("one",))
-    world.upstreams["one"].instructions = " ".join(["ghp_" + "aZ3kQ9xB7mT2" * 3] * 20_000)
+    world.upstreams["one"].instructions = "Ask first.\u200b\u2060"
+    world.send("initialize", HELLO, 1)
+    assert last(world)["instructions"] == "Ask first.[U+200B][U+2060]"
+    assert world.reports == ["one: 2 hidden character(s) made visible in its instructions"]
+
+
+def test_instructions_that_cannot_be_inspected_are_left_out_and_those_of_others_are_not() -> None:
+    world = eager("a", "b")
+    world.upstreams["a"].instructions = " ".join(["ghp_" + "aZ3kQ9xB7mT2" * 3] * 20_000)
+    world.upstreams["b"].instructions = "two"
+    world.send("initialize", HELLO, 1)
+    assert last(world)["instructions"] == "# b\n\ntwo"
+    assert world.reports[0].startswith("a: its instructions were left out: ")
+
+
+def test_instructions_that_cannot_be_inspected_together_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def withheld(*_: object) -> None:
+        raise InspectionError("it is too much")
+
+    world = World(ALLOW_ALL, eager=("one",))
+    world.upstreams["one"].instructions = "Ask first."
+    monkeypatch.setattr(world.inspector, "seal_now", withheld)
     world.send("initialize", HELLO, 1)
     assert "instructions" not in last(world)
-    assert "left out" in world.reports[0]
+    assert world.reports == [": the instructions of the servers were left out: it is too much"]
     assert last(world)["serverInfo"]
 
 

@@ -80,3 +80,12 @@ def test_a_configuration_gets_servers_and_who_sees_them_at_once() -> None:
     assert section(more) == {"zed": {"servers": ["d", "e"]}}
     with pytest.raises(ConfigError, match="there is no server of this name"):
         extended(fresh, "s", ConfigAddition(clients={"zed": {"servers": ["x"]}}))
+
+
+def test_servers_become_eager_and_nothing_else_of_them_changes() -> None:
+    rows = "servers:\n  a:\n    command: x # first\n  b: {command: y}\n  c:\n    command: z\n"
+    text = extended(f"version: 1\n{rows}", "s", ConfigAddition(eager=("a", "b")))
+    assert text == (
+        "version: 1\nservers:\n  a:\n    command: x # first\n    eager: true\n"
+        '  b: {command: y, "eager": true}\n  c:\n    command: z\n'
+    )

@@ -278,6 +278,22 @@ def test_a_look_that_is_cut_short_says_that_the_import_is_done(
 
 
 @pytest.mark.usefixtures("backend")
+def test_a_server_that_has_instructions_starts_with_its_client_from_then_on(
+    person: Person, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = {name: {"command": "node", "args": [f"/opt/{name}.js"]} for name in ("one", "two")}
+    (person.home / ".cursor").mkdir()
+    (person.home / ".cursor/mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    monkeypatch.setattr(first_look, "first_look", lambda _: first_look.FirstLook(instructed=("two",)))
+    assert main(["import", "--yes"]) == 0
+    said = "two has instructions for the model, so it starts when a client connects (`eager`)\n"
+    assert said in capsys.readouterr().out
+    assert [one.eager for one in load_config(config()).servers.values()] == [False, True]
+    assert main(["undo"]) == 0
+    assert not config().exists()
+
+
+@pytest.mark.usefixtures("backend")
 def test_servers_of_which_the_same_is_said_share_a_line(person: Person, capsys: Capture) -> None:
     servers = {name: {"command": "node", "args": [f"/opt/{name}.js"]} for name in ("one", "two")}
     (person.home / ".cursor").mkdir()

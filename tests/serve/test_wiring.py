@@ -35,6 +35,7 @@ def test_a_server_may_have_what_is_bound_to_it_and_what_its_own_values_are_made_
     assert found["far"] == {"file:/run/k"}
 
 
-def test_a_wrapped_server_is_listed_as_late_as_it_may_start_since_it_holds_up_no_other() -> None:
+def test_a_wrapped_server_is_waited_for_as_long_as_it_may_start_since_it_holds_up_no_other() -> None:
     settings = settings_for_wrap("x", (), (), None, builtin_read_only())
     assert settings.limits.list_seconds == settings.servers[0].start_timeout_seconds == 60
+    assert settings.servers[0].eager

@@ -54,6 +54,7 @@ class Offer(Written, extra="ignore"):
     prompts: Items[dict[str, Any]] = Field((), description="Of `prompts/list`.")
     resources: Items[dict[str, Any]] = Field((), description="Of `resources/list`.")
     templates: Items[dict[str, Any]] = Field((), description="Of `resources/templates/list`.")
+    instructions: str = Field("", description="What it says to the model about its use, when it is greeted.")
 
 
 class Snapshot(Written, extra="ignore"):
@@ -337,6 +338,9 @@ async def _ask(
                     continue
                 kept = [{k: v for k, v in one.items() if k in KEPT} for one in entries]
                 lists[kind] = sorted(kept, key=lambda one, by=called: str(one.get(by)))  # type: ignore[misc]
+            if not problem:  # It has started, so what it said then is known.
+                hello = await asking.send_raw_request("server/discover", _ENVELOPE)
+                lists["instructions"] = hello.get("instructions", "")
             group.cancel_scope.cancel()
     if waiting.cancelled_caught:
         return f"{name} could not be listed: it did not answer within {seconds:g} seconds"

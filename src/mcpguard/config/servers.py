@@ -126,8 +126,8 @@ class ServerEntry(Written):
     eager: bool = Field(
         False,
         description="`true` starts the server when a client connects, not when it is first needed, and waits "
-        "for it: then its `instructions` reach the client. If all servers are eager, what they "
-        "offer is declared exactly.",
+        "for it, ten seconds or `limits.list_seconds` if that is longer: then its `instructions` reach the "
+        "client. If all servers are eager, what they offer is declared exactly.",
     )
     type: Annotated[Literal["stdio", "http", "sse"] | None, renamed(TYPES)] = Field(
         None,

@@ -83,7 +83,7 @@ class Flight(Struct, eq=False):
     without it an exception goes to the event loop's exception handler.
     """
 
-    _coroutine: Coroutine[Any, Any, None]
+    _coroutine: Coroutine[Any, Any, object]
     _ended: Callable[[BaseException | None], None] | None = None
     _waiting: object = None
     over: bool = False

@@ -15,7 +15,7 @@ from mcpguard.core.errors import AuditError, ExportError, InspectionError, McpGu
 from mcpguard.core.model import Caller, Invocation, Json, Origin, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import authored
-from mcpguard.gateway.flight import Cancelled, Flight
+from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection.inspector import EMPTY
 from mcpguard.gateway.lists.listing import Listing
 from mcpguard.gateway.lists.notices import Notices
@@ -38,6 +38,9 @@ NOT_SERVED = (
     "method is not served by mcpguard. If it belongs to an extension of the protocol, the owner of the "
     "configuration can list it under `extensions`"
 )
+GREETING_SECONDS = 10.0
+"""How long a greeting waits for eager servers at least, if they take that long: unlike a list, what they say
+cannot follow. Clients wait 30 seconds or more."""
 STOPPING = "mcpguard is stopping and accepts no new requests"
 STOPPED = (
     "mcpguard stopped before this request was finished. It may have taken effect: check before you retry"
@@ -349,7 +352,8 @@ class Gateway:
 
 class Welcome:
     """Answers `initialize` and `server/discover` (specification 2025-11-25: basic/lifecycle; 2026-07-28:
-    server/discover). Eager servers are waited for, together, no longer than each may take to start."""
+    server/discover). Eager servers are waited for, together, for `GREETING_SECONDS`, or longer where lists
+    wait longer; the instructions of one that is late, or cannot be inspected, are left out alone (law 8)."""
 
     def __init__(self, scope: ClientScope) -> None:
         self._scope = scope
@@ -372,7 +376,7 @@ class Welcome:
             result["protocolVersion"] = request.caller.version
             result["serverInfo"] = {"name": name, "version": version}
         result = scope.result_for(request.caller, request.method, result)
-        instructions = self._instructions()
+        instructions = await self._instructions()
         try:
             answer = scope.inspector.seal_now({**result, **instructions})[0]
         except InspectionError as problem:
@@ -397,25 +401,47 @@ class Welcome:
                 await scope.admit(pdp.permit_protocol(invocation), started)
                 undone.append(invocation)
             waits = [scope.upstreams[server].ready() for server in eager]
+            most = max(GREETING_SECONDS, scope.list_seconds)
             for invocation, wait in zip(invocations, waits, strict=True):
-                status, said = "ok", ""
-                try:
-                    await wait
-                except McpGuardError as problem:
-                    status, said = "unavailable", str(problem)
-                    scope.report(invocation.server, said)
+                left = started + most - scope.recorder.seconds()
+                in_time = await scope.within(left, wait)
                 undone.remove(invocation)
-                await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
+                if in_time:
+                    await (await self._noted(invocation, wait, started))
+                else:
+                    said = f"its instructions were left out: it did not start within {most:g} seconds"
+                    scope.report(invocation.server, said)
+                    Flight(self._noted(invocation, wait, started))
         except Cancelled as why:
             for invocation in undone:
                 scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             raise
 
-    def _instructions(self) -> dict[str, Json]:
-        upstreams = {name: self._scope.upstreams[name] for name in self._scope.servers}
-        said = {name: one.instructions for name, one in upstreams.items() if one.instructions}
+    async def _noted(self, invocation: Invocation, wait: Wait[None], started: float) -> Wait[None]:
+        """Record how the start of a server ended; over when that is durable."""
+        scope, status, said = self._scope, "ok", ""
+        try:
+            await wait
+        except McpGuardError as problem:
+            status, said = "unavailable", str(problem)
+            scope.report(invocation.server, said)
+        return scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
+
+    async def _instructions(self) -> dict[str, Json]:
+        scope, said = self._scope, dict[str, str]()
+        for name in scope.servers:
+            text = scope.upstreams[name].instructions
+            if not text:
+                continue
+            try:
+                clean, _ = await scope.inspector.seal({"instructions": text}, len(text), server=name)
+            except InspectionError as problem:
+                scope.report(name, f"its instructions were left out: {problem}")
+                continue
+            scope.report_cleaned(name, clean, "instructions")
+            said[name] = clean.value["instructions"]
         if not said:
             return {}
-        if len(upstreams) == 1:
+        if len(scope.servers) == 1:
             return {"instructions": next(iter(said.values()))}
         return {"instructions": "\n\n".join(f"# {name}\n\n{text}" for name, text in said.items())}

@@ -4,6 +4,7 @@ each under which id, and what its upstream asks meanwhile."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -176,12 +177,28 @@ class ClientScope(Struct, eq=False, kw_only=True):
 
     async def pause(self, seconds: float) -> None:
         """Wait this long."""
-        wait: Wait[None] = Wait()
-        stop = self.clock.later(seconds, lambda: wait.set(None))
+        await self.within(seconds, Wait())
+
+    async def within(self, seconds: float, wait: Wait[Any]) -> bool:
+        """Whether `wait` is over, in this many seconds at the latest; raises nothing of it."""
+        if wait.done:
+            return True
+        over: Wait[None] = Wait()
+        wait.then(lambda _: over.set(None))
+        stop = self.clock.later(seconds, lambda: over.set(None))
         try:
-            await wait
+            await over
         finally:
             stop()
+        return wait.done
+
+    def report_cleaned(self, server: str, clean: Redacted, what: str) -> None:
+        """Say to the operator what inspection took out of `what` of a server, and made visible in it."""
+        if clean.findings:
+            self.report(server, f"{len(clean.findings)} value(s) removed from its {what}")
+        if clean.neutralised:
+            count = sum(number for _, number in clean.neutralised)
+            self.report(server, f"{count} hidden character(s) made visible in its {what}")
 
     def report_refusal(self, deny: Deny, what: str = "refused") -> None:
         """Say to the operator what was refused, by which rules, where these stand, and what shows

@@ -39,13 +39,15 @@ Way = tuple[str | int, ...]
 class ConfigAddition(Struct, kw_only=True):
     """What a configuration gets besides what it has: `servers` by name, `policies` (files) with their params,
     `params` of policies that it has, and for `clients` the servers of each and of each of its projects. The
-    servers of `observe` join those that are observed; only where there are none its `until` is written."""
+    servers of `observe` join those that are observed; only where there are none its `until` is written.
+    Servers that it has, without that key, become `eager`."""
 
     servers: dict[str, dict[str, Any]] = {}
     policies: dict[str, dict[str, list[str]]] = {}
     params: dict[str, dict[str, list[str]]] = {}
     clients: dict[str, dict[str, Any]] = {}
     observe: dict[str, Any] = {}
+    eager: tuple[str, ...] = ()
 
 
 def extended(text: str, source: str, more: ConfigAddition) -> str:
@@ -83,6 +85,7 @@ def _pieces(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way,
     """(path, members or items to add there)."""
     if more.servers:
         yield ("servers",), more.servers
+    yield from ((("servers", name), {"eager": True}) for name in more.eager)
     known = {one if isinstance(one, str) else one.get("file") for one in before.get("policies") or ()}
     files = [
         {"file": file, "params": params} if params else file

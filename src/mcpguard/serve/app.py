@@ -106,6 +106,7 @@ def settings_for_wrap(
         env={name: Template(("", ""), (CredentialRef("env", name),)) for name in env},
         cwd=None if cwd is None or cwd == CLIENT_FOLDER else Path(cwd).expanduser().absolute(),
         in_client_folder=cwd == CLIENT_FOLDER,
+        eager=True,
     )
     # A server that is alone holds up no other: its client waits as it would without mcpguard.
     limits = ServingLimits(list_seconds=server.start_timeout_seconds)

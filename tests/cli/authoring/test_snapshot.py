@@ -75,6 +75,7 @@ def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
     assert found["servers"]["two"]["prompts"]
     assert found["servers"]["two"]["resources"]
     assert found["servers"]["two"]["templates"]
+    assert [one["instructions"] for one in found["servers"].values()] == ["", "A server for tests."]
     assert main(["audit", "verify", "audit"]) == 0
     capsys.readouterr()
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 0

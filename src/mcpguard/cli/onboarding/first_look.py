@@ -36,10 +36,12 @@ _SCHEMA = re.compile(r"postgres(?:ql)?://[^?#]*/([A-Za-z_][A-Za-z0-9_]*)/schema"
 
 class FirstLook(Struct, frozen=True):
     """`lines` for the person: one for each client and project, then one for each server that was not seen.
-    `tables` are those of databases by server and param, as the servers list them."""
+    `tables` are those of databases by server and param, as the servers list them; `instructed` are the
+    servers with instructions for the model."""
 
     lines: tuple[str, ...] = ()
     tables: dict[tuple[str, str], list[str]] = {}
+    instructed: tuple[str, ...] = ()
 
 
 def first_look(plan: ImportPlan) -> FirstLook:
@@ -54,7 +56,8 @@ def first_look(plan: ImportPlan) -> FirstLook:
     silent = [f"no answer: {said}" for said in failed.values()]
     if silent:
         silent.append("a client's next start tries them again: `mcpguard status` shows the result")
-    return FirstLook((*lines, *silent), tables)
+    instructed = [name for name, offer in snapshot.servers.items() if offer.instructions]
+    return FirstLook((*lines, *silent), tables, tuple(instructed))
 
 
 def refused_by_system(plan: ImportPlan) -> Iterator[str]:

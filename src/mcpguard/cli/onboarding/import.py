@@ -418,7 +418,8 @@ def _tell_unset(plan: ImportPlan) -> None:
 
 
 def _look(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> None:
-    """Say what clients see now, and allow the tables that a server of a database lists."""
+    """Say what clients see now, allow the tables that a server of a database lists, and see to it that
+    instructions of servers reach clients."""
     from mcpguard.cli.onboarding import first_look
     from mcpguard.onboarding import configuration
     from mcpguard.onboarding.moves import carry_out, config_writing
@@ -429,12 +430,18 @@ def _look(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> None:
     seen = first_look.first_look(plan)
     for line in seen.lines:
         _say(plain(line))
-    if not seen.tables:
-        return
     before = configuration.read(plan.config)
-    more = configuration.ConfigAddition(params=present_params(plan.config, seen.tables))
+    written = configuration.entries(before)
+    eager = tuple(name for name in seen.instructed if "eager" not in written[name])
+    if not (seen.tables or eager):
+        return
+    more = configuration.ConfigAddition(params=present_params(plan.config, seen.tables), eager=eager)
     after = configuration.extended(before, str(plan.config), more)
     carry_out(journal, vault, {}, [config_writing(plan.config, before, after)])
+    if eager:
+        has, starts = ("has", "it starts") if len(eager) == 1 else ("have", "they start")
+        said = f"instructions for the model, so {starts} when a client connects (`eager`)"
+        _say(f"{plain(', '.join(eager))} {has} {said}")
     for server in plan.servers:
         if (server.name, "tables") in seen.tables:
             del server.unset["tables"]

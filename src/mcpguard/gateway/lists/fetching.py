@@ -172,15 +172,8 @@ class Fetching:
         scope = self._scope
         began = [one.began for (name, _kind), one in self._running.items() if name == server]
         left = min(began, default=0.0) + scope.list_seconds - scope.clock.seconds()
-        if wait.done or left <= 0:
-            return
-        over: Wait[None] = Wait()
-        wait.then(lambda _: over.set(None))
-        stop = scope.clock.later(left, lambda: over.set(None))
-        try:
-            await over
-        finally:
-            stop()
+        if left > 0:
+            await scope.within(left, wait)
 
     async def _fetch(self, key: _Key, kind: Kind, caller: Caller, wait: Wait[None]) -> None:
         scope, server, mine = self._scope, key[0], self._running[key]
@@ -228,13 +221,7 @@ class Fetching:
         for sentence in self.catalogue.replace(server, kind, sent, listed):
             self._scope.report(server, f"left out of the list: {sentence}")
         self._note_changes(server, kind, before)
-        if clean.findings:
-            said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
-            self._scope.report(server, said)
-        if clean.neutralised:
-            count = sum(number for _, number in clean.neutralised)
-            said = f"{count} hidden character(s) made visible in its {kind.name} descriptions"
-            self._scope.report(server, said)
+        self._scope.report_cleaned(server, clean, f"{kind.name} descriptions")
 
     def _note_changes(self, server: str, kind: Kind, before: dict[str, Listed]) -> None:
         """Leave evidence of tools and prompts that have a different definition than `before`, or than in
