@@ -150,6 +150,9 @@ def test_a_server_that_was_listed_before_keeps_its_entries_while_it_is_slow() ->
     ask(2)
     patience_ends(world)
     assert names(world) == ["a__read", "b__read"]
+    said = "b: not listed again within 2.5 seconds: tools/list shows what it listed before"
+    assert world.reports == [said]
+    assert not [one for one in world.audit.records if isinstance(one, Noticed)]
     quiet(world)
     give(held.pop(), {"tools": [tool("read")]})
     world.turn()

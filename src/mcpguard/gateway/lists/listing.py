@@ -101,8 +101,8 @@ class Listing:
         except InspectionError as problem:
             await self._end(request, invocation, started, "withheld", str(problem))
             return
-        if done.late:
-            said = f"{invocation.method} {invocation.id}: {', '.join(done.late)}"
+        if missing := [one for one in done.late if not self.catalogue.listed(one, kind.name)]:
+            said = f"{invocation.method} {invocation.id}: {', '.join(missing)}"
             scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said, id=invocation.id))
         self._tell(done.problems, request)
         noted = scope.recorder.outcome(
@@ -133,14 +133,18 @@ class Listing:
             self._told[server] = reason
 
     async def _follow(self, server: str, kind: Kind, caller: Caller, before: list[str]) -> None:
-        """Wait for a list that was left out, and say so if it differs from `before`."""
+        """Wait for a list that is late, and tell the client if it differs from `before`."""
         key = (server, kind.name)
         scope, running = self._scope, self.fetching.running(server, kind)
         if running is not None:
             if self._left_out.get(key) is running:
                 return
             seconds = f"{scope.list_seconds:g} seconds"
-            scope.report(server, f"left out of {kind.method}: not listed within {seconds}; it follows")
+            if self.catalogue.listed(server, kind.name):
+                said = f"not listed again within {seconds}: {kind.method} shows what it listed before"
+            else:
+                said = f"left out of {kind.method}: not listed within {seconds}; it follows"
+            scope.report(server, said)
             self._left_out[key] = running
             try:
                 await running
