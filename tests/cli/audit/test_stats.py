@@ -87,17 +87,30 @@ def test_a_call_is_named_by_its_server_and_tool_or_method_as_far_as_it_has_them(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    parts = (("", "ghost", "tools/call"), ("notes", "", "tools/list"), ("notes", "read", "tools/call"))
+    parts = (("", "ghost", "tools/call"), ("notes", "", "resources/read"), ("notes", "read", "tools/call"))
     calls = [
         structs.replace(CALL, id=f"n-{number}", effect="deny", server=server, tool=tool, method=method)
         for number, (server, tool, method) in enumerate(parts)
     ]
     folder_of(tmp_path / "audit", *calls)
     found = figures(capsys, str(tmp_path / "audit"), "--by", "tool")
-    assert {one["name"] for one in found} == {"ghost", "notes/tools/list", "notes/read"}
+    assert {one["name"] for one in found} == {"ghost", "notes/resources/read", "notes/read"}
     assert main(["audit", "show", str(tmp_path / "audit")]) == 0
     shown = capsys.readouterr().out
-    assert "  notes/tools/list  " in shown
+    assert "  notes/resources/read  " in shown
+
+
+@pytest.mark.parametrize(
+    "method", ["tools/list", "resources/templates/list", "initialize", "server/discover"]
+)
+def test_lists_and_greetings_do_not_count_as_calls(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    asked = structs.replace(CALL, id="n-0", method=method, tool="")
+    folder_of(tmp_path / "audit", asked, structs.replace(DONE, id="n-0", ms=3317.0), CALL, DONE)
+    (one,) = figures(capsys, str(tmp_path / "audit"))
+    assert (one["name"], one["calls"], one["p95"]) == ("github", 1, DONE.ms)
 
 
 def test_filters_narrow(audit: str, capsys: Capture) -> None:

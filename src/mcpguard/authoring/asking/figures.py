@@ -1,7 +1,7 @@
 """Figures of the calls on record, by one of their properties.
 
 Law of this file: durations are exact, of calls with an outcome, and a call that several rules decided counts
-for each of them.
+for each of them. Lists do not count as calls.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from msgspec import Struct
 from mcpguard.adapters.audit.index import AuditIndex
 from mcpguard.adapters.audit.indexing import CallFacts
 from mcpguard.authoring.asking.question import CallQuestion
+from mcpguard.core.evidence.bounds import NO_CALLS
 from mcpguard.core.evidence.records import DENIED_IN_SHADOW, ObservedRefusal
 
 PARTS = 24
@@ -73,7 +74,7 @@ def figures_by(index: AuditIndex, question: CallQuestion, by: str) -> list[Figur
     filters alone."""
     sums: dict[str, _Sum] = {}
     for number, facts in index.facts().items():
-        if question.may_match(facts):
+        if facts.method not in NO_CALLS and question.may_match(facts):
             rows = list(index.durations(number, question.since, question.until))
             for name in dict.fromkeys(_BY[by](facts)) if rows else ():
                 _add(sums.setdefault(name or NONE, _Sum(times=array("q"), durations=array("q"))), facts, rows)

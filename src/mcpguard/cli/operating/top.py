@@ -27,7 +27,7 @@ from mcpguard.cli.audit.rows import caller, cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
-from mcpguard.core.evidence.bounds import LISTS, only_counted
+from mcpguard.core.evidence.bounds import NO_CALLS, only_counted
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.legible import utc
 from mcpguard.core.policy.tickets import Ticket
@@ -179,7 +179,7 @@ class TopView:
         record = read_record(line)
         if isinstance(record, Noticed) and record.refusals is not None:
             self._folded.append((record.at.timestamp(), record.refusals.count))
-        if isinstance(record, Decided) and record.effect != "ask" and record.method not in LISTS:
+        if isinstance(record, Decided) and record.effect != "ask" and record.method not in NO_CALLS:
             denied = record.effect == "deny"
             self._calls.append((record.at.timestamp(), target_of(record), denied))
             if denied:

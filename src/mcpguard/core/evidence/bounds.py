@@ -34,6 +34,9 @@ LISTS = frozenset(
 )  # fmt: skip
 """Methods that no rule is asked about and that change nothing. Each request that is sent to a server because
 of one is on record and has an allowance in EvidenceRoom.asks; subscriptions are decided by policy."""
+NO_CALLS = LISTS | {"initialize", "server/discover"}
+"""What is not counted where calls are: no rule is asked about lists and greetings, and they take as long as
+servers take to start."""
 Countable = Decided | Noticed | Outcome
 """What may be counted and not recorded."""
 OTHERS = "others"
