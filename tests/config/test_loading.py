@@ -133,6 +133,10 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
             "version: 1\nservers: {s: {command: x}}\nthink_seconds: 1\n",
             ["3:1 unknown key `think_seconds`; it belongs under `limits`"],
         ),
+        (
+            "version: 1\nservers: {s: {command: x}}\npolicy: [p.yaml]\n",
+            ["3:1 unknown key `policy`; did you mean `policies`? `policy` belongs under `approvals`"],
+        ),
         (server("command: x, headers: {A: b}"), ["3:28 `headers` belongs to a server with a `url`"]),
         (server("command: x, type: sse"), ["3:25 a server of this type needs a `url`"]),
         (server("command: x, start_timeout_seconds: 0"), ["3:42 must be above 0 and at most 3600 seconds"]),

@@ -171,7 +171,10 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
         ("server: ''", "4:36 `server` must not be empty: leave it out to match all"),
         ("tool: [x]", "4:28 unknown key `tool`; did you mean `tools`?"),
         ("efect: deny", "4:28 unknown key `efect`; did you mean `effect`?"),
-        ("approvers: ['os-user:x']", "4:28 unknown key `approvers`; it belongs under `ask`"),
+        (
+            "approvers: ['os-user:x']",
+            "4:28 unknown key `approvers`; did you mean `approves`? `approvers` belongs under `ask`",
+        ),
         ("calls: 5", "4:28 unknown key `calls`; it belongs under `limit`"),
         ("condition: 'true'", "4:28 unknown key `condition`; write `when`"),
         ("if: 'true'", "4:28 unknown key `if`; write `when`"),

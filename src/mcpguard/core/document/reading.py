@@ -234,8 +234,10 @@ def _wrong_key(kind: str, name: str, types: list[Any]) -> str:
     parts = [one for one in types if _is_part(one)]
     known = [key for one in parts for key in one.names()]
     said = [one.elsewhere[name] for one in parts if name in one.elsewhere]
-    said += [f"it belongs under `{key}`" for key in _around(name, parts)]
-    said += [did_you_mean(name, known, NEAR) or f"the known ones are {', '.join(known)}"]
+    near = did_you_mean(name, known, NEAR)
+    before = f"{near} `{name}`" if near else "it"
+    said += [f"{before} belongs under `{key}`" for key in _around(name, parts)]
+    said += [near or f"the known ones are {', '.join(known)}"]
     return f"unknown key `{name}`; {said[0]}"
 
 
