@@ -222,3 +222,45 @@ def test_a_configuration_sets_params_and_each_file_has_its_own(tmp_path: Path) -
     )
     policies = load_policies(load_config(write(tmp_path, "c.yaml", config)).policies, KINDS)
     assert [rule.when for rule in policies.rules] == ['args.name in ["x"]', "args.name in params.names"]
+
+
+def set_wrongly(tmp_path: Path, policies: str) -> list[str]:
+    """What is wrong with the `policies` of a configuration, with the names of files alone."""
+    (tmp_path / "c.yaml").write_text(f"version: 1\nservers: {{s: {{command: x}}}}\npolicies:\n{policies}")
+    with pytest.raises(PolicyError) as caught:
+        load_policies(load_config(tmp_path / "c.yaml").policies, KINDS)
+    return [f"{Path(one.source).name}:{one.line}:{one.column} {one.message}" for one in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ("{limitt: 1}", "c.yaml:5:37 p.yaml: the policy has no param `limitt`; did you mean `limit`?"),
+        ("{limit: many}", "c.yaml:5:36 p.yaml: the param `limit`: expected a whole number below 2^53"),
+    ],
+)
+def test_a_wrong_value_of_a_param_is_a_mistake_where_it_is_set(
+    tmp_path: Path, params: str, expected: str
+) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\npolicy: p\nparams:\n  limit: {type: integer}\n"
+        "rules:\n  - {id: a, effect: allow, when: args.n < params.limit}\n"
+    )
+    text = f"  - /etc/none.yaml\n  - {{file: p.yaml, params: {params}}}\n"
+    found = set_wrongly(tmp_path, text)
+    assert found == ["c.yaml:4:5 there is no file /etc/none.yaml", expected]
+
+
+def test_a_configuration_that_is_gone_again_is_named_without_a_line(tmp_path: Path) -> None:
+    file = PolicyFile(tmp_path / "p.yaml", named=(tmp_path / "c.yaml", ("policies", 0)))
+    with pytest.raises(PolicyError) as caught:
+        file.load(KINDS)
+    assert str(caught.value) == f"{tmp_path}/c.yaml: there is no file p.yaml"
+
+
+def test_a_file_that_is_listed_twice_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "version: 1\nservers: {s: {command: x}}\npolicies:\n  - p.yaml\n  - {file: ./p.yaml}\n"
+    )
+    with pytest.raises(ConfigError, match=r"c\.yaml:5:5: this file is in the list already"):
+        load_config(tmp_path / "c.yaml")

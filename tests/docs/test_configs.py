@@ -39,7 +39,7 @@ def test_every_policy_has_tests_that_pass_and_cover_it(capsys: pytest.CaptureFix
         file.path.resolve()
         for path in TESTS
         for file in policy_files(
-            path.parent, Document(path.read_text("utf-8"), path.name).read(PolicyTests).policies
+            path, Document(path.read_text("utf-8"), path.name).read(PolicyTests).policies
         )
     }
     assert tested == set(POLICIES)

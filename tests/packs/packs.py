@@ -59,7 +59,7 @@ ALL = [Pack(server, posture) for server in PACKS for posture in POSTURES]
 @cache
 def file(pack: Pack) -> PolicyFile:
     """A pack with the params that its tests set."""
-    (one,) = policy_files(pack.tests.parent, written(pack).policies)
+    (one,) = policy_files(pack.tests, written(pack).policies)
     return one
 
 

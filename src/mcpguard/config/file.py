@@ -1,6 +1,7 @@
 """The schema of `mcpguard.yaml`: what may be written, and what is wrong with it."""
 
 from collections.abc import Collection, Iterator, Mapping
+from os.path import normpath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -370,9 +371,16 @@ class ConfigFile(Written):
             yield ("servers",), "every server is disabled: enable at least one"
         if self.observe is not None:
             yield from self.observe.unknown_servers(("observe",), self.servers)
+        yield from self._listed_twice()
         yield from self._ambiguous_methods()
         yield from binding_mistakes(self.credentials, self.servers)
         yield from client_mistakes(self.clients, self.servers)
+
+    def _listed_twice(self) -> Iterator[Mistake]:
+        files = [normpath(one if isinstance(one, str) else one.file) for one in self.policies]
+        for index, file in enumerate(files):
+            if file in files[:index]:
+                yield ("policies", index), "this file is in the list already"
 
     def _ambiguous_methods(self) -> Iterator[Mistake]:
         owner: dict[str, str] = {}

@@ -328,7 +328,7 @@ def load_config(path: Path) -> Config:
         servers={name: _server(name, entry, folder) for name, entry in written.servers.items()},
         credentials={name: _credential(name, written) for name in written.credentials},
         agent=written.agent,
-        policies=with_own(policy_files(folder, written.policies), own),
+        policies=with_own(policy_files(full, written.policies), own),
         own_policy=own,
         audit=Audit() if audit is None else _audit(audit, folder),
         limits=convert(written.limits, ServingLimits, from_attributes=True),

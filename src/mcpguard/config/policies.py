@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.core.errors import DocumentError, PolicyError, Problem
 from mcpguard.core.model import Json
@@ -21,29 +22,58 @@ if TYPE_CHECKING:
     from mcpguard.core.conditions.cel import Engine
     from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
 
+Way = tuple[str | int, ...]
 SIZE_LIMIT = 1 << 20
 """The largest file that a person wrote, in bytes."""
 
 
 class PolicyFile(Struct, frozen=True):
-    """A policy file and the values of the policy's params. One that is `written_later` need not be there."""
+    """A policy file and the values of the policy's params. One that is `written_later` need not be there.
+    `named` is the file that names it, and where in it."""
 
     path: Path
     params: dict[str, Json] = {}
     written_later: bool = False
+    named: tuple[Path, Way] | None = None
 
     def load(self, kinds: frozenset[str] | None = None, cel: Engine | None = None) -> CompiledPolicy:
-        """The policy; see `compile_policy`. Raises PolicyError with all mistakes."""
+        """The policy; see `compile_policy`. Raises PolicyError with all mistakes, those of `params` and a
+        missing file where the policy is named."""
         from mcpguard.core.policy.compiled import compile_policy
 
+        if self.named is not None and not os.path.lexists(self.path):
+            raise PolicyError([_at(*self.named, f"there is no file {self._shown(self.named[0].parent)}")])
         text = read_document(self.path, PolicyError)
-        return compile_policy(text, str(self.path), kinds, cel, self.params)
+        misset = None if self.named is None else partial(self._misset, *self.named)
+        return compile_policy(text, str(self.path), kinds, cel, self.params, misset)
+
+    def _misset(self, file: Path, way: Way, name: str, said: str) -> Problem:
+        return _at(file, (*way, "params", name), f"{self._shown(file.parent)}: {said}")
+
+    def _shown(self, folder: Path) -> Path:
+        return self.path.relative_to(folder) if self.path.is_relative_to(folder) else self.path
 
 
-def policy_files(folder: Path, written: Iterable[str | PolicyEntry]) -> tuple[PolicyFile, ...]:
-    """What a file in `folder` names under `policies`."""
+def _at(file: Path, way: Way, said: str) -> Problem:
+    from mcpguard.core.document.reading import Document
+
+    try:
+        found = Document(read_document(file, PolicyError), str(file), PolicyError).problem(way, said)
+    except PolicyError:  # It is being written.
+        return Problem(str(file), 0, 0, said)
+    found.excerpt = ""  # A line of a configuration may contain a credential.
+    return found
+
+
+def policy_files(
+    source: Path, written: Iterable[str | PolicyEntry], way: Way = ("policies",)
+) -> tuple[PolicyFile, ...]:
+    """What the file `source` names at `way`."""
     entries = [(one, {}) if isinstance(one, str) else (one.file, one.params) for one in written]
-    return tuple(PolicyFile(folder / os.path.expanduser(file), params) for file, params in entries)
+    return tuple(
+        PolicyFile(source.parent / os.path.expanduser(file), params, named=(source, (*way, index)))
+        for index, (file, params) in enumerate(entries)
+    )
 
 
 def with_own(files: tuple[PolicyFile, ...], own: Path | None) -> tuple[PolicyFile, ...]:
@@ -51,8 +81,8 @@ def with_own(files: tuple[PolicyFile, ...], own: Path | None) -> tuple[PolicyFil
     if own is None:
         return files
     others = [file for file in files if file.path != own]
-    params = next((file.params for file in files if file.path == own), {})
-    return (*others, PolicyFile(own, params, written_later=True))
+    known = next((file for file in files if file.path == own), PolicyFile(own))
+    return (*others, structs.replace(known, written_later=True))
 
 
 def present(files: Iterable[PolicyFile]) -> list[PolicyFile]:

@@ -94,7 +94,7 @@ def test_policies_credentials_servers_and_evidence_are_told_together(folder: Pat
     assert code == 1
     said = "\n".join(lines)
     assert "error    bad.yaml:4:34: undeclared reference to 'nobody'\n" in said
-    assert "error    gone.yaml: cannot be read" in said
+    assert "error    mcpguard.yaml:3:22: there is no file gone.yaml" in said
     assert "error    mcpguard.yaml:2:24: the command 'no-such-command' was not found" in said
     assert "keyring:t/u is not in the keychain: run `mcpguard secret set t/u`" in said
     assert lines[-1] == "error    mcpguard.yaml/audit: the audit folder cannot be used: Not a directory"
@@ -112,7 +112,7 @@ def test_json_has_the_same_remarks(folder: Path, capsys: Capture) -> None:
     assert all(set(one) == keys for one in answer["findings"])
     assert [one["code"] for one in answer["findings"]] == ["", "", "P001", "", "C003", ""]
     assert [one["level"] for one in answer["findings"]] == ["ok", "ok", "error", "ok", "note", "ok"]
-    assert answer["findings"][2]["where"] == "gone.yaml"
+    assert answer["findings"][2]["where"] == "mcpguard.yaml:3:20"
 
 
 def test_warnings_alone_are_zero(remarks: Remarks) -> None:
@@ -519,6 +519,7 @@ def test_sarif_has_a_file_without_a_region_where_the_whole_file_is_meant(
 ) -> None:
     write(folder)
     (folder / "p.yaml").unlink()
+    (folder / "p.yaml").mkdir()
     (folder / "deep").mkdir()
     monkeypatch.chdir(folder / "deep")
     assert main(["check", "--config", "../mcpguard.yaml", "--sarif"]) == 1
@@ -534,7 +535,7 @@ def test_a_policy_that_does_not_load_hides_what_only_all_can_tell(folder: Path, 
         "  - {id: x, effect: deny, server: git, when: '\"seen\" in session.labels'}\n"
     )
     servers = f"{{git: {SERVER}, mail: {SERVER}}}"
-    gone = "error    gone.yaml: cannot be read: No such file or directory"
+    gone = "error    mcpguard.yaml:3:24: there is no file gone.yaml"
     assert remarks(servers, "[label.yaml, gone.yaml]") == (1, [gone])
     code, lines = remarks(servers, "[label.yaml]")
     assert code == 0

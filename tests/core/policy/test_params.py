@@ -112,13 +112,13 @@ def test_what_is_set_must_fit() -> None:
     when = "args.name in params.names || args.n > params.most"
     wrong = {"names": "a", "most": True, "nams": ["a"], "x": 1}
     assert problems(declared, when, wrong) == [
-        "4:3 the configuration sets `names` to something else: expected a list of texts",
-        "4:3 the configuration sets `most` to something else: expected a whole number below 2^53",
-        "4:3 the configuration sets `nams`, which this policy has no param for; did you mean `names`?",
-        "4:3 the configuration sets `x`, which this policy has no param for; it has names, most",
+        "4:3 the param `names`: expected a list of texts",
+        "4:3 the param `most`: expected a whole number below 2^53",
+        "4:3 the policy has no param `nams`; did you mean `names`?",
+        "4:3 the policy has no param `x`; it has names, most",
     ]
     assert problems(declared, when, {"names": ["a\0"], "most": 1 << 53})[0].startswith(
-        "4:3 the configuration"
+        "4:3 the param `names`: expected"
     )
 
 
@@ -127,7 +127,7 @@ def test_folders_are_absolute(value: Any) -> None:
     declared, when = "  folders: {type: folders}\n", "pathWithin(args.path, params.folders)"
     assert verdict(policy(declared, when, {"folders": ["/srv", "/x"]}), path="/x/y") is TRUE
     assert problems(declared, when, {"folders": value}) == [
-        "4:3 the configuration sets `folders` to something else: expected a list of absolute folders without `..`"
+        "4:3 the param `folders`: expected a list of absolute folders without `..`"
     ]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 from pydantic import Field
 
 from mcpguard.authoring.tests import files_below
@@ -293,7 +293,7 @@ def _tests(file: Path, document: Document, known: CompiledPolicies) -> LoadedTes
 def _samples(file: Path, document: Document, known: CompiledPolicies) -> LoadedSamples:
     samples = document.read(PostureSamples)
     compiled = {
-        posture: [known.policy(one, known.engines[0]) for one in _files(file, names)]
+        posture: [known.policy(one, known.engines[0]) for one in _files(file, names, "postures", posture)]
         for posture, names in samples.postures.items()
     }
     sets = {posture: PolicySet(policies) for posture, policies in compiled.items()}
@@ -301,9 +301,9 @@ def _samples(file: Path, document: Document, known: CompiledPolicies) -> LoadedS
     return LoadedSamples(file, document, samples, every, sets)
 
 
-def _files(file: Path, policies: Iterable[str | PolicyEntry]) -> list[PolicyFile]:
-    found = policy_files(file.parent, policies)
-    return [PolicyFile(Path(os.path.normpath(one.path)), one.params) for one in found]
+def _files(file: Path, policies: Iterable[str | PolicyEntry], *way: str) -> list[PolicyFile]:
+    found = policy_files(file, policies, way or ("policies",))
+    return [structs.replace(one, path=Path(os.path.normpath(one.path))) for one in found]
 
 
 def _also(known: CompiledPolicies, file: PolicyFile, engine: Engine) -> CompiledPolicy:

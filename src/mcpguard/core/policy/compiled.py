@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fnmatch import translate
 from itertools import pairwise
@@ -320,12 +320,14 @@ def compile_policy(
     kinds: frozenset[str] | None = None,
     cel: Engine | None = None,
     values: Mapping[str, Json] | None = None,
+    misset: Callable[[str, str], Problem] | None = None,
 ) -> CompiledPolicy:
     """The policy in the YAML `text`, called `source` in messages.
 
     `kinds` are the names that `redact` may hold, by default all there are; `values` those of its params by
-    name. `cel` is the engine, by default the fastest there is; a policy without conditions does not import
-    one. Raises PolicyError with all mistakes.
+    name, and `misset` makes a problem of the name of one and of what is wrong with it. `cel` is the engine,
+    by default the fastest there is; a policy without conditions does not import one. Raises PolicyError with
+    all mistakes.
     """
     # Imported where it is needed: a process that is given its policies reads none.
     from mcpguard.core.document.reading import Document
@@ -335,8 +337,9 @@ def compile_policy(
     policy, problems = document.examine(Policy)
     if policy is None:
         document.fail(problems)
-    params, mistakes = with_values(policy.params, values or {})
-    problems += [document.problem(("params",), said) for said in mistakes]
+    params, misfits = with_values(policy.params, values or {})
+    misset = misset or (lambda _, said: document.problem(("params",), said))
+    problems += [misset(name, said) for name, said in misfits]
     policy = policy.model_copy(update={"params": params})
     rules: list[CompiledRule] = []
     unread = dict.fromkeys(params)

@@ -29,16 +29,16 @@ PARAMS = "params"
 
 def with_values(
     declared: Mapping[str, Param], values: Mapping[str, Json]
-) -> tuple[dict[str, Param], list[str]]:
-    """The params with `values` as their defaults, and what is wrong with the values."""
-    found, mistakes = dict(declared), []
+) -> tuple[dict[str, Param], list[tuple[str, str]]]:
+    """The params with `values` as their defaults, and what is wrong with the values: (name, sentence)."""
+    found, mistakes = dict(declared), list[tuple[str, str]]()
     for name, value in values.items():
         param = declared.get(name)
         if param is None:
             hint = did_you_mean(name, declared) or f"it has {', '.join(declared) or 'none'}"
-            mistakes.append(f"the configuration sets `{name}`, which this policy has no param for; {hint}")
+            mistakes.append((name, f"the policy has no param `{name}`; {hint}"))
         elif said := param.misfit(value):
-            mistakes.append(f"the configuration sets `{name}` to something else: {said}")
+            mistakes.append((name, f"the param `{name}`: {said}"))
         else:
             found[name] = param.model_copy(update={"default": value})
     return found, mistakes
