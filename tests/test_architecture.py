@@ -99,6 +99,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
         )
     }
     assert broad == {
+        "core/functions/function.py",  # A condition's error, which is decided and recorded.
         "gateway/flight.py",
         "core/redaction/redactor.py",
         "core/redaction/held/holding.py",  # A value that cannot be compiled is searched for as it is.

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter, apply
 from mcpguard.core.functions.function import check_size, pages
@@ -60,6 +61,12 @@ def test_what_nests_too_deeply_is_an_error() -> None:
         deep = [deep]
     with pytest.raises(FunctionError, match="nested this deeply"):
         apply(taking("any"), (deep,))
+
+
+def test_a_defect_is_an_error_like_others() -> None:
+    broken = structs.replace(taking("any"), call=lambda _: {}["x"])
+    with pytest.raises(FunctionError, match="because of a defect in mcpguard"):
+        apply(broken, (1,))
 
 
 @pytest.mark.parametrize("text", ["x" * 11, "a\0b"])

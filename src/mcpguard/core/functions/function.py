@@ -141,7 +141,7 @@ def unfit(function: Function, parameter: Parameter, constant: Json) -> str:
 
 def apply(function: Function, arguments: tuple[Json, ...], holds: Holds = nothing_held) -> Json:
     """What `function` gives for `arguments`. Raises FunctionError, also for too few, too many or those of
-    the wrong kind, and for input so deeply nested that it cannot be walked."""
+    the wrong kind, for input so deeply nested that it cannot be walked, and in place of any other error."""
     required = sum(not parameter.optional for parameter in function.parameters)
     if not required <= len(arguments) <= len(function.parameters):
         raise FunctionError(f"{function.name}() takes {required} to {len(function.parameters)} arguments")
@@ -150,8 +150,12 @@ def apply(function: Function, arguments: tuple[Json, ...], holds: Holds = nothin
             raise FunctionError(f"{function.name}() needs `{parameter.name}` to be a {parameter.kind}")
     try:
         return function.call(*arguments, holds=holds) if function.searches else function.call(*arguments)
+    except FunctionError:
+        raise
     except RecursionError:
         raise FunctionError(f"{function.name}() cannot read anything nested this deeply") from None
+    except Exception:  # A defect of ours refuses, like any other error of a condition, and leaves a record.
+        raise FunctionError(f"{function.name}() cannot read this, because of a defect in mcpguard") from None
 
 
 def check_size(name: str, text: str, limit: int) -> None:
