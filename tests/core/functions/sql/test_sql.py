@@ -463,6 +463,49 @@ def test_a_column_is_seen_however_it_is_written(dialect, text):
     assert "password" in facts(text, dialect)["columns"]
 
 
+FREE = {
+    "sqlite": "text date time timestamp json uuid integer real double bit interval array any vector int8 nvarchar",
+    "mysql": "json year datetime boolean signed unknown array any text month",
+    "tsql": "date datetime2 money json text",
+}
+"""Words that are types, units or syntax elsewhere."""
+NAMED = [
+    *((one, f"SELECT id, {name} 'd' FROM t", name) for one, free in FREE.items() for name in free.split()),
+    ("sqlite", "SELECT any x FROM t", "any"),
+    ("sqlite", "SELECT id FROM t ORDER BY interval DESC", "interval"),
+    ("sqlite", "SELECT current_user FROM t", "current_user"),
+    ("mysql", "SELECT any x FROM t", "any"),
+]
+
+
+@each(("dialect", "text", "name"), NAMED)
+def test_a_column_is_seen_whatever_its_name_means_to_others(dialect, text, name):
+    assert name in facts(text, dialect)["columns"]
+
+
+TEXTS_ALONE = [
+    (
+        "sqlite",
+        "SELECT CASE WHEN name LIKE 'a' ESCAPE 'b' THEN 'c' ELSE 'd' END 'e' FROM t WHERE name IS NOT 'f'",
+    ),
+    (
+        "sqlite",
+        "SELECT NULL 'n', current_date 'd', name 'x' FROM t WHERE name BETWEEN 'a' AND 'b' OR name GLOB 'c'",
+    ),
+    (
+        "mysql",
+        "SELECT date '2026-01-01', timestamp '2026-01-01 00:00:00', name 'x' FROM t WHERE binary 'a' = name",
+    ),
+    ("mysql", "SELECT now() - interval '1' day FROM t WHERE name NOT RLIKE 'a' XOR name IN ('b')"),
+    ("tsql", "SELECT TOP 5 name 'x' FROM t WHERE name LIKE 'a' AND name <> 'b'"),
+]
+
+
+@each(("dialect", "text"), TEXTS_ALONE)
+def test_a_word_before_a_text_is_no_column_where_it_is_syntax(dialect, text):
+    assert set(facts(text, dialect)["columns"]) <= {"name"}
+
+
 WHOLE_ROWS = [
     "SELECT j FROM (users CROSS JOIN orders) AS j",
     "SELECT j.c FROM (users CROSS JOIN orders) AS j(a, b, c)",
@@ -604,6 +647,8 @@ REFUSED = [
     ("bigquery", "SELECT a FROM `b.c*`", "pattern"),
     ("tsql", "SELECT a FROM t SHUTDOWN", "begin another statement"),
     ("postgres", "SELECT dblink('x')", "runs a text"),
+    *((dialect, "DELETE FROM users AS (1)", "cannot parse") for dialect in LEXIS if dialect != "snowflake"),
+    ("sqlite", "SELECT 1 FROM a:b('x')", "cannot parse"),
 ]
 
 

@@ -23,6 +23,7 @@ from mcpguard.core.functions.sql.words import (
     ALARMS,
     BEFORE_STRING,
     CALLED_UNLESS_AFTER,
+    CATALOGUE,
     MAY_BE_CALLED,
     NOT_CALLED,
     POSTGRES_OPERATORS,
@@ -95,15 +96,29 @@ def _not_calls(tree: Tree, exp: Any, dialect: str) -> Counter[tuple[str, ...]]:
     return Counter(tuple(name_of(part, dialect) for part in parts) for parts in named)
 
 
-def plain_read(tokens: list[SqlToken], tree: Tree, functions: set[str], exp: Any, dialect: str) -> bool:
-    """Whether the statement is a query, and each node, function and word in it is known to have no effect."""
+def plain_read(
+    tokens: list[SqlToken],
+    tree: Tree,
+    functions: set[str],
+    exp: Any,
+    dialect: str,
+    written: frozenset[str],
+) -> bool:
+    """Whether the statement is a query, and each node, function and word in it is known to have no effect.
+    `written` are the columns that the author of the policy lists, as `TABLE.COLUMN`."""
     if not isinstance(tree.root, exp.Query | exp.Values):
         return False
     if not pure(functions, dialect) or _alarms(tokens):
         return False
-    if dialect == "duckdb" and any('"' in name for name in tree.tables()):
-        return False  # a quoted name may be a file that DuckDB reads
+    if dialect == "duckdb" and any(_may_be_a_file(name, written) for name in tree.tables()):
+        return False
     return all(_reads(node, exp) for node in tree.nodes)
+
+
+def _may_be_a_file(table: str, written: frozenset[str]) -> bool:
+    """DuckDB reads a file where it has no table of the name: `users.csv`, with quotes or without."""
+    known = table in CATALOGUE or any(one.startswith(f"{table}.") for one in written)
+    return '"' in table or ("." in table and not known)
 
 
 def _reads(node: Node, exp: Any) -> bool:

@@ -21,8 +21,11 @@ from msgspec import Struct
 from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
 from mcpguard.core.functions.sql.words import (
+    BEFORE_TEXT,
     CATALOGUE,
+    MYSQL_BEFORE_TEXT,
     MYSQL_SYNTAX,
+    NAMES,
     POSTGRES_TYPES,
     ROLES,
     SYNTAX,
@@ -221,15 +224,15 @@ _NOTHING = SqlToken("mark", "", -1, -1)
 
 def lost(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[str]:
     """The names in the text without an identifier of a known role in the tree: each may be a column."""
-    words = dialect in ("mysql", "postgres", "sqlite")
     found: Counter[str] = Counter()
     defined = frozenset(node.name.lower() for node in tree.of_kind(exp.ColumnDef))
     for place, token in enumerate(tokens):
         after = tokens[place + 1] if place + 1 < len(tokens) else _NOTHING
         if after.kind == "mark" and after.text == "(":
             continue
-        syntax = token.text in MYSQL if dialect == "mysql" else _is_syntax(tokens, place, after, defined)
-        if token.kind == "name" or (words and token.kind == "word" and not syntax):
+        read = dialect in ("mysql", "postgres", "sqlite") or (dialect == "tsql" and after.kind == "string")
+        word = token.kind == "word" and read and not _is_syntax(tokens, place, after, defined, dialect)
+        if token.kind == "name" or word:
             found[shown(token.text, token.kind == "name", dialect)] += 1
     names = tree.of_kind(exp.Identifier)
     found.subtract(name_of(node, dialect) for node in names)
@@ -244,10 +247,18 @@ def _has_role(name: Any, exp: Any) -> bool:
     return f"{type(name.parent).__name__}.{name.arg_key}" in ROLES
 
 
-def _is_syntax(tokens: list[SqlToken], place: int, after: SqlToken, defined: frozenset[str]) -> bool:
+def _is_syntax(
+    tokens: list[SqlToken], place: int, after: SqlToken, defined: frozenset[str], dialect: str
+) -> bool:
+    """To most databases a text behind the name of a column is its alias."""
     word = tokens[place].text
     last = tokens[place - 1] if place else _NOTHING
-    if word in SYNTAX or word in WITHOUT_BRACKETS or _is_argument(tokens, place + 1):
+    if dialect != "postgres" and after.kind == "string":
+        return word in BEFORE_TEXT or (dialect == "mysql" and word in MYSQL_BEFORE_TEXT)
+    if dialect == "mysql":
+        return word in MYSQL and word not in NAMES[dialect]
+    known = (word in SYNTAX or word in WITHOUT_BRACKETS) and word not in NAMES[dialect]
+    if known or _is_argument(tokens, place + 1):
         return True
     if word in UNITS:
         extracted = last.text == "(" and place > 1 and tokens[place - 2].text == "extract"

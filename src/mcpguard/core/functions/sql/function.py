@@ -156,7 +156,20 @@ def _statement(
         facts.tables |= simple.tables
         facts.filtered &= simple.kind != "pragma" or not simple.writes
         return
-    tree = _tree(source, tokens, dialect)
+    try:
+        tree = _tree(source, tokens, dialect)
+        _read_tree(tree, tokens, dialect, written, facts)
+        limit = 0 if explained and not analyzed else most_rows(tree, _parser(dialect).exp)
+    except FunctionError:
+        raise
+    except Exception:  # the parser raises more than its own errors, and makes trees of unknown shapes
+        raise FunctionError(_UNREADABLE) from None
+    facts.limit = max(facts.limit, limit)
+
+
+def _read_tree(
+    tree: Tree, tokens: list[SqlToken], dialect: str, written: frozenset[str], facts: Facts
+) -> None:
     exp = _parser(dialect).exp
     facts.kinds |= _kinds(tree, dialect)
     functions, more = called(tokens, tree, exp, dialect), lost(tokens, tree, exp, dialect)
@@ -176,8 +189,7 @@ def _statement(
     facts.columns |= tree.columns() | more
     facts.pure &= pure(functions, dialect)
     facts.filtered &= filtered(tree, exp, dialect, is_column)
-    facts.writes |= not plain_read(tokens, tree, functions, exp, dialect)
-    facts.limit = max(facts.limit, 0 if explained and not analyzed else most_rows(tree, exp))
+    facts.writes |= not plain_read(tokens, tree, functions, exp, dialect, written)
 
 
 def _without_rowid(tokens: list[SqlToken]) -> list[SqlToken]:
@@ -216,15 +228,10 @@ def _tree(source: Source, tokens: list[SqlToken], dialect: str) -> Tree:
     start, end = tokens[0].start, tokens[-1].end
     text = source.text[start:end]
     parser = _parser(dialect)
-    try:
-        theirs = parser.tokenize(text)
-        _check_agreement(text, theirs, [token for token in tokens if token.kind in ("string", "name")], start)
-        (root,) = parser.make(STEPS * (len(tokens) + 20)).parse(theirs, text)
-        return Tree(parser.exp, root, dialect)
-    except FunctionError:
-        raise
-    except Exception:  # the parser raises more than its own errors
-        raise FunctionError(_UNREADABLE) from None
+    theirs = parser.tokenize(text)
+    _check_agreement(text, theirs, [token for token in tokens if token.kind in ("string", "name")], start)
+    (root,) = parser.make(STEPS * (len(tokens) + 20)).parse(theirs, text)
+    return Tree(parser.exp, root, dialect)
 
 
 def _check_agreement(text: str, theirs: Any, ours: list[SqlToken], start: int) -> None:

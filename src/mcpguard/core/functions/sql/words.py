@@ -19,6 +19,8 @@ NOT_COLUMNS = WITHOUT_BRACKETS | _LISTS["NOT_COLUMNS"]
 RUNS_TEXT_POSTGRES = _LISTS["RUNS_TEXT_POSTGRES"]
 RUNS_TEXT = RUNS_TEXT_POSTGRES | _LISTS["RUNS_TEXT"]
 BEFORE_STRING = _LISTS["BEFORE_STRING"]
+BEFORE_TEXT = _LISTS["BEFORE_TEXT"]
+MYSQL_BEFORE_TEXT = _LISTS["MYSQL_BEFORE_TEXT"]
 ALARMS = _LISTS["ALARMS"]
 MAY_BE_CALLED = _LISTS["MAY_BE_CALLED"]
 SQL_SERVER_STATEMENTS = _LISTS["SQL_SERVER_STATEMENTS"]
@@ -41,6 +43,15 @@ PURE |= {dialect: _LISTS[f"PURE_{dialect.upper()}"] for dialect in ("mysql", "po
 """Functions without effects, by dialect."""
 POSTGRES_TYPES = _LISTS["POSTGRES_TYPES"]
 POSTGRES_OPERATORS = _LISTS["POSTGRES_OPERATORS"]
+
+NAMES = {
+    "mysql": names("any tablesample"),
+    "postgres": names(""),
+    "sqlite": names("any fetch interval tablesample")
+    | (WITHOUT_BRACKETS - names("current_date current_time current_timestamp")),
+    "tsql": names("any"),
+}
+"""Words of the lists of syntax that mean nothing to a database, by dialect: to it they are names."""
 
 CALLED_UNLESS_AFTER = {"filter": names(")"), "first": names("fetch"), "last": names("")}
 """Words that are functions of the parser too, with what stands before them where they are not."""
