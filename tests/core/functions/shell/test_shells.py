@@ -157,6 +157,47 @@ def test_the_programs_that_are_looked_through_are_known() -> None:
     )
 
 
+BEHIND = [
+    f"{first}{rest}"
+    for first in (*(chr(code) for code in range(33, 127) if chr(code) not in '"!`'), "\\\n", "\u00e9", "\u4e2d", "\u0663", "")
+    for rest in ("", "h", ":h", "s/a/b/", "0", "/")
+]  # fmt: skip
+VARIABLES = {
+    **{"$f": "a/b.c", "${f}": "a/b.c", "${f%c}": "a/b.", "$(echo a/b)": "a/b", "$((1+2))": "3"},
+    **{"$1": "x", "$?": "0", "$#": "1", "$@": "x", "$*": "x", "$-": None},
+}
+
+
+@pytest.mark.uncounted
+@pytest.mark.parametrize("name", [name for name in ("bash", "dash", "busybox", "zsh") if name in SHELLS])
+def test_what_stands_behind_a_variable_is_text_where_it_is_read(name: str) -> None:
+    for variable, value in VARIABLES.items():
+        behind = list(_read_behind(variable))
+        script = "set -- x\nfor f in a/b.c; do\n"
+        script += "".join(f'true; printf "%s\\0" "{variable}{text}"\n' for text in ["", *behind]) + "done"
+        environment = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
+        argv = [*SHELL_ARGV[name], script]
+        done = subprocess.run(argv, capture_output=True, check=True, env=environment, timeout=60)
+        alone, *printed = done.stdout.decode().split("\0")[:-1]
+        assert alone == value or value is None
+        assert printed == [
+            alone + re.sub(r"\\([\\$\"]|\n)", lambda one: one[1].strip(), text) for text in behind
+        ]
+
+
+def _read_behind(variable: str) -> Iterator[str]:
+    """What may stand behind `variable` to shell(), without another one."""
+    for behind in BEHIND:
+        another = variable == "$f" and re.match(r"\w", behind, re.ASCII)
+        if another or "$" in behind or behind.endswith("\\"):
+            continue
+        try:
+            shell(f'for f in a/b.c; do cat "{variable}{behind}"; done')
+        except FunctionError:
+            continue
+        yield behind
+
+
 KORN = {"mksh": ["mksh", "-c"], "ksh93": ["ksh93", "-c"]}
 EVALUATED = (
     "let X", "[ X -eq 1 ]", "[ 1 -lt X ]", "test X -ge 1", "[ -t X ]", "[ -v X ]", "[[ X -eq 1 ]]", "[[ -t X ]]",

@@ -16,7 +16,16 @@ from mcpguard.core.functions.function import FunctionError
 ENDS = b" \t\n;&|<>()"
 """What ends a word that is not quoted."""
 
-_PARAMETER = re.compile(rb"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])(?!\[)")
+_BEHIND = rb"(?=\Z|[ \t\n\"'/.,;=+%@~^{}\]|&()<>$`*?!#-]|\\[^\n]|:(?:\Z|[ \t\n\"'/.,;:=+%@$0-9-]|\\[^\n]))"
+"""What may follow a variable without braces: to zsh `:h` changes it, to zsh and ksh a letter beyond ASCII is
+of its name, and to all what follows a backslash and a new line."""
+_NAMED = rb"\$[A-Za-z_][A-Za-z0-9_]*" + _BEHIND
+_STATUS = re.compile(rb"\$\?(?:(?=[A-Za-z0-9_])|" + _BEHIND + rb")")
+_COUNT = rb"\$#(?=\Z|[ \t\n\"'/.,;=+%|&()<>])"
+"""To zsh `$#-` and `$#f` are lengths."""
+_SPECIAL = rb"\$(?:[0-9](?![0-9])|[@*!$-])(?:(?=[A-Za-z0-9_])|" + _BEHIND + rb")"
+_PARAMETER = re.compile(_NAMED + rb"|" + _COUNT + rb"|" + _SPECIAL)
+_DIRECT = re.compile(rb"\$[A-Za-z0-9_@*#?$!-]")
 _BRACED = re.compile(
     rb"\$\{(?:#?[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?])\}|"
     rb"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-+]|##?|%%?)[A-Za-z0-9_./,@*?-]*\}"
@@ -38,7 +47,6 @@ _NUMBER = re.compile(
     r"[-+]?(?:0x[0-9A-Fa-f]+|\d+(?:\.\d*)?)|\$[?#$]|\$\{#[A-Za-z_][A-Za-z0-9_]*\}|\$\(\([0-9+*/% -]*\)\)",
     re.ASCII,
 )
-_STATUS = re.compile(rb"\$\?(?!\[)")
 
 _HERE_DOCUMENT = re.compile(rb"(?<!<)<<(?!<)")
 _MOVABLE = re.compile(
@@ -400,6 +408,10 @@ class _WordReader:
                 self.expands(splits=several, many=several)
                 return self.keep(at, found.end() - at)
         after = self.source[at + 1 : at + 2]
+        if _DIRECT.match(self.source, at):
+            raise FunctionError(
+                "shell() reads a variable before this character only in braces, as in `${f}:h`"
+            )
         if not quoted and after == b"'":
             return self.ansi(at)
         if after and after not in (b'" |)\n' if quoted else b" \t\n;"):
