@@ -237,7 +237,7 @@ class Outbound:
             data = None if body is None else _Body(body, sent)
             return await self._session.request(method, url, headers=headers, data=data, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UpstreamError(_sentence(error, host)) from None
+            raise UpstreamError(_sentence(error, url)) from None
 
     async def close(self) -> None:
         await self._session.close()
@@ -319,14 +319,16 @@ def _not_followed(url: URL, response: aiohttp.ClientResponse) -> str:
     return f"{said} to {where}, which is not followed; if that is right, configure its target instead"
 
 
-def _sentence(error: Exception, host: str) -> str:
+def _sentence(error: Exception, url: URL) -> str:
+    host = plain(url.host or "")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         private = isinstance(error.os_error, _PrivateAddress)
         return _PRIVATE if private else f"cannot be reached: {host} has no address"
     if isinstance(error, aiohttp.ClientSSLError):
         return f"cannot be reached: the TLS certificate or handshake of {host} is invalid"
     if isinstance(error, aiohttp.ClientConnectorError | TimeoutError):
-        return f"cannot be reached: {host} does not accept connections"
+        # With the port: many servers may be at one address.
+        return f"cannot be reached: {url.host_port_subcomponent} does not accept connections"
     if isinstance(error, aiohttp.InvalidURL):
         return _BAD_URL
     if isinstance(error, aiohttp.ClientResponseError):

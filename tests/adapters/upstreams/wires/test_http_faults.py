@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -107,6 +108,14 @@ async def test_a_body_that_is_cut_off_is_a_failure() -> None:
     assert (await failure_of(script))[0] == "closed the connection before its answer was complete"
 
 
+async def test_a_stream_that_breaks_before_the_answer_is_a_failure() -> None:
+    async def script(_heard: Heard, reply: Reply) -> None:
+        await reply.head(200, "text/event-stream", Content_Length="500")
+        await reply.raw(b": hello\n\n")
+
+    assert (await failure_of(script))[0] == "closed the connection before its answer was complete"
+
+
 async def test_a_connection_that_is_closed_before_the_answer_is_a_failure() -> None:
     async def script(_heard: Heard, _reply: Reply) -> None:
         return
@@ -126,7 +135,8 @@ async def test_nobody_there_is_a_failure() -> None:
         url = stage.url
     async with wired(StreamableHttpWire, address(url)) as (wire, listener):
         wire.send(hello(1))
-        assert await listener.failure(1) == "cannot be reached: 127.0.0.1 does not accept connections"
+        said = f"cannot be reached: 127.0.0.1:{urlsplit(url).port} does not accept connections"
+        assert await listener.failure(1) == said
 
 
 async def test_a_json_body_over_the_limit_is_dropped() -> None:

@@ -206,11 +206,11 @@ class StreamableHttpWire:
 
     async def _streamed(self, outgoing: OutgoingMessage, request_id: int, exchange: Exchange) -> None:
         events = EventStream(self._reader.limit)
-        broken = "ended its stream"
+        broken: UpstreamError | None = None
         try:
             answered = await self._reader.stream(exchange, events, request_id)
         except UpstreamError as problem:
-            answered, broken = False, str(problem)
+            answered, broken = False, problem
         else:
             on_purpose = bool(events.last_id) and events.retry_ms is not None
             if on_purpose and not answered and not self._is_modern(outgoing):
@@ -218,7 +218,7 @@ class StreamableHttpWire:
         if answered:
             await exchange.drain()
         elif self._is_modern(outgoing) or not await self._resumed(request_id, events, outgoing.credential):
-            raise UpstreamError(f"{broken} before it answered {outgoing.method}")
+            raise broken or UpstreamError(f"ended its stream before it answered {outgoing.method}")
 
     async def _resumed(self, request_id: int, events: EventStream, credential: str) -> bool:
         """Go on with a stream that broke (resumability and redelivery). False if that cannot be."""
