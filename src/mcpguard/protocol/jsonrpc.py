@@ -65,9 +65,8 @@ class Batch(MessageError):
     of a `BATCHED` revision takes it apart."""
 
     def __init__(self, text: bytes) -> None:
-        super().__init__(
-            INVALID_REQUEST, "message refused: batches are not accepted; send one message a line"
-        )
+        said = "batches are accepted in sessions of revision 2025-03-26 only: send one message at a time"
+        super().__init__(INVALID_REQUEST, f"message refused: {said}")
         self._text = text
 
     def texts(self) -> list[bytes]:
