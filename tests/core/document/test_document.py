@@ -245,6 +245,16 @@ def test_broken_yaml_is_one_mistake_with_a_place(text: str) -> None:
         ("a: 1\n b: 2", "2:3", "check the indentation of this line"),
         ("a:\n  - b\n - c", "3:2", "check the indentation of this line"),
         ("- a\nb: c", "2:1", "check the indentation of this line"),
+        (
+            "a:\n<<<<<<< HEAD\n  b: 1\n=======\n  b: 2\n>>>>>>> x",
+            "3:4",
+            "line 2 belongs to an unresolved merge",
+        ),
+        (
+            "a:\n  b: 1\n \u00a0c: 2\n  d: 3",
+            "3:2",
+            "indent line 3 with spaces: U+00A0 there only looks like one",
+        ),
         ("when: > 5", "1:9", "the text begins on the line after `>` or `|`"),
         ("x: - a", "1:4", "write the list on the next lines, or in brackets"),
         ("when: !args.x", "1:7", "quote a value that begins with `!`"),

@@ -202,6 +202,8 @@ _VALUE = re.compile(r"[\s-]*[\w.-]+:\s+\S")
 """A line that has a key and the beginning of its value."""
 _JOINED = re.compile(r"[\s-]*[\w.-]+:[^\s:]\S*\s*$")
 """A line whose key has no blank after its colon."""
+_NO_BLANK = re.compile(r" *([^\S \t])")
+"""A line whose indentation has what looks like a blank."""
 _SIGN = re.compile(r"(?:[:,{-]\s+|\[\s*|\A\s*)([!&*?])")
 """A sign of YAML with which a value begins."""
 _SIGNED = (
@@ -213,6 +215,8 @@ _SIGNED = (
 def _advice(said: str, text: str, line: int, column: int) -> str:
     """What to write where the YAML is broken, "" where that is not plain."""
     lines = [*text.splitlines(), ""]
+    if pasted := _pasted(lines, line):
+        return pasted
     source = lines[max(line - 1, 0)]
     found = next((advice for start, advice in _ADVICE.items() if said.startswith(start)), "")
     if said.startswith("found character that cannot start"):
@@ -228,6 +232,17 @@ def _advice(said: str, text: str, line: int, column: int) -> str:
             _QUOTE if _VALUE.match(source[: column - 1]) else joined or "check the indentation of this line"
         )
     return found
+
+
+def _pasted(lines: list[str], line: int) -> str:
+    """What a merge of git or a copy of a web page has left there; "" for nothing."""
+    for number, one in enumerate(lines, 1):
+        if one.startswith(("<<<<<<< ", ">>>>>>> ")):
+            return f"line {number} belongs to an unresolved merge conflict"
+    for number in (line - 1, line):
+        if number and (odd := _NO_BLANK.match(lines[number - 1])):
+            return f"indent line {number} with spaces: U+{ord(odd[1]):04X} there only looks like one"
+    return ""
 
 
 def _start(event: Any) -> tuple[int, int]:
