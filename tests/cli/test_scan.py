@@ -52,6 +52,7 @@ def test_a_line_for_each_and_one_that_counts(folder: Path, capsys: Capture) -> N
 
 def test_json_has_all_that_is_known(folder: Path, capsys: Capture) -> None:
     code, out, _ = scan(capsys, "src", "--format", "json")
+    assert scan(capsys, "src", "--json") == (code, out, "")
     report = json.loads(out)
     assert (code, report["ok"], report["sources"], report["unread"]) == (1, False, 2, [])
     token, key = report["findings"]

@@ -66,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "json", "sarif"), default="text", help="how to print it (default: text)"
     )
+    parser.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="the same as `--format json`"
+    )
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
