@@ -686,14 +686,37 @@ def test_variables_that_a_server_needs_are_passed_on_to_mcpguard(
 
 
 @pytest.mark.usefixtures("backend")
-def test_files_of_a_project_do_not_move_in_unseen(person: Person, capsys: Capture) -> None:
+def test_files_of_a_project_do_not_move_in_unseen(
+    person: Person, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = person.has(CASES[2])
     person.has(GITHUB)
     before = path.read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert main(["import"]) == 2
+    said = capsys.readouterr().out
+    assert f"{path} belongs to the project and is left alone" in said
+    assert "search" not in said
     assert main(["import", "--yes"]) == 0
     assert f"{path} belongs to the project and is left alone" in capsys.readouterr().out
     assert path.read_bytes() == before
     assert "search" not in load_config(config()).servers
+
+
+@pytest.mark.usefixtures("backend")
+def test_undo_says_what_a_person_changed_between_two_imports(person: Person, capsys: Capture) -> None:
+    person.has(GITHUB)
+    assert main(["import", "--yes", "--no-start"]) == 0
+    edited = f"{config().read_text()}# mine\n"
+    config().write_text(edited)
+    assert main(["import", "--yes", "--set", "github.owners=acme"]) == 0
+    assert config().read_text() != edited
+    capsys.readouterr()
+    assert main(["undo"]) == 0
+    said = capsys.readouterr().out
+    assert f"restored {config()}\n" in said
+    assert f"note: {config()} stays with the changes that you made to it\n" in said
+    assert config().read_text() == edited
 
 
 @pytest.mark.usefixtures("backend")

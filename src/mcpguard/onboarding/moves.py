@@ -245,7 +245,7 @@ def _configuration(journal: MoveJournal, move: ImportMove, vault: Vault, back: U
             if disk.digest(path) in (step.before, step.after):
                 _restore(journal, move, vault, step, back)
             else:
-                back.kept.append(f"{path} was changed after the import, so it was kept")
+                back.kept.append(f"{path} stays with the changes that you made to it")
             text = path.read_text("utf-8", "replace") if path.exists() else ""
             _tidy(path.parent)
     return text

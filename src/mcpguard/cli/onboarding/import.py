@@ -183,7 +183,8 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Impo
     every = list(existing(places))
     _refuse_unknown(args, every, config)
     founds = [one for one in every if not args.client or one.client.name in args.client]
-    if args.yes and not args.project:
+    unasked = args.yes or not (args.dry_run or sys.stdin.isatty())
+    if unasked and not args.project:
         founds = _of_the_user(founds)
     wishes = _wishes(args, launcher(config))
     stored = tolerant(vault.get) if args.dry_run else vault.get
