@@ -4,7 +4,7 @@ packed. A run that does not is passed over by a look at its letters: nothing is 
 import re
 from array import array
 from binascii import a2b_base64, a2b_hex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -142,6 +142,7 @@ def _read(pieces: ViewBuilder, begin: int, chars: bytes, least: int, may_be: _Ma
             _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
 
 
+@cache
 def of_texts() -> Matcher:
     """_OF_TEXT, compiled: together with `codes` each would slow down the other."""
     return shapes("texts", _OF_TEXT, once=False)
@@ -153,22 +154,18 @@ def codes() -> Matcher:
     return compile_patterns(_CODES, "codes")
 
 
+@cache
+def _digits() -> Matcher:
+    return shapes("digits", *_HEX_CODES, once=False)
+
+
 def has_code(text: bytes, loose: Loose) -> bool:
     """Whether `text` has a run that `decoded` reads: names of code may be as long, and hashes too."""
-    return _search(text, loose, lambda judge, _free: judge)
-
-
-def _search(text: bytes, loose: Loose, noted: Callable[[Visit, int], Visit]) -> bool:
-    """Whether a visit ends one of the searches for runs that may say something; `noted` makes it of what
-    judges a run, and of the first sign of which each costs something."""
-    texts, others, digits = (_Runs(text, loose) for _ in range(3))
+    others = _Runs(text, loose)
     return (
-        of_texts().search(text, noted(texts.may_be_text, 0))
-        or codes().search(text, noted(others.may_be_other, _FREE))
-        or (
-            others.has_digits
-            and shapes("digits", *_HEX_CODES, once=False).search(text, noted(digits.may_be_digits, 0))
-        )
+        of_texts().search(text, _Runs(text, loose).may_be_text)
+        or codes().search(text, others.may_be_other)
+        or (others.has_digits and _digits().search(text, _Runs(text, loose).may_be_digits))
     )
 
 
@@ -195,7 +192,13 @@ def _places(text: bytes, loose: Loose) -> "array[int] | None":
 
         return visit
 
-    return None if _search(text, loose, noted) else places
+    texts, others, digits = (_Runs(text, loose) for _ in range(3))
+    many = (
+        of_texts().search(text, noted(texts.may_be_text, 0))
+        or codes().search(text, noted(others.may_be_other, _FREE))
+        or (others.has_digits and _digits().search(text, noted(digits.may_be_digits, 0)))
+    )
+    return None if many else places
 
 
 def _at(text: bytes, places: "array[int]") -> Iterator[tuple[int, bytes]]:
