@@ -4,6 +4,7 @@ from base64 import b64encode
 from binascii import Error, a2b_base64
 
 from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, IS, MIX, Detector, Format
+from mcpguard.core.redaction.detectors.named.shapes import looks_random
 
 
 def is_pair(match: bytes) -> int:
@@ -14,6 +15,11 @@ def is_pair(match: bytes) -> int:
     except Error:
         return 0
     return len(match) if user.isascii() and colon and len(password) > 2 else 0
+
+
+def is_user_of_chance(match: bytes) -> int:
+    """Whether the user of a URL is made of random characters, as no person's name is."""
+    return len(match) if looks_random(match[3:].rstrip(b"@:").decode()) else 0
 
 
 def is_bitlocker(match: bytes) -> int:
@@ -99,7 +105,8 @@ WRITTEN: tuple[Detector, ...] = (
     Format(
         "url-password",
         # A raw "@" in a password is a common mistake, so it may reach to the last one; so is a raw "#".
-        pattern=r"""://[^\x00-\x20"'<>\\/?#@:\xff]{0,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048}"""
+        # No user begins with a bracket: a host does, and a placeholder.
+        pattern=r"""://(?!\[)[^\x00-\x20"'<>\\/?#@:\xff]{0,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048}"""
         r"""|(?![0-9]{1,5}[/?#])(?<!\.[a-z]{2}:)(?<!\.[a-z]{3}:)[^\x00-\x20"'<>\\/?#@\xff]{1,64}[/?#]"""
         r"""(?=[^\x00-\x20"'<>\\@\xff0-9]{0,64}[0-9])[^\x00-\x20"'<>\\@\xff]{1,128}"""
         r"""(?=@[A-Za-z0-9.-]{1,253}[:/]))@""",
@@ -113,6 +120,22 @@ WRITTEN: tuple[Detector, ...] = (
         misses=(
             *("https://example.com:8080/a@b", "https://user@example.com", "http://a/b:c@d", "x:y@z"),
             *("https://example.com:8080/a1@b/c", "git+ssh://example.com:org/x1@v2/y", "s://a:b/c@d1"),
+        ),
+    ),
+    Format(
+        "url-token",
+        # The part of a Sentry DSN that stands there is public.
+        pattern=r"://([A-Za-z0-9_.~%-]{20,512}:?)@(?!(?:[A-Za-z0-9-]{1,63}\.){0,4}sentry\.)",
+        starts=("://",),
+        accept=is_user_of_chance,
+        joins=False,
+        hits=(
+            "https://" + MIX[:40] + "@git.example.com/a/b.git",
+            "https://" + MIX[:24] + ":@api.example.com/",
+        ),
+        misses=(
+            *("https://build-and-release-robot@git.example.com/", "https://kim.lee@example.com/" + MIX[:24]),
+            *(f"https://{HEX[:32]}@o12345.ingest.sentry.io/42", f"https://{HEX[:32]}@sentry.example.com/42"),
         ),
     ),
     Format(

@@ -49,6 +49,11 @@ def test_a_name_says_how_sure_it_is(name: str, says: str) -> None:
         ("version_password", "password"),
         ("cacheToken", ""),
         ("VERSION_TOKEN", ""),
+        ("primary_access_key", "token"),
+        ("primary_master_key", "token"),
+        ("redis_cache_auth_token", "token"),
+        ("primary_key", ""),
+        ("next_page_token", ""),
         ("password_cache_size", ""),
     ],
 )
@@ -186,3 +191,19 @@ def test_names_are_looked_at_together_as_each_alone() -> None:
             name for name in likely if naming.may_end_so(name)
         ]
     assert naming.that_end_so([f"name{number}" for number in range(100)]) == []
+
+
+@each("random", ["tqwzkfxjvbnmhrgl", "TEQGBVFJOCHVIEDN", "wYRnpmEBnlVeJAyg", "kqzxwvjhgfpbtdmcrlsn"])
+def test_letters_that_make_no_words_look_random(random: str) -> None:
+    assert shapes.looks_random(random)
+
+
+@each(
+    "words",
+    [
+        *("acknowledgements", "InternationalizationHelper", "ABSTRACTSINGLETONPROXY", "getuserbyidfromtoken"),
+        *("przedsiebiorstwo", "geschwindigkeit", "onbekendewaarde", "contrasenaincorrecta"),
+    ],
+)
+def test_letters_that_make_words_do_not(words: str) -> None:
+    assert not shapes.looks_random(words)

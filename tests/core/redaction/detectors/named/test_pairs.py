@@ -506,6 +506,20 @@ LEFT_ALONE = [
 ]
 
 
+@each("value", ["TEQGBVFJOCHVIEDNBHNVAHKVOL", "wYRnpmEBnlVeJAygPmCdjwSG", "tqwzkfxjvbnmhrglpdsk"])
+@each("form", ["TOTP_SECRET={}", "client_secret: {}", '"api_key": "{}",', "export TOKEN={}", "password={}"])
+def test_a_secret_may_have_no_digit_where_its_letters_make_no_words(form: str, value: str) -> None:
+    assert value not in cleaned(form.format(value))
+    assert value not in str(cleaned({"outputs": {"first": {"value": value, "sensitive": True}}}))
+
+
+@each(
+    "text", ["token: authenticationBackend", "API_KEY=configuredelsewhere", "secret = SecretsManagerClient"]
+)
+def test_words_are_no_secret_however_long(text: str) -> None:
+    assert cleaned(text) == text
+
+
 @each("text", LEFT_ALONE)
 def test_what_is_no_secret_is_left_alone(text: str) -> None:
     assert cleaned(text) == text

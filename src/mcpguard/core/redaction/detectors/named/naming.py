@@ -134,6 +134,11 @@ def _of_key(last: str, before: str) -> Signal:
     return "token" if before in _KEYS and last == "key" else "weak"
 
 
+def opens_with(word: str) -> bool:
+    """Whether a key or token of this word, in lower case, is one that opens something."""
+    return word in _KEYS
+
+
 def is_about(name: str) -> bool:
     """Whether `name` is that of something about a secret or another thing, such as `..._ID`."""
     words = _without_which(words_of(name))

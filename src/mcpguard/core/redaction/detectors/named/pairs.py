@@ -33,6 +33,7 @@ from mcpguard.core.redaction.detectors.named.values import (
     of_session,
     opened,
     said,
+    shows,
 )
 
 VALUE = 6
@@ -129,8 +130,8 @@ def _plain(before: bytes) -> Match[bytes] | None:
 
 def ahead_of(text: bytes, at: int) -> tuple[bytes, Simple | None] | None:
     """What stands before a value, and the simple pair that this ends with. None where the value is not worth
-    to be read: it has no digit, as nearly all secrets, and is of no password; or the pair says so."""
-    near = DIGIT.search(text, at, at + NEAR)
+    to be read: it has no digit and is of words, as no secret is but a password; or the pair says so."""
+    near = shows(text, at)
     if not near:
         ahead = text[max(0, at - NEAR) : at].lower()
         if not (b"pass" in ahead or b"pwd" in ahead) or not _OF_PASSWORDS.search(ahead):
@@ -254,7 +255,7 @@ class Pairs(Sentences):
         """Whether a value has a digit, or stands where code has no name of something else."""
         if _SAYS_PASSWORD.search(name) and not is_label(name) and (opening or not equals):
             return True
-        return DIGIT.search(self._text, at, at + NEAR) is not None
+        return shows(self._text, at)
 
     def _default(self, at: int, before: bytes, opening: bytes, between: bytes) -> Found | None:
         """What code takes where nothing is set: `getenv("DB_PASSWORD", "…")`, `env.DB_PASSWORD || "…"`."""

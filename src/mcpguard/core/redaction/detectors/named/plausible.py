@@ -13,9 +13,11 @@ from mcpguard.core.redaction.detectors.named.languages import STEMS, is_foreign
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about
 from mcpguard.core.redaction.detectors.named.shapes import (
     LEET,
+    LONG,
     has_reference,
     is_address,
     is_known_to_all,
+    is_of_no_words,
     is_of_words,
     is_path,
     is_reference,
@@ -277,7 +279,7 @@ def _is_password(value: str, quoted: bool) -> bool:
     if not value.isascii() and 2 * len(_UNSPACED.findall(value)) > len(value):
         return False
     if _DIGIT.search(value) is None:
-        return quoted and _is_of_letters(value)
+        return (len(value) >= LONG and is_of_no_words(value)) or (quoted and _is_of_letters(value))
     return looks_random(value) or (len(value) >= 8 and _is_mixed(value, quoted))
 
 

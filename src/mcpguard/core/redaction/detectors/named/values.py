@@ -15,10 +15,12 @@ from mcpguard.core.redaction.detectors.named.naming import (
     GIVEN,
     Signal,
     may_end_so,
+    opens_with,
     signal_of,
     words_of,
 )
 from mcpguard.core.redaction.detectors.named.owners import says_little
+from mcpguard.core.redaction.detectors.named.shapes import LONG, looks_random
 from mcpguard.core.redaction.detectors.named.words import WORDS
 
 KINDS = "password", "secret-value", "authorization"
@@ -40,6 +42,7 @@ BACK = 112
 """Bytes before a value that are read."""
 QUOTES = b"\"'`\\"
 DIGIT = expression(rb"[0-9]")
+_LETTERS = expression(rb"[A-Za-z]{%d,64}" % LONG)
 ENDS = r"[ \t]{0,8}(?:[\r\n\x1f\xff]|$)"
 """The end of a line or of a text. Where a beginning is looked for, nothing shows where a text ends."""
 _SHORTEST = {"password": 6, "token": 10, "weak": 16, BASIC: 8, GIVEN: 4}
@@ -106,7 +109,9 @@ def _said_by(name: str) -> Signal:
     if words[0] in _NONE:
         return ""
     strength = signal_of(name, words, words[-1:])
-    return "" if strength != "password" and not _HANDLES.isdisjoint(words) else strength
+    # `primary_access_key` of a cache is one that opens it, whatever stands ahead.
+    of_handle = not _HANDLES.isdisjoint(words) and not (len(words) > 1 and opens_with(words[-2]))
+    return "" if strength != "password" and of_handle else strength
 
 
 def name_at_end(text: bytes) -> str:
@@ -261,7 +266,16 @@ def may_be(strength: str, value: bytes) -> bool:
     """Whether a value is worth a closer look."""
     if not _SHORTEST[strength] <= len(value) <= LONGEST:
         return False
-    return strength in (BASIC, GIVEN, "password") or DIGIT.search(value) is not None
+    return strength in (BASIC, GIVEN, "password") or shows(value, 0)
+
+
+def shows(text: bytes, at: int) -> bool:
+    """Whether there is a digit near the beginning of a value, as in nearly all secrets, or letters that make
+    no words."""
+    if DIGIT.search(text, at, at + NEAR) is not None:
+        return True
+    letters = _LETTERS.match(text, at)
+    return letters is not None and looks_random(letters[0].decode())
 
 
 def named(name: str, value: str) -> tuple[Signal, bytes] | None:
