@@ -96,7 +96,7 @@ def args(text: str) -> list[str]:
             'echo "${x}" ${#x} ${x%.*} $1 $? $((1 + 2))',
             ["${x}", "${#x}", "${x%.*}", "$1", "$?", "$((1 + 2))"],
         ),
-        ("echo a! ! 'b!c'", ["a!", "!", "b!c"]),
+        ('echo a! ! \'b!c\' "d!e" "\\!f" g!h', ["a!", "!", "b!c", "d!e", "\\!f", "g!h"]),
         ("echo x:~ x~", ["x:~", "x~"]),
     ],
 )
@@ -305,7 +305,7 @@ def test_a_value_that_is_not_certain_is_not_taken_for_known(text: str) -> None:
 @each(
     "body",
     [
-        "it's", "a \"'", "a )", "( a", "a \\ b", "`a", "$(rm x)", "${x}", "'#' a", "# it's", "E) a", "E\n.env", "a!b", "'(' \" '",
+        "it's", "a \"'", "a )", "( a", "a \\ b", "`a", "$(rm x)", "${x}", "'#' a", "# it's", "E) a", "E\n.env", "'(' \" '",
     ],
 )  # fmt: skip
 def test_a_text_that_an_older_shell_ends_elsewhere_is_refused(body: str) -> None:
@@ -404,8 +404,8 @@ def test_names_that_are_set_or_defined_are_told() -> None:
     [
         "a.b() { ls; }", "ls <&x", "cat <<EOF\na\\b\nEOF", "cat <<EOF\n`a`\nEOF", "cat <<EOF\nx", "cat $(cat <<E\nx\nE\n)",
         "x=(a)", "x=#", "ls <x>y", "[ a\nb ]", "[ ]; [ a ] b", "[ a;b ]", "ls } fi", "{ ls }", "((ls); rm)", "echo $((ls); rm)", "{ls; }",
-        "echo \"\\!x\"", "echo \"$'\"", "echo $/", "echo $x[1]", "ls\u0378", "", " \n", "cat <<E <<F\nE\nF",
-        "cat <\\\nx", "{ ls; } > x -l", "ls &> x rm y", "ls >& x rm y", "ls &>> x rm y", "x=1\\\n2", "ls; # x", "echo a|\\\ncat", "cat <<\\E\nx\nE",
+        "echo \"$'\"", "echo $/", "echo $x[1]", "ls\u0378", "", " \n", "cat <<E <<F\nE\nF",
+        "cat <\\\nx", "{ ls; } > x -l", "ls &> x rm y", "ls >& x rm y", "ls &>> x rm y", "x=1\\\n2", "# x", "#", "ls;# x", "(# x\nls)", "for f in a;# b\ndo ls; done", "ls <(ls # x\n)", "echo a|\\\ncat", "cat <<\\E\nx\nE",
     ],
 )  # fmt: skip
 def test_what_shells_could_read_differently_is_refused(text: str) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 
 from msgspec import Struct
 
-from mcpguard.core.functions.shell.programs import WHERE_AND_WHO, known, lines
+from mcpguard.core.functions.shell.programs import SHELL_SETTINGS, WHERE_AND_WHO, known, lines
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.tables import names, read_table
@@ -126,6 +126,7 @@ _ROLES = {
         "u": r"https://(?:[a-z0-9-]+\.)+[a-z]+(?:/[\w.~%/+=&?,:;@!-]*)?",
         "v": r"\.?venv/bin/activate",
         "w": r"wide|name|json|yaml",
+        "z": "|".join(sorted(SHELL_SETTINGS)),
         "y": r"(?!.*\.\.)\w[\w./-]*(?::[\w.-]+)?",
         "0": r"/dev/null",
         "-": r"-",

@@ -1,7 +1,7 @@
 """shell(text): what a shell would run, from the text alone.
 
 Law of this file: `programs` is complete, or `code` is true, or the text is refused. Source: POSIX.1-2024,
-XCU 2 (Shell Command Language), as far as sh, bash, dash, BusyBox and zsh agree on it.
+XCU 2 (Shell Command Language), as far as sh, bash, dash, BusyBox and zsh, not at a prompt, agree on it.
 """
 
 from __future__ import annotations

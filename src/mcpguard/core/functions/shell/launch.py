@@ -18,7 +18,7 @@ from mcpguard.core.functions.shell.arguments import read_arguments
 from mcpguard.core.functions.shell.forms import OTHER, READS
 from mcpguard.core.functions.shell.git import read_git
 from mcpguard.core.functions.shell.own import OWN, read_find
-from mcpguard.core.functions.shell.programs import DECLARING, SHELLS, Usage, known
+from mcpguard.core.functions.shell.programs import DECLARING, SHELL_SETTINGS, SHELLS, Usage, known
 from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
@@ -237,7 +237,7 @@ def _shell(reading: LineReading, args: Sequence[Word], depth: int) -> None:
             break
         known = re.fullmatch(f"-[{SHELL_OPTIONS}]*(o?)", option)
         named = known and known[1] and rest and rest.pop(0)
-        if not known or (known[1] and not (named and named.literal and named.text in SHELL_NAMES)):
+        if not known or (known[1] and not (named and named.literal and named.text in SHELL_SETTINGS)):
             raise FunctionError("shell() does not know an option of a shell")
         given = given or "c" in option
     if not given:
@@ -316,6 +316,3 @@ WRAPPERS: dict[str, Wrapper] = {
 
 SHELL_OPTIONS = "cefnuxl"
 """Short options of all `SHELLS` that take no argument."""
-
-SHELL_NAMES = names("allexport errexit noexec noglob nounset pipefail verbose xtrace")
-"""What may follow `-o`, and only ends a shell sooner or makes it show more."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import cycle
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.shell.programs import is_local
+from mcpguard.core.functions.shell.programs import SHELL_SETTINGS, is_local
 from mcpguard.core.functions.shell.reading import LineReading
 from mcpguard.core.functions.shell.scripts import AWK
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, is_number, unknown
@@ -28,6 +28,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _LIMIT = re.compile(r"-[A-Za-z]+|unlimited|soft|hard", re.ASCII)
 _READ = re.compile(r"-[A-Za-z]+\d*|[\w ?:.,!/()'-]*", re.ASCII)
 """Options, numbers, names of variables and plain prompts of `read`."""
+_SETTING = re.compile(rf"-[eufx]+|(?:-[eufx]*o)?(?:{'|'.join(SHELL_SETTINGS)})|-[eufx]*o")
 _FORMAT = re.compile(r"(?:[^%]|%%|%[-+ 0#]*(?:\*|\d*)(?:\.(?:\*|\d*))?[A-Za-z])*", re.ASCII | re.DOTALL)
 _TAKES = re.compile(r"%%|%([-+ 0#*.\d]*)([A-Za-z])", re.ASCII)
 _AS_TEXT, _AS_NUMBER = "bcqs", "aAdeEfFgGioxXu"
@@ -120,6 +121,11 @@ def _conversions(given: Word) -> str | None:
     return "".join("d" * found[1].count("*") + found[2] for found in _TAKES.finditer(given.text) if found[2])
 
 
+def _set(reading: LineReading, args: Texts, _texts: Texts) -> None:
+    """Other settings change how what follows is read: of bash `!`, of zsh nearly anything."""
+    _code(reading, not all(word.literal and _SETTING.fullmatch(word.text) for word in args))
+
+
 def _read(reading: LineReading, args: Texts, _texts: Texts) -> None:
     """It sets variables, of which a program gets what the command line shows; others could be obeyed."""
     given = [word.text for word in args if word.text != "-r"]
@@ -178,6 +184,7 @@ OWN: dict[str, Callable[[LineReading, Texts, Texts], None]] = {
     "ulimit": _limit,
     "printf": _printf,
     "read": _read,
+    "set": _set,
     "cd": _cd,
     **dict.fromkeys(("pushd", "popd"), _pushd),
     "dd": _dd,

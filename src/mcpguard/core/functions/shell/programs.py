@@ -54,6 +54,9 @@ SHELLS = names("""
 """)
 """Programs that read the language that is read here."""
 
+SHELL_SETTINGS = names("errexit noexec noglob nounset pipefail verbose xtrace")
+"""What may follow `-o` of a shell or of `set`, and only ends a shell sooner or makes it show more."""
+
 
 TRAITS = frozenset(("code", "obeys", "sends", "changes", "discloses", "own", "script", "inner", "sets"))
 """`code`: each run counts as code. `obeys`: it obeys files of its folder. `sends`: it uses the network.

@@ -36,7 +36,8 @@ OPENERS = 200
 """How many characters and pairs that open something a text may have: the parser's time grows with them."""
 
 _OPENER = re.compile(rb"[({`]|<<|\[\[")
-_LINES = re.compile(rb"(?:[ \t\n]|(?<=[ \t])\\\n)*")
+_LINES = re.compile(rb"(?:[ \t\n]|(?<=[ \t])\\\n|(?:(?<=[ \t\n])|\A)#[^\n]*+(?=\n|\Z))*+")
+"""Blanks, new lines and comments."""
 _BLANKS = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n)*")
 _ASSIGNMENT = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)\+?=")
 _DECLARED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:=|$)", re.ASCII)
@@ -90,6 +91,8 @@ def read_tree(source: bytes, reading: LineReading, depth: int) -> None:
     reading.repeats = reading.repeats or depth > 0
     ends = {_start(source, one): one.end_byte for one in substitutions}
     walk = _Walk(source, reading, depth, SubstitutionSpans(ends, plain_cat=not reading.redefined))
+    if not _parts(root):
+        raise FunctionError("shell() found no command")
     walk.children(root, 0, len(source), 0)
     for node in substitutions:
         walk.substitution(node)
@@ -103,6 +106,11 @@ def _all_nodes(root: Any) -> Iterator[Any]:
         node = waiting.pop()
         yield node
         waiting += node.children
+
+
+def _parts(node: Any) -> list[Any]:
+    """What a node consists of, but for comments, which `gap` reads."""
+    return [child for child in node.children if child.type != "comment"]
 
 
 def _start(source: bytes, substitution: Any) -> int:
@@ -129,7 +137,7 @@ class _Walk:
         self.reading = reading
         self.depth = depth
         self.inner = inner
-        self.here_documents = True
+        self.outermost = True
         self.streams: set[int] = set()
         self.printed: set[int] = set()
         self.folders: dict[int, set[str]] = {}
@@ -152,7 +160,7 @@ class _Walk:
         if nesting > NESTING:
             raise FunctionError(f"shell() reads statements in statements to a depth of {NESTING}")
         before = None
-        for child in node.children:
+        for child in _parts(node):
             self.gap(start, child.start_byte, _LINES)
             self.has_command(child)
             if child.is_named and before not in _SAME_FOLDER:
@@ -182,6 +190,10 @@ class _Walk:
     def gap(self, start: int, end: int, blank: re.Pattern[bytes]) -> None:
         if not blank.fullmatch(self.source, start, end):
             raise FunctionError("shell() found text that is not part of a command")
+        text = self.source[start:end]
+        cut = b"#" in text.rpartition(b"\n")[2] and self.source[end : end + 1].strip(b"\n")
+        if cut or (b"#" in text and not self.outermost):
+            raise FunctionError("shell() reads a comment only to the end of its line, and in no `$(...)`")
 
     def token(self, node: Any) -> None:
         kind = node.type
@@ -212,7 +224,7 @@ class _Walk:
             return
         plain = start in self.streams or start in self.printed
         self.reading.substitutions = self.reading.substitutions or not plain
-        self.here_documents = False
+        self.outermost = False
         self.children(node, node.start_byte, node.end_byte, 0)
 
     def word(self, start: int, end: int, words: Sequence[Word] = ()) -> Word:
@@ -319,7 +331,7 @@ class _Walk:
         operator, opening, *others, _body, closing = node.children
         delimiter = _DELIMITER.fullmatch(self.source, opening.start_byte, opening.end_byte)
         line = self.source.find(b"\n", opening.end_byte)
-        if not self.here_documents:
+        if not self.outermost:
             raise FunctionError(
                 "shell() reads a here-document in `$(...)` only as `\"$(cat <<'EOF' ...)\"`, with quotes and "
                 "brackets that pair up; any text can be input, as in `git commit -F - <<'EOF'`"
@@ -376,7 +388,7 @@ class _Walk:
         self.reading.functions.add(found[0].decode())
         self.reading.repeats = True
         at = node.start_byte
-        for child in node.children:
+        for child in _parts(node):
             self.gap(at, child.start_byte, _LINES)
             if child != name:
                 self.part(child, nesting)
@@ -385,7 +397,7 @@ class _Walk:
     def loop(self, node: Any, nesting: int) -> None:
         self.reading.repeats = True
         at, name, values = node.start_byte, "", []
-        for child in node.children:
+        for child in _parts(node):
             self.gap(at, child.start_byte, _LINES if child.type in ("do_group", ";") else _BLANKS)
             if child.type == "variable_name":
                 name = self.word(child.start_byte, child.end_byte).text

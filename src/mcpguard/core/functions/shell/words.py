@@ -1,8 +1,8 @@
 """One word of a command line: bytes -> the text that a program gets, or that it is not known.
 
 Law of this file: it is a second opinion. It reads the source itself, never the tree, apart from where a
-substitution ends; a word has to end exactly where the tree says. sh, bash, dash, BusyBox and zsh, at a
-prompt or not, read the word alike, or it is refused. Source: POSIX.1-2024, XCU 2.2 (quoting) and 2.6.
+substitution ends; a word has to end exactly where the tree says. sh, bash, dash, BusyBox and zsh, not at a
+prompt, read the word alike, or it is refused. Source: POSIX.1-2024, XCU 2.2 (quoting) and 2.6.
 """
 
 from __future__ import annotations
@@ -312,9 +312,7 @@ class _WordReader:
         if byte in _BLANK_ELSEWHERE:
             raise FunctionError("shell() reads this character only in quotes: to some shells it is a blank")
         if first and byte == ord("#"):
-            raise FunctionError("shell() does not read comments: at a prompt they can be commands")
-        if byte == ord("!"):
-            self.history(at)
+            raise FunctionError("shell() reads a comment only behind a command, or in a line of its own")
         self.pattern(at, first)
         return self.keep(at)
 
@@ -331,12 +329,6 @@ class _WordReader:
             self.brace = len(self.out)
         self.braces += (byte == ord("{")) - (byte == ord("}"))
         self.listed = self.listed or byte == ord(",") or self.source[at : at + 2] == b".."
-
-    def history(self, at: int) -> None:
-        """At a prompt, `!` recalls what was run before, in double quotes too."""
-        after = self.source[at + 1 : at + 2]
-        if after and after not in b" \t\n=":
-            raise FunctionError("shell() reads `!` only before a blank or in single quotes")
 
     def escape(self, at: int) -> int:
         if self.source[at + 1 : at + 2] in (b"", b"\n"):
@@ -362,15 +354,11 @@ class _WordReader:
             elif byte == ord("`"):
                 at = self.backtick(at)
             else:
-                if byte == ord("!"):
-                    self.history(at)
                 at = self.keep(at)
         raise FunctionError("shell() found an unterminated quote")
 
     def escape_in_double(self, at: int) -> int:
         after = self.source[at + 1 : at + 2]
-        if after == b"!":
-            raise FunctionError("shell() reads `!` only before a blank or in single quotes")
         if after == b"\n":
             return at + 2
         return self.keep(at + 1) if after and after in b'\\"$`' else self.keep(at)
@@ -381,9 +369,6 @@ class _WordReader:
         if text is None:
             self.expands(splits=not quoted, many=not quoted)
             return self.keep(at, end - at)
-        for place in range(end - at):
-            if self.source[at + place] == ord("!"):
-                self.history(at + place)
         self.inner.texts.add(at)
         self.out += text
         return end
