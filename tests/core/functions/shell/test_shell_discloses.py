@@ -48,6 +48,11 @@ def test_a_form_that_discloses_is_named_and_is_of_no_kind(text: str) -> None:
         *("ps axo pid,cmd", "ps -p 4711 -o pid=,etime=", "ps -fC node", "ps -C node -o pid", "ps p 1,2"),
         *("printenv PATH HOME", "printenv -0 LANG", "env ls", "env -u X ls", "time ps", "command ps aux"),
         *("set -e", "set -euo pipefail", "set -ux", "set -o pipefail", "export LC_ALL=C"),
+        *(
+            "git config --get remote.origin.url",
+            "git config remote.up.pushurl",
+            "git config get remote.origin.fetch",
+        ),
         *("git config user.name", "git config --get core.autocrlf", "git -C . config user.name"),
         *(
             "git config get user.email",

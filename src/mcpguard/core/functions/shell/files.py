@@ -15,7 +15,10 @@ from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.tables import names
 
 _PLAIN = re.compile(r"[^\s*?\[{}$()|\\`]+")
-_SOURCE = frozenset(one[1:] for one in PLAIN) | {"lock", "log"}
+_SOURCE = frozenset(one[1:] for one in PLAIN) | names("""
+    avif bmp eot gif icns ico ipynb jpeg jpg lock log map mp3 mp4 otf png svg tif tiff ttf wav webm webp woff
+    woff2
+""")
 DATA = _SOURCE | {"cfg", "conf", "csv", "ini", "json", "toml", "txt", "xml", "yaml", "yml"}
 """Endings by which nobody means secrets, though files with secrets have them too."""
 _IDLE = _SOURCE - {"md", "mdx"} | names("""
@@ -57,7 +60,8 @@ def secrets(
     commands = list(commands)
     found = set(_of(SECRETS, files, commands))
     found |= {one for one in selected if _chooses(SECRETS, one, DATA)}
-    return sorted(found | {one for one in _could_show(commands, code) if _chooses(SECRETS, one, _SOURCE)})
+    shown = _could_show(commands, code)
+    return sorted(found | {one for one, endings in shown if _chooses(SECRETS, one, endings)})
 
 
 def obeyed(files: Iterable[str], commands: Iterable[Command], changing: frozenset[str]) -> list[str]:
@@ -87,13 +91,16 @@ def _taken(commands: Iterable[Command]) -> Iterator[str]:
             yield from (word.text for word in args if _PLAIN.fullmatch(word.text))
 
 
-def _could_show(commands: Iterable[Command], code: bool) -> Iterator[str]:
+def _could_show(commands: Iterable[Command], code: bool) -> Iterator[tuple[str, frozenset[str]]]:
+    """What may name a secret, and the endings by which nobody means one: of what is searched there are more,
+    since only lines are shown, as when a folder is searched."""
     for program, args in commands:
+        endings = _SOURCE if code or program not in _SEARCH else DATA
         for word in args:
             if code or not _is_read(program, word):
                 glob = word.pattern and program not in _LIST
                 if glob or ((code or program in _NAMES) and _PLAIN.fullmatch(word.text)):
-                    yield word.text
+                    yield word.text, endings
 
 
 def _is_read(program: str, word: Word) -> bool:

@@ -106,7 +106,7 @@ _ROLES = {
         "W": rf"{_RESOURCE}(?:,{_RESOURCE})*(?:/[\w.-]+)?",
         # What ps is given without a dash: letters, none of them `e`, and what `o` or `p` before it takes.
         "Y": rf"[1LSTXacfhjlmnrsuvwx]+[op]?|[op]|\d+(?:,\d+)*|{_COLUMN}=?(?:,{_COLUMN}=?)+",
-        "Z": SETTING.pattern,
+        "Z": rf"{SETTING.pattern}|remote\.[\w/-]+\.(?:fetch|(?:push)?url)",
         "a": r"[a-z_][\w.]*:\w+",
         "c": r"(?!.*\.\.)[\w.,:=+][\w.,:=@+-]*",
         "d": r"\d+(?:\.\d+)?(?:ms|[smh])?",
