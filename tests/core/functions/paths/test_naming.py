@@ -102,7 +102,7 @@ def test_a_way_of_writing_hides_nothing(path: str) -> None:
 
 @each(
     "path",
-    ["*", ".e*", ".e?v", "[.]env", ".en[!x]", "{a,.env}", "{b,{d,.ssh}}/x", ".{d..f}nv", "*.pem", "@(.env)", "+(x)",
+    ["*", ".e*", ".e?v", "[.]env", ".en[!x]", "{a,.env}", "{b,{d,.ssh}}/x", ".{d..f}nv", "key{3..4}.db", "key{03..04}.db", "*.pem", "@(.env)", "+(x)",
      "$X", "${X}/y", "`x`", "$(x)", "%X%", "s*.json", "**/x", "wp-config.[p]hp", "*.php"],
 )  # fmt: skip
 def test_a_pattern_that_could_be_such_a_name_has_no_answer(path: str) -> None:
@@ -113,7 +113,7 @@ def test_a_pattern_that_could_be_such_a_name_has_no_answer(path: str) -> None:
     "path",
     ["*.py", "src/**/*.ts", "src/[id]/page.tsx", "[...slug].tsx", "test_*.go", "{a,b}.md", "{{name}}/b.c", "$id.tsx",
      "100%.txt", "a$", "file[1].csv", "R&D (1)/notes.txt", "C#/a #1.md", "build-?.log", "[", "{a", "(a)/page.css",
-     "routes/$id.edit.ts"],
+     "routes/$id.edit.ts", "api/{1..3}", "a{3..1}.csv", "a{01..10}.py"],
 )  # fmt: skip
 def test_an_ordinary_pattern_is_read(path: str) -> None:
     assert says(SECRETS, path) is False
@@ -128,6 +128,7 @@ def test_a_path_has_bounds() -> None:
     assert says(SECRETS, "?" + "a" * GLOBS) is None
     assert says(SECRETS, "q?/" * (GLOBS + 1)) is None
     assert says(SECRETS, "{a,b}" * 7) is None
+    assert says(SECRETS, "a/{1..99}") is None
     assert says(SECRETS, "..") is False
     assert says(SECRETS, "%2525252541") is None
     assert says(SECRETS, "server.pem" + "~" * 7) is True

@@ -44,6 +44,7 @@ _VARIABLE = re.compile(rf"{_BRACKETED}|\$\w+|\$(?=.)", re.DOTALL)
 _LITERAL_VARIABLE = re.compile(_BRACKETED, re.DOTALL)
 # What stands for it could make an escape of it, such as `%*e` with a 2.
 _HALF_ESCAPE = re.compile(r"%[0-9A-Fa-f]?[*?\[({$`]")
+_RANGE = re.compile(r"(0|[1-9]\d{0,4})\.\.(0|[1-9]\d{0,4})", re.ASCII)
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 _ATOM = re.compile(r"([@+!*?]\([^()]*\)|\*)|(\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]|\?)|.", re.DOTALL)
 _TEXT, _ONE = "\0text", "\0one"
@@ -325,11 +326,18 @@ def _expanded(text: str) -> Iterator[str]:
         if braces is None:
             yield one
             continue
-        inner = braces[1].split(",") if "," in braces[1] else ["*"]
+        inner = braces[1].split(",") if "," in braces[1] else _counted(braces[1])
         made += len(inner)
         if made > GLOBS:
             raise FunctionError(f"braces in a path stand for more than {GLOBS} paths")
         waiting += [one[: braces.start()] + part + one[braces.end() :] for part in inner]
+
+
+def _counted(text: str) -> list[str]:
+    """What `1..3` in braces stands for, or anything."""
+    found = _RANGE.fullmatch(text)
+    first, last = sorted(map(int, found.groups())) if found else (0, 0)
+    return [str(one) for one in range(first, last + 1)] if found else ["*"]
 
 
 def _tokens(name: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpguard.core.functions.function import FunctionError
 
@@ -60,7 +61,8 @@ _PAIRED = re.compile(rb"'[^'\\]*'|\"[^\"`$\\]*\"|`[^`'\"$()\\]*`")
 _UNPAIRED = re.compile(rb"['\"`\\]|\$[({'\"]")
 _REMARK = re.compile(rb"(?:(?<=[ \t\n])|\A)#[^\n]*")
 _GLOB = re.compile(r"[*?\[]")
-_ONE_WORD = re.compile(r"[A-Za-z0-9_./,:@%+=-]+", re.ASCII)
+_ONE_WORD = re.compile(r"[A-Za-z0-9_./,:@%+=-]+|\{\d+\.\.\d+\}", re.ASCII)
+_SUFFIX = re.compile(r"[A-Za-z0-9_./,-]+", re.ASCII)
 
 _BLANK_ELSEWHERE = b"\x85\xa0"
 """Bytes of UTF-8 that a shell takes for a blank where its locale counts bytes."""
@@ -183,6 +185,17 @@ def read_body(body: bytes, inner: SubstitutionSpans) -> Word:
     while at < len(body):
         at = reader.dollar(at, quoted=True) if body[at] == ord("$") else reader.keep(at)
     return reader.word()
+
+
+def _without(word: Word, suffix: str) -> Word | None:
+    """A word whose end is cut off, if it is known what is left: of a glob, a text that it ends with."""
+    if suffix == ".*":
+        kept, dot, ending = word.text.rpartition(".")
+        text, known = kept if dot else word.text, bool(dot and _SUFFIX.fullmatch(ending))
+    else:
+        text, known = word.text.removesuffix(suffix), word.text.endswith(suffix)
+    plain = suffix == ".*" or _SUFFIX.fullmatch(suffix)
+    return replace(word, text=text) if plain and (known or word.literal) else None
 
 
 def _text_of_cat(source: bytes) -> bytes | None:
@@ -404,8 +417,11 @@ class _WordReader:
         return self.keep(at)
 
     def value(self, name: str, quoted: bool) -> bool:
-        """Whether a variable stands for a text that is known, which then follows."""
+        """Whether a variable stands for a text that is known, which then follows. `f%.js` is `${f%.js}`."""
+        name, cut, suffix = name.partition("%")
         word = self.inner.values.get(name)
+        if word is not None and cut:
+            word = _without(word, suffix)
         if word is None or not (quoted or (word.literal and _ONE_WORD.fullmatch(word.text))):
             return False
         folder, glob = word.text, ""
