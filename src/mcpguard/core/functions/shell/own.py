@@ -141,12 +141,15 @@ def _read(reading: LineReading, args: Texts, _texts: Texts) -> None:
 
 
 def _cd(reading: LineReading, _args: Texts, texts: Texts) -> None:
-    """What stands behind it runs in another folder. To zsh, `+1` and two words mean one that they do not
-    name."""
+    """What stands behind it runs in another folder; if that is nothing, it matters only where it leads if all
+    went well. To zsh, `+1` and two words mean a folder that they do not name."""
     plain = len(texts) == 1 and texts[0].literal and not _STACK.fullmatch(texts[0].text)
     if plain and not (reading.repeats or reading.redefined):
+        if reading.ends:
+            reading.places.here = {reading.places.latest}
         reading.read(texts[0])
-        reading.places.enter(texts[0].text)
+        if not reading.ends:
+            reading.places.enter(texts[0].text)
     else:
         reading.places.lose()
 

@@ -85,7 +85,7 @@ class LineReading:
     a loop was read for each value of its variable. `resets`: a command may set any variable, nobody knows
     when. `redefined`: a name may be that of a function, so it is not known what `cat` prints, where `cd`
     leads and what a variable of a loop is. `taken`: variables that `read` sets. `quoted` and `bare`: those
-    that are expanded, within double quotes or not."""
+    that are expanded, within double quotes or not. `ends`: nothing runs behind the command now read."""
 
     def __init__(self, text: str, folder: str = "", *, redefined: bool = False) -> None:
         self.given = self.given_characters = self.repeated = 0
@@ -112,7 +112,7 @@ class LineReading:
         self.code = self.code_within = False
         self.patterns = self.expansions = self.repeats = False
         self.redefined = redefined
-        self.unrolled = self.resets = False
+        self.unrolled = self.resets = self.ends = False
 
     def read_later(self, depth: int, text: str) -> None:
         """Raises FunctionError for commands in commands that are too deep, or too many."""
@@ -332,12 +332,13 @@ _NO_BRACES = str.maketrans("{}", "__")
 
 
 class Folders:
-    """`entered`: all folders but the first. `unknown`: whether there may be others, not known which."""
+    """`entered`: all folders but the first. `unknown`: whether there may be others, not known which.
+    `latest`: where a line is if no `cd` fails."""
 
     def __init__(self, folder: str = "") -> None:
         if folder and not folder.startswith("/"):
             raise FunctionError("shell() needs `folder` to be an absolute path")
-        self.start = folder.rstrip("/") or folder
+        self.start = self.latest = folder.rstrip("/") or folder
         self.here = {self.start}
         self.seen = {self.start}
         self.entered: set[str] = set()
@@ -362,6 +363,7 @@ class Folders:
 
     def enter(self, name: str) -> None:
         """A command of the line changes the folder; it may fail."""
+        self.latest = _join(self.latest, name.rstrip("/") or name)
         found = {_join(folder, name.rstrip("/") or name) for folder in self.here}
         self.here = {self.start if folder in (".", self.start) else folder for folder in found}
         self.seen |= self.here

@@ -93,6 +93,7 @@ def read_tree(source: bytes, reading: LineReading, depth: int) -> None:
     walk = _Walk(source, reading, depth, SubstitutionSpans(ends, plain_cat=not reading.redefined))
     if not _parts(root):
         raise FunctionError("shell() found no command")
+    walk.last = _last(root) if depth == 0 else None
     walk.children(root, 0, len(source), 0)
     for node in substitutions:
         walk.substitution(node)
@@ -111,6 +112,13 @@ def _all_nodes(root: Any) -> Iterator[Any]:
 def _parts(node: Any) -> list[Any]:
     """What a node consists of, but for comments, which `gap` reads."""
     return [child for child in node.children if child.type != "comment"]
+
+
+def _last(node: Any) -> int | None:
+    """Where the command starts behind which nothing runs."""
+    while node.type in ("program", "list"):
+        node = _parts(node)[-1]
+    return int(node.start_byte) if node.type == "command" else None
 
 
 def _start(source: bytes, substitution: Any) -> int:
@@ -138,6 +146,7 @@ class _Walk:
         self.depth = depth
         self.inner = inner
         self.outermost = True
+        self.last: int | None = None
         self.streams: set[int] = set()
         self.printed: set[int] = set()
         self.folders: dict[int, set[str]] = {}
@@ -242,6 +251,7 @@ class _Walk:
         return self.reading.see(word, printed=printed)
 
     def command(self, node: Any, nesting: int) -> None:
+        self.reading.ends = node.start_byte == self.last
         with self.reading.of_command():
             self._command(node, nesting)
 
