@@ -35,7 +35,7 @@ PROVEN = POLICY.replace("allow", "ask, ask: {via: console, proof: passkey}")
 
 class Scene(NamedTuple):
     """A configuration and its policy. FOLDER in `servers` is the folder that both are in, `schema` that of a
-    tool in a snapshot."""
+    tool in a snapshot, which also has the `instructions`."""
 
     servers: str = "git: {command: sh}"
     policies: str = "[policy.yaml]"
@@ -44,6 +44,7 @@ class Scene(NamedTuple):
     policy: str = POLICY
     live: bool = False
     schema: str = ""
+    instructions: str = ""
 
     def codes(self, folder: Path, *, files_only: bool = False) -> set[str]:
         """What is found in it."""
@@ -56,7 +57,8 @@ class Scene(NamedTuple):
         offers = folder / "snapshot.json" if self.schema else None
         if offers is not None:
             tool = f'{{"name": "x", "inputSchema": {self.schema}}}'
-            offers.write_text(f'{{"version": 1, "servers": {{"git": {{"tools": [{tool}]}}}}}}')
+            offer = f'{{"tools": [{tool}], "instructions": "{self.instructions}"}}'
+            offers.write_text(f'{{"version": 1, "servers": {{"git": {offer}}}}}')
         report = checked(
             folder / "mcpguard.yaml",
             offers,
@@ -168,6 +170,10 @@ SCENES = {
     "C122": (
         Scene(policy=CHOSEN, more=KEY.replace("servers:", "principals: ['group:ops'], servers:")),
         Scene(policy=CHOSEN, more=KEY),
+    ),
+    "C123": (
+        Scene(schema='{"type": "object"}', instructions="Ask first."),
+        Scene("git: {command: sh, eager: true}", schema='{"type": "object"}', instructions="Ask first."),
     ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "C202": (

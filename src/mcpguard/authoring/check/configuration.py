@@ -182,6 +182,7 @@ def _findings(
         yield from _not_in(snapshot, config, document)
     if snapshot is not None:
         yield from _refused(snapshot, config, document)
+        yield from _untold(snapshot, config, document)
     yield from _policies(config, document, snapshot)
     yield from servers(config, document, redactor, plain, files_only=files_only)
     yield from clients(config, document)
@@ -224,6 +225,17 @@ def _refused(snapshot: Snapshot, config: Config, document: Document) -> Iterator
     for name, said in refused_when_validated(snapshot).items():
         if name in config.servers:
             yield wrong("C118", document.problem(("servers", name), said))
+
+
+def _untold(snapshot: Snapshot, config: Config, document: Document) -> Iterator[Finding]:
+    for name in config.served:
+        if (
+            name in snapshot.servers
+            and snapshot.servers[name].instructions
+            and not config.servers[name].eager
+        ):
+            said = f"{name} has instructions for the model: clients get them with `eager: true`"
+            yield wrong("C123", document.problem(("servers", name), said))
 
 
 def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Finding]:
