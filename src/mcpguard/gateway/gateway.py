@@ -444,4 +444,6 @@ class Welcome:
             return {}
         if len(scope.servers) == 1:
             return {"instructions": next(iter(said.values()))}
-        return {"instructions": "\n\n".join(f"# {name}\n\n{text}" for name, text in said.items())}
+        # Quoted, so that no server can begin what looks like the part of another.
+        quoted = {name: "\n".join(f"> {line}" for line in text.splitlines()) for name, text in said.items()}
+        return {"instructions": "\n\n".join(f"# {name}\n\n{text}" for name, text in quoted.items())}
