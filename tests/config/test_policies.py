@@ -248,14 +248,15 @@ def test_a_wrong_value_of_a_param_is_a_mistake_where_it_is_set(
     )
     text = f"  - /etc/none.yaml\n  - {{file: p.yaml, params: {params}}}\n"
     found = set_wrongly(tmp_path, text)
-    assert found == ["c.yaml:4:5 there is no file /etc/none.yaml", expected]
+    assert found == ["c.yaml:4:5 /etc/none.yaml: there is no such file", expected]
 
 
 def test_a_configuration_that_is_gone_again_is_named_without_a_line(tmp_path: Path) -> None:
     file = PolicyFile(tmp_path / "p.yaml", named=(tmp_path / "c.yaml", ("policies", 0)))
     with pytest.raises(PolicyError) as caught:
         file.load(KINDS)
-    assert str(caught.value) == f"{tmp_path}/c.yaml: there is no file p.yaml"
+    assert str(caught.value) == f"{tmp_path}/c.yaml: p.yaml: there is no such file"
+    assert caught.value.problems[0].other == str(tmp_path / "p.yaml")
 
 
 def test_a_file_that_is_listed_twice_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:

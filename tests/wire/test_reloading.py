@@ -289,7 +289,7 @@ def test_a_policy_that_never_stays_as_it_is_read_is_reported_and_loaded_once_it_
 def test_a_configuration_with_a_policy_that_comes_later_is_in_force_when_it_is_there(session):
     guard = session({"a": puppet()})
     change(guard, {"a": puppet()}, policies=["policy.yaml", "later.yaml"])
-    guard.wait_stderr("later.yaml: cannot be read")
+    guard.wait_stderr("later.yaml: there is no such file")
     later = {"version": 1, "policy": "later", "owner": "t", "rules": NO_ECHO[:1]}
     replace(guard.folder / "later.yaml", json.dumps(later))
     guard.wait_stderr(f"{IN_FORCE}: policies")

@@ -42,27 +42,27 @@ class PolicyFile(Struct, frozen=True):
         from mcpguard.core.policy.compiled import compile_policy
 
         if self.named is not None and not os.path.lexists(self.path):
-            raise PolicyError([_at(*self.named, f"there is no file {self._shown(self.named[0].parent)}")])
+            raise PolicyError([self._at(*self.named, "there is no such file")])
         text = read_document(self.path, PolicyError)
         misset = None if self.named is None else partial(self._misset, *self.named)
         return compile_policy(text, str(self.path), kinds, cel, self.params, misset)
 
     def _misset(self, file: Path, way: Way, name: str, said: str) -> Problem:
-        return _at(file, (*way, "params", name), f"{self._shown(file.parent)}: {said}")
+        return self._at(file, (*way, "params", name), said)
 
-    def _shown(self, folder: Path) -> Path:
-        return self.path.relative_to(folder) if self.path.is_relative_to(folder) else self.path
+    def _at(self, file: Path, way: Way, said: str) -> Problem:
+        """`said` of this file, where `file` names it."""
+        from mcpguard.core.document.reading import Document
 
-
-def _at(file: Path, way: Way, said: str) -> Problem:
-    from mcpguard.core.document.reading import Document
-
-    try:
-        found = Document(read_document(file, PolicyError), str(file), PolicyError).problem(way, said)
-    except PolicyError:  # It is being written.
-        return Problem(str(file), 0, 0, said)
-    found.excerpt = ""  # A line of a configuration may contain a credential.
-    return found
+        inside = self.path.is_relative_to(file.parent)
+        said = f"{self.path.relative_to(file.parent) if inside else self.path}: {said}"
+        try:
+            found = Document(read_document(file, PolicyError), str(file), PolicyError).problem(way, said)
+        except PolicyError:  # It is being written.
+            found = Problem(str(file), 0, 0, said)
+        found.excerpt = ""  # A line of a configuration may contain a credential.
+        found.other = str(self.path)
+        return found
 
 
 def policy_files(

@@ -41,9 +41,10 @@ class Problem:
     """One thing that is wrong in a document, and where.
 
     `line` and `column` count from 1; 0 means "the whole file". `excerpt` is the source line.
+    `other` is another file, a change of which may mend it, "" for none.
     """
 
-    __slots__ = ("column", "excerpt", "line", "message", "source")
+    __slots__ = ("column", "excerpt", "line", "message", "other", "source")
 
     def __init__(self, source: str, line: int, column: int, message: str, excerpt: str = "") -> None:
         self.source = source
@@ -51,6 +52,7 @@ class Problem:
         self.column = column
         self.message = message
         self.excerpt = excerpt
+        self.other = ""
 
     def __str__(self) -> str:
         if not self.line:

@@ -226,7 +226,7 @@ class FileWatch(Generic[T]):
                 value = self._load()
             except DocumentError as error:
                 value = error
-                wrong = {Path(one.source) for one in error.problems}
+                wrong = {Path(name) for one in error.problems for name in (one.source, one.other) if name}
             kept = (*self._own, *sorted(wrong.difference(self._own)))
             if wrong.issubset(paths):
                 break

@@ -94,7 +94,7 @@ def test_policies_credentials_servers_and_evidence_are_told_together(folder: Pat
     assert code == 1
     said = "\n".join(lines)
     assert "error    bad.yaml:4:34: undeclared reference to 'nobody'\n" in said
-    assert "error    mcpguard.yaml:3:22: there is no file gone.yaml" in said
+    assert "error    mcpguard.yaml:3:22: gone.yaml: there is no such file" in said
     assert "error    mcpguard.yaml:2:24: the command 'no-such-command' was not found" in said
     assert "keyring:t/u is not in the keychain: run `mcpguard secret set t/u`" in said
     assert lines[-1] == "error    mcpguard.yaml/audit: the audit folder cannot be used: Not a directory"
@@ -535,7 +535,7 @@ def test_a_policy_that_does_not_load_hides_what_only_all_can_tell(folder: Path, 
         "  - {id: x, effect: deny, server: git, when: '\"seen\" in session.labels'}\n"
     )
     servers = f"{{git: {SERVER}, mail: {SERVER}}}"
-    gone = "error    mcpguard.yaml:3:24: there is no file gone.yaml"
+    gone = "error    mcpguard.yaml:3:24: gone.yaml: there is no such file"
     assert remarks(servers, "[label.yaml, gone.yaml]") == (1, [gone])
     code, lines = remarks(servers, "[label.yaml]")
     assert code == 0
