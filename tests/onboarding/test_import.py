@@ -290,6 +290,8 @@ def test_a_server_that_has_instructions_starts_with_its_client_from_then_on(
     assert said in capsys.readouterr().out
     assert [one.eager for one in load_config(config()).servers.values()] == [False, True]
     assert main(["undo"]) == 0
+    undone = capsys.readouterr().out
+    assert undone.count(f" {config()}\n") == undone.count(f"removed  {config()}\n") == 1
     assert not config().exists()
 
 

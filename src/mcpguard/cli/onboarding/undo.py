@@ -35,20 +35,24 @@ def execute(args: argparse.Namespace) -> int:
 
     journal = MoveJournal(default_folder())
     code, done, said = 0, False, False
+    backs: list[tuple[ImportMove, UndoOutcome]] = []
     with disk.locked(journal.lock):
         moves = [move for move in journal.moves() if move.state != "undone"]
         newer = False
-        for move in reversed(moves):
-            back = take_back(journal, move, args.client or "", newer)
-            newer = newer or move.state != "undone"
-            told = _tell(back)
-            if move.state == "undone" and not told:
-                print("an unfinished import had changed no file; what it had stored was removed")
-            said = said or told or move.state == "undone"
-            done = done or bool(back.restored or back.entries)
-            if back.refused:
-                code = 1
-                _offer(journal, move, args.beside)
+        try:
+            for move in reversed(moves):
+                backs.append((move, take_back(journal, move, args.client or "", newer)))
+                newer = newer or move.state != "undone"
+        finally:  # Also where one of them cannot be taken back.
+            for number, (move, back) in enumerate(backs, 1):
+                told = _tell(back, {path for _, one in backs[number:] for path in one.restored})
+                if move.state == "undone" and not told:
+                    print("an unfinished import had changed no file; what it had stored was removed")
+                said = said or told or move.state == "undone"
+                done = done or bool(back.restored or back.entries)
+                if back.refused:
+                    code = 1
+                    _offer(journal, move, args.beside)
     if not said:
         print(f"there is nothing to undo{f' for {args.client}' if args.client else ''}")
     if done:
@@ -56,9 +60,10 @@ def execute(args: argparse.Namespace) -> int:
     return code
 
 
-def _tell(back: UndoOutcome) -> bool:
-    """Print the outcome of a move. False if there is nothing to report."""
-    for path in back.restored:
+def _tell(back: UndoOutcome, again: set[str]) -> bool:
+    """Print the outcome of a move, without the files that come `again` later. False if there is nothing to
+    report."""
+    for path in [one for one in back.restored if one not in again]:
         did = "restored" if Path(path).exists() else "removed "
         print(f"{style(did, 'green')} {plain(path)}")
     for path in back.entries:
