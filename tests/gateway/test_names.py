@@ -211,6 +211,7 @@ def test_a_name_that_a_server_had_before_is_nobodys_while_it_is_down() -> None:
     advice = "this may be a tool of a server that is missing: list them again, or use b__read (upstream 'a' did not start)"
     assert said(world, "read") == advice
     assert said(world, "log") == "no other server has this tool, and upstream 'a' did not start"
+    assert said(world, "a__read") == "upstream 'a' did not start"
     assert said(world, "b__read") == "read of b"
     assert names(world) == ["read", "push"]  # Now the client was told whose these are.
     assert said(world, "read") == "read of b"

@@ -34,7 +34,7 @@ from mcpguard.core.evidence.records import Closed, Decided, Noticed, ObservedRef
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.jsonrpc import encode, ordered
 from tests.rows import each
 
 NOW = datetime(2026, 8, 1, 7, 0, tzinfo=UTC)
@@ -467,7 +467,7 @@ READ_ONLY = "{id: all, effect: allow, when: 'tool.annotations.readOnlyHint == tr
 
 def test_what_the_tool_says_is_known_by_a_snapshot_of_the_same_definition() -> None:
     snapshot = Snapshot(version=1, servers={"git": Offer(tools=(TOOL,))})
-    same = sha256(encode(TOOL)).hexdigest()
+    same = sha256(ordered(TOOL)).hexdigest()
     assert counts(replay(rules(READ_ONLY), call(tool_digest=same), snapshot=snapshot)) == (1, 0, 0, 0, 0)
     report = replay(rules(READ_ONLY), call(tool_digest="e" * 64), snapshot=snapshot)
     assert counts(report) == (0, 0, 0, 0, 1)
@@ -674,9 +674,9 @@ def test_arguments_that_rules_set_are_decided_too() -> None:
     schema = {**TOOL, "inputSchema": {"type": "object", "properties": {"mode": {"type": "integer"}}}}
     snapshot = Snapshot(version=1, servers={"git": Offer(tools=(schema,))})
     sets = rules("{id: all, effect: allow, argument: {mode: safe}}")
-    record = call(1, {"mode": 1}, tool_digest=sha256(encode(schema)).hexdigest())
+    record = call(1, {"mode": 1}, tool_digest=sha256(ordered(schema)).hexdigest())
     assert replay(sets, record, snapshot=snapshot).changes[0].after.text() == "deny arguments"
-    lost = call(1, REDACTED, args="a" * 64, tool_digest=sha256(encode(schema)).hexdigest())
+    lost = call(1, REDACTED, args="a" * 64, tool_digest=sha256(ordered(schema)).hexdigest())
     assert counts(replay(sets, lost, snapshot=snapshot)) == (0, 0, 0, 0, 1)
     maybe = rules(
         "{id: all, effect: allow, argument: {mode: safe}, when: 'args.token != \"x\"'}",
@@ -1261,7 +1261,7 @@ def test_what_ended_with_its_policy_redacts_all_the_same() -> None:
 
 
 def test_what_became_of_definitions_is_said_and_not_replayed() -> None:
-    same = sha256(encode(TOOL)).hexdigest()
+    same = sha256(ordered(TOOL)).hexdigest()
     snapshot = Snapshot(version=1, servers={"git": Offer(tools=(TOOL, {**TOOL, "name": "push"}))})
     records = [
         call(1, tool_digest=same),

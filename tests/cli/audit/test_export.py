@@ -75,7 +75,7 @@ def test_a_cursor_that_is_none_can_be_removed_to_begin_again(
 def test_a_destination_that_takes_nothing_is_two(folder: Path, capfd: Capture) -> None:
     chain(folder)
     assert main(["audit", "export", str(folder), "--to", "http://127.0.0.1:9/"]) == 2
-    assert capfd.readouterr().err.count("127.0.0.1:9") == 1
+    assert "127.0.0.1:9 does not accept connections" in capfd.readouterr().err
     assert main(["audit", "export", str(folder), "--to", "gopher://x"]) == 2
     assert "not a destination" in capfd.readouterr().err
     assert main(["audit", "export", str(folder), "--since", "yesterday"]) == 2
