@@ -235,6 +235,23 @@ async def test_a_folder_that_goes_away_while_it_is_looked_at_is_no_failure_of_th
     assert told.lines == []
 
 
+async def test_a_key_that_comes_while_a_head_is_taken_signs_the_next_one_though_nothing_is_recorded(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, told = Owner(folder), Told()
+    await owner.stored(OPENED)
+    original = owner.sink.settled
+
+    def settled() -> object:
+        owner.sink.signer = SigningKey(KEY)
+        work._wake.set()
+        return original()
+
+    monkeypatch.setattr(owner.sink, "settled", settled)
+    work = start(owner.sink, told)
+    await told.later(lambda: b'"signature"' in owner.sink.path.read_bytes())
+
+
 async def test_a_key_that_is_not_available_is_said_once_and_asked_for_again(
     folder: Path, start: Start
 ) -> None:

@@ -96,6 +96,8 @@ class Upkeep:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done = ("", 0)
         """The chain and its length at the last checkpoint."""
+        self._keyed = False
+        """Whether the key was there when that was decided."""
         self._began = time.monotonic()
         self._least = 1
         """How long a chain is in which nothing happened: it is not rotated for its age."""
@@ -131,7 +133,6 @@ class Upkeep:
                 self._complain("key", said)
             else:
                 self._settle("key", "checkpoints are signed from now on")
-                self._done = ("", 0)
                 self._wake.set()
                 return
             self._ended.wait(self._terms.checkpoint_seconds)
@@ -214,7 +215,7 @@ class Upkeep:
         if self._rotates():
             self._rotate()
         at = (audit.file.path.name, audit.file.chain.seq)
-        if at != self._done and audit.file.chain.seq:
+        if audit.file.chain.seq and (at != self._done or self._keyed != (audit.signer is not None)):
             self._checkpoint(0, "")
         elif self._unsent:
             self._send_heads(())
@@ -265,8 +266,9 @@ class Upkeep:
 
     def _checkpoint(self, removed: int, until: str) -> None:
         audit = self._audit
+        self._keyed = audit.signer is not None
         heads = audit.others.take_unanchored(audit.file.path.name)
-        if heads or until or audit.signer is not None:
+        if heads or until or self._keyed:
             head = self._stored(lambda: audit.checkpoint(heads, removed, until))
         else:
             head = self._stored(audit.settled)
