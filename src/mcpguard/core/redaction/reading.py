@@ -23,7 +23,7 @@ from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.detectors.named import accounts, apart, pairs, values
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.views import FlatView, View
-from mcpguard.core.redaction.views.signs import CHANCES, LINES, RARE, SIGNS, URL, SignsOfText, expressions
+from mcpguard.core.redaction.views.signs import CHANCES, LINES, URL, SignsOfText, expressions
 
 _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
@@ -76,7 +76,7 @@ class ViewReading:
             "_once",
             "_pairs",
             "_passed",
-            "_rare",
+            "_signs",
             "_view",
             "_visits",
         ),
@@ -109,7 +109,7 @@ class ViewReading:
         self._pairs = pairs.Pairs(view.text, _Judge(self._budget, COST_OF_A_JUDGEMENT, joined=view.joined))
         self._beside = apart.ApartFromName(view.text, _Judge(self._budget, COST_OF_A_CELL))
         self._flat: FlatView | None = None
-        self._rare = False
+        self._signs = SignsOfText(view.text)
         self.hits: list[Hit] = []
 
     @property
@@ -126,7 +126,10 @@ class ViewReading:
 
     def any(self) -> bool:
         """Whether there is anything."""
-        return expressions().search(self._view.text, self.expression) or self.begins(self._rare)
+        if expressions().search(self._view.text, self.expression):
+            return True
+        self._view.signs = self._signs.of_views
+        return self.begins(self._signs.rare)
 
     def begins(self, rare: bool) -> bool:
         """Whether there is anything but what `expression` sees; `rare`: of the formats with `rare` too."""
@@ -228,8 +231,7 @@ class ViewReading:
         if index == LINES:
             return self._line(text, end)
         if index > URL:
-            self._rare = self._rare or SIGNS[index] == RARE
-            return False
+            return self._signs.see(index, _from, end, _flags, text)
         self._trigger(1)
         span = OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
         if span is None:

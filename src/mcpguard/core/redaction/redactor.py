@@ -41,7 +41,7 @@ from mcpguard.core.redaction.scanning import (
 )
 from mcpguard.core.redaction.several import clean
 from mcpguard.core.redaction.views import may_hide, views
-from mcpguard.core.redaction.views.runs import has_code
+from mcpguard.core.redaction.views.runs import has_code, is_coded
 from mcpguard.core.secret import Secret
 
 __all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
@@ -327,7 +327,7 @@ class Redactor:
         if (
             seen.may_be_coded
             and not known
-            and has_code(text, only(budgets, len(text)).loose if len(text) > AT_ONCE else set())
+            and (is_coded(text, only(budgets, len(text))) if len(text) > AT_ONCE else has_code(text, set()))
         ):
             seen.coded()
         return bool(seen.found or also) and self._found_behind(text, also, most, seen.found, known, budgets)

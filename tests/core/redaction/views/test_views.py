@@ -22,7 +22,7 @@ from mcpguard.core.redaction.detectors import DETECTORS, PERSONAL, Detector
 from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.views import PAD, runs, views
+from mcpguard.core.redaction.views import PAD, View, runs, views
 from mcpguard.core.redaction.views import codes as codes_module
 from mcpguard.core.redaction.views.lines import end_of_run
 from mcpguard.core.redaction.views.signs import ENDS, RUNS, signs_of
@@ -416,7 +416,7 @@ def test_what_gives_an_error_its_form_stays_though_a_secret_is_cut_up_around_it(
     ],
 )
 def test_a_run_is_a_sign_only_where_it_may_be_encoded(run: str, worth: bool) -> None:
-    assert (RUNS in signs_of(f"see {run}.".encode() + PAD, Budget(0))) is worth
+    assert (RUNS in signs_of(View(f"see {run}.".encode() + PAD), Budget(0))) is worth
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_a_run_is_a_sign_only_where_it_may_be_encoded(run: str, worth: bool) -> 
 def test_a_line_that_ends_as_names_of_code_do_is_no_sign_where_a_word_begins_the_next(
     lines: str, cut: bool
 ) -> None:
-    assert (ENDS in signs_of(lines.encode() + PAD, Budget(0))) is cut
+    assert (ENDS in signs_of(View(lines.encode() + PAD), Budget(0))) is cut
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

@@ -67,11 +67,11 @@ def views(
 
 def may_hide(text: bytes) -> bool:
     """Whether `text` has other views than itself."""
-    budget = Budget(len(text))
-    signs = sign.signs_of(text, budget)
+    budget, view = Budget(len(text)), View(text)
+    signs = sign.signs_of(view, budget)
     if not signs.isdisjoint(sign.DISGUISED):
         return True
-    found = _cut_or_encoded(View(text), signs, DEPTH, LEAST, budget) if signs else iter(())
+    found = _cut_or_encoded(view, signs, DEPTH, LEAST, budget) if signs else iter(())
     return next(found, None) is not None
 
 
@@ -80,7 +80,7 @@ def _below(
 ) -> Iterator[View]:
     budget.view(len(view.text))
     yield view
-    signs = sign.signs_of(view.text, budget) if signs is None else signs
+    signs = sign.signs_of(view, budget) if signs is None else signs
     plain = view
     if not signs.isdisjoint(sign.DISGUISED):
         # A character of a dump may look like the beginning of an escape.
@@ -103,7 +103,7 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
             view = QuotedPrintableView(view, budget)
         if view.text == before:
             break  # What is left only looks like escapes.
-        signs = sign.signs_of(view.text, budget)
+        signs = sign.signs_of(view, budget)
         if signs.isdisjoint(sign.DISGUISED):
             break
     return view, signs

@@ -169,6 +169,11 @@ def has_code(text: bytes, loose: Loose) -> bool:
     )
 
 
+def is_coded(text: bytes, budget: Budget) -> bool:
+    """The same, where what such runs say is read next."""
+    return (places := _coded(text, budget)) is None or bool(places)
+
+
 def _coded(text: bytes, budget: Budget) -> "array[int] | None":
     """Places in all runs that may say something; None where it is faster to read each run."""
     known = hash(text)
@@ -234,7 +239,12 @@ class _Runs:
             return False
         if index == _OF_BASE32:
             found = _BASE32.match(text, end - _LONGEST_HEAD)
-            return found is not None and may_hold(_base32(found[0]))
+            if found is None or found[0] in self._loose:
+                return False
+            holds = may_hold(_base32(found[0]))
+            if not holds:
+                self._loose.add(found[0])
+            return holds
         if index != _DEFLATED:
             return end > self._done and _has_other_code(self._next(end))
         begin = end - LEAST

@@ -16,8 +16,8 @@ from mcpguard.core.redaction.engine.patterns import Pattern, compile_patterns, s
 from mcpguard.core.redaction.removal.neutral import literals as hidden
 from mcpguard.core.redaction.views import arguments, cells, codes, dumps, escapes, letters, lines, rows, runs
 from mcpguard.core.redaction.views.lines import LIKE_WORDS, end_of_run, is_name, is_random
-from mcpguard.core.redaction.views.runs import has_code, is_packed
-from mcpguard.core.redaction.views.view import SEPARATOR
+from mcpguard.core.redaction.views.runs import is_coded, is_packed
+from mcpguard.core.redaction.views.view import SEPARATOR, View
 
 PAIR, LINES, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(9)
 ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, NUMBERS, ROWS, LETTERS, OPTIONS = range(9, 20)
@@ -162,12 +162,18 @@ class SignsOfText:
         self.found.add(ESCAPED)
         return True
 
+    def of_views(self, budget: Budget) -> set[int]:
+        """The signs of views in the text."""
+        self.marked()
+        if self.may_be_coded and is_coded(self._text, budget):
+            self.coded()
+        return self.found
 
-def signs_of(text: bytes, budget: Budget) -> set[int]:
-    """The signs of views in `text`."""
-    signs = SignsOfText(text)
-    expressions().search(text, signs.see)
-    signs.marked()
-    if signs.may_be_coded and has_code(text, budget.loose):
-        signs.coded()
-    return signs.found
+
+def signs_of(view: View, budget: Budget) -> set[int]:
+    """The signs of views in the text of `view`."""
+    if view.signs is None:
+        signs = SignsOfText(view.text)
+        expressions().search(view.text, signs.see)
+        view.signs = signs.of_views
+    return view.signs(budget)

@@ -2,10 +2,11 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.engine.matching import PAD, Matcher
 from mcpguard.core.redaction.engine.patterns import shapes
 
@@ -45,12 +46,17 @@ class View:
     """`text`, which ends in PAD, is made of pieces of `outer`, None where it is the text itself. `stretches`:
     lines may be joined that have nothing to do with one another, so that what begins in `outer` is no longer
     here. `joined`: it is nothing but such lines. `weight`: as so many hits counts each thing that is found.
+    `signs` tells those of its text, where it was read already.
     """
 
-    __slots__ = ("_from", "_made", "_outer", "_sizes", "_squeezed", "joined", "stretches", "text", "weight")
+    __slots__ = (
+        *("_from", "_made", "_outer", "_sizes", "_squeezed"),
+        *("joined", "signs", "stretches", "text", "weight"),
+    )
 
     def __init__(self, text: bytes, outer: "View | None" = None) -> None:
         self.text = text
+        self.signs: Callable[[Budget], set[int]] | None = None
         self.joined = self.stretches = False
         self._outer = outer
         self.weight: int = 1 if outer is None else outer.weight
