@@ -1,8 +1,10 @@
 """What goes on in the next row of a table, in the same column."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.lines import is_random
 from mcpguard.core.redaction.views.view import WHOLE, View, ViewBuilder
@@ -11,7 +13,11 @@ _BARS = (b"|", b"\xe2\x94\x82")
 ROW_END = r"(?:[|]|\x94\x82)\r?\n"
 _WORDS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_./:=+*#()[]`'\",-"
 _LEAST, _SHORTEST = 8, 6
-_WIDEST = 4096
+_ROWS = {
+    bar: expression(rb"(?:[ \t]*+%b(?:[^\n]*%b)?[ \t\r]*+\n){1,512}+" % (re.escape(bar), re.escape(bar)))
+    for bar in _BARS
+}
+"""A bounded number of rows, since while they are matched no other thread runs."""
 _MANY, _AGAIN = 2048, 64
 _FOR_ONE = 4
 """Cells that cost as much as one place where something may begin."""
@@ -40,24 +46,21 @@ def cells(view: View, budget: Budget) -> View | None:
 def _tables(text: bytes, bar: bytes) -> Iterator[list[Row]]:
     """Rows that follow one another."""
     rows: list[Row] = []
-    at = text.find(b"\n", text.find(bar))
-    begin = 0
-    while at >= 0:
-        begin = max(begin, text.rfind(b"\n", max(0, at - _WIDEST), at) + 1)
-        row = text[begin:at]
-        if row.lstrip(b" \t").startswith(bar) and row.rstrip(b" \t\r").endswith(bar):
-            rows.append((begin, row.split(bar)))
-            if len(rows) == _MANY:  # Each cell takes some sixty bytes.
-                yield rows
-                rows = rows[-_AGAIN:]
-            begin = at + 1
-            at = text.find(b"\n", begin)
-        else:
+    done = 0
+    while (at := text.find(bar, done)) >= 0:
+        begin = max(done, text.rfind(b"\n", done, at) + 1)
+        found = _ROWS[bar].match(text, begin)
+        if found is None or begin > done:
             if len(rows) > 1:
                 yield rows
             rows = []
-            begin = at + 1
-            at = text.find(b"\n", text.find(bar, begin)) if text.find(bar, begin) >= 0 else -1
+        done = found.end() if found else text.find(b"\n", at) % (len(text) + 1) + 1
+        for row in found[0].split(b"\n")[:-1] if found else ():
+            rows.append((begin, row.split(bar)))
+            begin += len(row) + 1
+            if len(rows) == _MANY:  # Each cell takes some sixty bytes.
+                yield rows
+                rows = rows[-_AGAIN:]
     if len(rows) > 1:
         yield rows
 
@@ -66,8 +69,10 @@ def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
     """Cells of a column of which each but the last is as wide as any, and goes on with the next word: one of
     the two words that meet is like none."""
     texts = [row[column].strip() for _, row in rows]
-    texts = [text if text.strip(b"-=:+") else b"" for text in texts]
     width = max(map(len, texts))
+    if width >= _LEAST:
+        texts = [text if text.strip(b"-=:+") else b"" for text in texts]
+        width = max(map(len, texts))
     if width < _LEAST:
         return
     run: list[Span] = []
