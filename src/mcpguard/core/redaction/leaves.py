@@ -10,12 +10,10 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from operator import eq
 from typing import TypeVar, cast
-
-from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
@@ -132,13 +130,13 @@ class Leaves:
         name."""
         yield AS_THEY_ARE
         if self.reordered():
-            yield Order(self._indices(named=False))
+            yield Order(lambda: self._indices(named=False), lambda: edges(self.document))
         if has_digit(self.columns):
             yield self.named()
 
     def named(self) -> "Order":
         """That of all leaves as they stand, each behind its name."""
-        return Order(self._indices(named=True))
+        return Order(lambda: self._indices(named=True), self.named_text)
 
     def named_text(self) -> bytes:
         """`edges` of the leaves as they stand, each behind its name: few at a time, since there may be as
@@ -253,10 +251,19 @@ def _point(value: Json, name: str, path: str, made: dict[int, str], rest: _Rest[
             _point(child, below, f"{path}/{below.replace('~', '~0').replace('/', '~1')}", made, rest)
 
 
-class Order(Struct, frozen=True):
-    """An order of leaves, as indices of `Leaves.parts`; None for that of `parts`."""
+class Order:
+    """An order of leaves. `edges` makes those of the leaves in it."""
 
-    indices: "array[int] | None"
+    def __init__(
+        self, indices: "Callable[[], array[int]] | None" = None, edges: Callable[[], bytes] = bytes
+    ) -> None:
+        self._make = indices
+        self.edges = edges
+
+    @cached_property
+    def indices(self) -> "array[int] | None":
+        """Of `Leaves.parts`; None for their own order. Made when asked for: mostly nothing is there."""
+        return self._make() if self._make else None
 
     def arranged(self, parts: list[str]) -> list[str]:
         """The parts in this order."""
@@ -267,7 +274,7 @@ class Order(Struct, frozen=True):
         return place if self.indices is None else self.indices[place]
 
 
-AS_THEY_ARE = Order(None)
+AS_THEY_ARE = Order()
 """The order of `Leaves.parts`."""
 _DIGIT = re.compile("[0-9]")
 

@@ -411,13 +411,14 @@ class Redactor:
         the first of the orders in which there is anything. `again`: most likely nothing, so that is looked at
         first, as for what is cut up otherwise."""
         for order in leaves.orders():
-            arranged = order.arranged(parts)
             first = order is AS_THEY_ARE
             more: Iterable[Hit] = members(leaves, budget) if first else ()
             if (again or not first) and not (more := [*more]):
-                seen = masked(padded(arranged) if first else edges(arranged), self._kinds)
+                seen = masked(padded(parts) if first else order.edges(), self._kinds)
                 if not self._found(seen, unredacted.kinds, known=not first, budgets=[budget], visible=True):
                     continue
+                del seen
+            arranged = order.arranged(parts)
             stays = unredacted.over(leaves, order, arranged)
             spans = self._spans(masked(padded(arranged), self._kinds), unredacted.kinds, more, budget, stays)
             if cuts := by_part(spans, order, arranged, budget):

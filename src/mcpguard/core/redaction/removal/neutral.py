@@ -10,6 +10,7 @@ Bidi_Control; emoji-data: Extended_Pictographic) and ECMA-48, section 5.4 (contr
 """
 
 import re
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -154,7 +155,7 @@ _NAMES = ("gbeng", "gbsct", "gbwls")
 _FLAGS = {"".join(chr(0xE0000 + ord(letter)) for letter in f"{name}\x7f") for name in _NAMES}
 
 _SLICE = 32 * 1024
-_LOOKED_AT = 4096
+_LOOKED_AT = _AT_ONCE = 4096
 _SHORT = 512
 _WRITTEN = 8
 _BYTE_ORDER_MARK = "\ufeff"
@@ -200,26 +201,20 @@ def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
     text = "".join(parts)
     if text.isascii() and text.isprintable():
         return None
-    hiding = [
-        index
-        for index, part in enumerate(parts)
-        if not (part.isascii() and part.isprintable()) and _may_hide(part)
-    ]
-    # As lines of one text: nothing that is hidden stays for what is in another line.
     alone = _ALONE.search(text) is not None
-    lines = [
-        index
-        for index in hiding
-        if len(parts[index]) < _SHORT and not (alone and _ALONE.search(parts[index]))
-    ]
-    shown = neutral("\n".join([parts[at] for at in lines]), counts).split("\n")
+    del text  # As much as all of them.
     edited = [*parts]
-    for at, text in zip(lines, shown, strict=False):
-        if text != parts[at]:
-            edited[at] = text
-    del shown  # There may be as many as names.
-    for at in {*hiding}.difference(lines):
-        edited[at] = neutral(parts[at], counts)
+    hiding = array("I", (at for at, part in enumerate(parts) if not (part.isascii() and part.isprintable())))
+    for first in range(0, len(hiding), _AT_ONCE):  # There may be as many as names.
+        some = hiding[first : first + _AT_ONCE]
+        # As lines of one text: nothing that is hidden stays for what is in another line.
+        lines = [at for at in some if len(parts[at]) < _SHORT and not (alone and _ALONE.search(parts[at]))]
+        shown = neutral("\n".join([parts[at] for at in lines]), counts).split("\n")
+        for at, text in zip(lines, shown, strict=False):
+            if text != parts[at]:
+                edited[at] = text
+        for at in {*some}.difference(lines):
+            edited[at] = neutral(parts[at], counts)
     return edited if any(map(is_not, edited, parts)) else None
 
 
@@ -230,8 +225,14 @@ def hides(text: bytes) -> bool:
         return False
     if text.find(b"\xff") < len(text) - len(PAD):
         text = text[: -len(PAD)].replace(b"\xff", b"?") + PAD
-    leaves = str(memoryview(text)[: -len(PAD)], "utf-8", "surrogatepass").split(SEPARATOR)
-    return any(_changes(leaf) for leaf in leaves if not (leaf.isascii() and leaf.isprintable()))
+    at, size = 0, len(text) - len(PAD)
+    while at < size:
+        end = text.find(SEPARATOR.encode(), min(at + _SLICE, size)) % (size + 1)
+        leaves = text[at:end].decode("utf-8", "surrogatepass").split(SEPARATOR)
+        if any(_changes(leaf) for leaf in leaves if not (leaf.isascii() and leaf.isprintable())):
+            return True
+        at = end + 1
+    return False
 
 
 def _changes(text: str) -> bool:
