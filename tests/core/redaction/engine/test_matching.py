@@ -266,6 +266,7 @@ def makers() -> Iterator[Callable[[], Matcher]]:
 @has_engine
 def test_whatever_is_compiled_of_no_value_is_kept(shelf: Memory) -> None:
     """Else the first text that needs it would hold up all others in each process."""
+    shapes.cache_clear()  # Another test may have had some compiled.
     for number, make in enumerate(makers(), 1):
         make()
         assert len(shelf.puts) == number, make
