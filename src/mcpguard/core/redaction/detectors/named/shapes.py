@@ -4,8 +4,8 @@ Law of this file: no name is known here, so that the same value is read alike wh
 """
 
 import re
-from functools import cache
-from itertools import islice, pairwise
+from functools import cache, lru_cache
+from itertools import pairwise
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.naming import Signal
@@ -208,7 +208,13 @@ def is_of_no_words(run: str) -> bool:
 def is_of_words(text: str) -> bool:
     """Whether `text` is a name of code: what changes its kind as seldom as words do."""
     # Of random ones no more is read than it takes to know.
-    return next(islice(_SAME.finditer(text), len(text) // 4, None), None) is None
+    return _pieces(len(text) // 4 + 1).match(text) is None
+
+
+@lru_cache(256)
+def _pieces(count: int) -> re.Pattern[str]:
+    """`count` words or pieces of words, one after another."""
+    return re.compile(rf"(?:[^A-Za-z0-9]*+(?>{_SAME.pattern})){{{count}}}")
 
 
 def is_token(text: str) -> bool:
