@@ -439,10 +439,10 @@ class Redactor:
         # Last, since an answer that has too much of something may have as many names.
         spans += [Span(*hit, _UNMARKED) for hit in more if not stays(*hit)]
         spans = merged_spans(sorted(spans))
+        marks: dict[bytes, bytes] = {}  # What is found often is mostly the same.
         for index, span in enumerate(spans):  # In place: there may be one for each few bytes.
             if not span.mark:
-                spans[index] = Span(span.start, span.end, span.kind, self._mark(text, span))
+                value = text[span.start : span.end]
+                mark = marks[value] = marks.get(value) or hmac.digest(self._key, value, "sha256")
+                spans[index] = Span(span.start, span.end, span.kind, mark)
         return spans
-
-    def _mark(self, text: bytes, span: Span) -> bytes:
-        return hmac.digest(self._key, text[span.start : span.end], "sha256")

@@ -44,8 +44,12 @@ def kind_of(name: str, shown: Mapping[str, str]) -> str:
 
 def _ours(text: bytes, kinds: Container[str]) -> Iterator[re.Match[bytes]]:
     """Those of these kinds that stand in the text."""
+    known: dict[bytes, bool] = {}  # A text may have nothing else in it.
     for found in _PLACEHOLDER.finditer(text):
-        if found[1].decode() in kinds and int(found[2]) <= NUMBERED:
+        is_ours = known.get(found[0])
+        if is_ours is None:
+            is_ours = known[found[0]] = found[1].decode() in kinds and int(found[2]) <= NUMBERED
+        if is_ours:
             yield found
 
 
