@@ -41,7 +41,7 @@ _COST_OF_A_FORMAT = 2
 _COST_OF_A_SEARCH = 5
 _COST_OF_A_READING_AROUND = 12
 """Each row of a dump of a database may begin so."""
-_COST_OF_A_BLOCK = 32
+_COST_OF_A_BLOCK = 64
 
 
 class ContinuedReader(Protocol):

@@ -115,6 +115,17 @@ def test_what_is_not_packed_is_not_tried_in_the_next_text_again(inflated: list[b
         assert len(inflated) == len(HEADS)
 
 
+def test_base32_that_says_nothing_is_decoded_once_and_counts_for_that() -> None:
+    source = random.Random(32)
+    said = [base64.b32encode(source.randbytes(20)) for _ in range(50)]
+    budget, spent = Budget(LARGE), []
+    for text in (b" ".join(said), b"\n".join(said)):
+        before = budget.work
+        assert not runs.is_coded(text + PAD, budget)
+        spent.append(before - budget.work)
+    assert spent[0] > 50 * spent[1] == 0
+
+
 def test_a_run_that_is_too_short_for_something_packed_is_not_unpacked() -> None:
     text = b"id eJwLz0xJ1yvJT1Xk end"
     assert [view.text for view in views(text + PAD, every_run=True)] == [text + PAD]

@@ -26,7 +26,7 @@ _STEP = 64 * 1024
 _FED = 4 * 1024
 _KEPT = 256 * 1024
 _LAYERS = 3
-_COST_OF_PACKED = 20
+_COST_OF_PACKED = 30
 _SLOW = 2
 """A byte of bzip2 or xz takes so many times as long as one of deflate."""
 _MEMORY = 80 * 1024 * 1024

@@ -15,7 +15,7 @@ from mcpguard.core.redaction.engine.patterns import compile_patterns, shape, sha
 from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw, is_utf8, may_hold
 from mcpguard.core.redaction.views.view import ENOUGH, Size, View, ViewBuilder
 
-_COST_OF_A_RUN = 1
+_COST_OF_A_RUN, _COST_OF_BASE32 = 1, 20
 LEAST = 24
 """Letters of base64 that are worth to be decoded: 18 bytes."""
 FEW = 16
@@ -34,9 +34,7 @@ _ALL = bytes(97 if byte in _LETTERS + b"+/_-" else 32 for byte in range(256))
 _VALUES = _LETTERS + b"+/", _LETTERS + b"-_"
 _ODD = {letter for letters in _VALUES for letter in letters[1::2]}
 _HIGH = {letter for letters in _VALUES for letter in letters[32:]}
-_DEFLATE = 32
-_LONG = 128
-_BIG = 4096
+_DEFLATE, _LONG, _BIG = 32, 128, 4096
 _NEAR = 256
 """Bytes in which most runs end."""
 _VISITS, _VISITED, _COST_OF_A_PLACE = 1_000, 64, 16
@@ -178,11 +176,11 @@ def _coded(text: bytes, budget: Budget) -> "array[int] | None":
     """Places in all runs that may say something; None where it is faster to read each run."""
     known = hash(text)
     if known not in budget.coded:
-        budget.coded[known] = _places(text, budget.loose)
+        budget.coded[known] = _places(text, budget)
     return budget.coded[known]
 
 
-def _places(text: bytes, loose: Loose) -> "array[int] | None":
+def _places(text: bytes, budget: Budget) -> "array[int] | None":
     places = array("I")
     left = _VISITS + len(text) // _VISITED
 
@@ -197,7 +195,7 @@ def _places(text: bytes, loose: Loose) -> "array[int] | None":
 
         return visit
 
-    texts, others, digits = (_Runs(text, loose) for _ in range(3))
+    texts, others, digits = (_Runs(text, budget.loose, budget) for _ in range(3))
     many = (
         of_texts().search(text, noted(texts.may_be_text, 0))
         or codes().search(text, noted(others.may_be_other, _FREE))
@@ -218,10 +216,11 @@ def _at(text: bytes, places: "array[int]") -> Iterator[tuple[int, bytes]]:
 class _Runs:
     """The runs that one search meets in a text, each judged once. Its methods are Visits."""
 
-    __slots__ = ("_done", "_loose", "_text", "has_digits")
+    __slots__ = ("_budget", "_done", "_loose", "_text", "has_digits")
 
-    def __init__(self, text: bytes, loose: Loose) -> None:
+    def __init__(self, text: bytes, loose: Loose, budget: Budget | None = None) -> None:
         self._text = text
+        self._budget = budget
         self._done = 0
         self._loose = loose
         self.has_digits = False
@@ -241,6 +240,8 @@ class _Runs:
             found = _BASE32.match(text, end - _LONGEST_HEAD)
             if found is None or found[0] in self._loose:
                 return False
+            if self._budget:
+                self._budget.piece(_COST_OF_BASE32)
             holds = may_hold(_base32(found[0]))
             if not holds:
                 self._loose.add(found[0])
@@ -377,8 +378,7 @@ def _text64(pieces: ViewBuilder, plain: bytes, begin: int, end: int, budget: Bud
 
 def _packed64(pieces: ViewBuilder, begin: int, chars: bytes, magic: list[bytes], budget: Budget) -> None:
     for one in magic:
-        at = chars.find(one)
-        if at >= 0:
+        if (at := chars.find(one)) >= 0:
             _add(pieces, begin + at, begin + len(chars), (3, 4), _decode64(chars[at:]), budget)
     if _may_be_deflated(chars) and _is_deflated(chars[:_BIG]):
         _add(pieces, begin, begin + len(chars), (3, 4), _decode64(chars), budget)
