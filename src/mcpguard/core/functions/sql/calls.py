@@ -25,11 +25,13 @@ from mcpguard.core.functions.sql.words import (
     CALLED_UNLESS_AFTER,
     CATALOGUE,
     MAY_BE_CALLED,
+    MODULES,
     NOT_CALLED,
     POSTGRES_OPERATORS,
     POSTGRES_TYPES,
     PURE,
     READ_NODES,
+    READING_TABLES,
     RUNS_TEXT,
     RUNS_TEXT_POSTGRES,
     TYPES,
@@ -50,6 +52,15 @@ def called(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[st
     names = [name for name, count in found.items() if count > 0]
     anonymous = {shown(node.name, False, dialect) for node in tree.of_kind(exp.Anonymous)} - _QUANTIFIERS
     return {name[-1] for name in names} | {".".join(name) for name in names} | anonymous
+
+
+def tables_that_run(tables: set[str]) -> set[str]:
+    """The names of these tables that SQLite and DuckDB call instead, without brackets and with what a column
+    is equal to as the argument: a pragma, or another virtual table that no CREATE made. Not those that are
+    known to read only. Source: sqlite.org/vtab.html 1.1.2, sqlite.org/pragma.html#pragfunc."""
+    names = {name.rpartition(".")[2] for name in tables}
+    own = {name for name in names if name.startswith(("pragma_", "sqlite_"))}
+    return own - READING_TABLES | names & MODULES
 
 
 def refuse_text_as_sql(functions: set[str], dialect: str) -> None:

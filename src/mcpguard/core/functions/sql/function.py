@@ -21,6 +21,7 @@ from mcpguard.core.functions.sql.calls import (
     plain_read,
     pure,
     refuse_text_as_sql,
+    tables_that_run,
     unknown_types,
 )
 from mcpguard.core.functions.sql.fields import Relations, fields, lost
@@ -182,6 +183,8 @@ def _read_tree(
         more |= {"*"} if dotted.whole else set()
     else:
         functions |= unknown_types(tree, exp, dialect)
+    if dialect in ("sqlite", "duckdb"):
+        functions |= tables_that_run(tree.tables())
     refuse_text_as_sql(functions, dialect)
     facts.functions |= functions
     facts.tables |= tree.tables()

@@ -26,6 +26,11 @@ MAY_BE_CALLED = _LISTS["MAY_BE_CALLED"]
 SQL_SERVER_STATEMENTS = _LISTS["SQL_SERVER_STATEMENTS"]
 READING_PRAGMAS = _LISTS["READING_PRAGMAS"]
 READING_BARE_PRAGMAS = _LISTS["READING_BARE_PRAGMAS"]
+READING_TABLES = _LISTS["READING_TABLES"] | {
+    f"pragma_{name}" for name in READING_PRAGMAS | READING_BARE_PRAGMAS
+}
+"""Names of SQLite's own that stand for a table and only read."""
+MODULES = _LISTS["MODULES"]
 STATEMENT_WORDS = _LISTS["STATEMENT_WORDS"]
 EXPLAINS = _LISTS["EXPLAINS"]
 CATALOGUE = {name: columns for name, columns in _LISTS.items() if name.startswith("information_schema.")}
