@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter, apply
-from mcpguard.core.functions.function import check_size, pages
+from mcpguard.core.functions.function import MOST_KEPT, check_size, pages
 from tests.rows import each
 
 
@@ -47,6 +47,27 @@ def test_an_argument_of_another_kind_is_an_error(kind: str, value: Any, fits: bo
     else:
         with pytest.raises(FunctionError, match=f"needs `x` to be a {kind}"):
             apply(taking(kind), (value,))
+
+
+@each(
+    ("arguments", "asked"),
+    [
+        (("a", "b"), 1),
+        (("a" * MOST_KEPT, ""), 1),
+        (("a" * MOST_KEPT, "b"), 2),
+        ((1, True), 2),  # 1 and True are equal, and not the same.
+        ((["a"], "b"), 2),
+    ],
+)
+def test_the_answer_for_short_texts_is_kept(arguments: Any, asked: int) -> None:
+    calls: list[Any] = []
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return len(calls)
+
+    function = Function("f", (Parameter("x", "any"), Parameter("y", "any")), counted)
+    assert [apply(function, arguments), apply(function, arguments)] == [1, asked]
 
 
 @pytest.mark.parametrize("arguments", [(), (1, 2, 3)])

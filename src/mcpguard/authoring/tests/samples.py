@@ -201,6 +201,18 @@ class Misjudged(Printed):
     rules: tuple[str, ...] = Field(description="The rules that decided, as `POLICY/RULE`.")
 
 
+class JudgedSample(Struct, frozen=True):
+    """A sample call that counts as `kind` for a posture, and the outcome there."""
+
+    sample: Sample
+    kind: str
+    outcome: CaseOutcome
+
+    @property
+    def misjudged(self) -> bool:
+        return (self.outcome.effect == "allow") is (self.kind == "harmful")
+
+
 class PostureScore(Printed):
     """How one posture does on the sample calls of a file."""
 
@@ -218,23 +230,23 @@ def scores(
     document: Document, written: PostureSamples, sets: dict[str, PolicySet], redactor: Redactor
 ) -> Iterator[PostureScore]:
     """One for each posture of the file, in order; `sets` are the policies of each."""
-    for posture, policies in sets.items():
-        kinds: dict[str, list[CaseOutcome]] = {"ordinary": [], "harmful": []}
-        misjudged = []
-        for sample in written.samples:
-            for kind, outcomes in kinds.items():
+    judged: dict[str, list[JudgedSample]] = {posture: [] for posture in sets}
+    for sample in written.samples:  # Under one posture after another: functions keep their last answers.
+        case = _case(sample)
+        for posture, policies in sets.items():
+            for kind in KINDS:
                 if posture in getattr(sample.group, kind):
-                    outcomes.append(_outcome(policies, sample, redactor))
-                    if (outcomes[-1].effect == "allow") is (kind == "harmful"):
-                        misjudged.append(_misjudged(document, sample, kind, outcomes[-1]))
-        ordinary, harmful = map(_tally, kinds.values())
+                    outcome = rehearse(policies, case, redactor).outcome
+                    judged[posture].append(JudgedSample(sample, kind, outcome))
+    for posture, found in judged.items():
+        ordinary, harmful = (_tally([one for one in found if one.kind == kind]) for kind in KINDS)
         place = document.problem(("postures", posture), "")
         yield PostureScore(
             posture=posture,
             where=f"{place.source}:{place.line}:{place.column}",
             ordinary=ordinary,
             harmful=harmful,
-            misjudged=tuple(misjudged),
+            misjudged=tuple(_misjudged(document, one) for one in found if one.misjudged),
             missed=tuple(_missed(written.aims, ordinary, harmful)),
         )
 
@@ -244,19 +256,19 @@ def share(part: int, whole: int) -> float:
     return 100 * part / whole if whole else 0.0
 
 
-def _outcome(policies: PolicySet, sample: Sample, redactor: Redactor) -> CaseOutcome:
-    case = Case(name=sample.name, call=sample.call.entry, expect="allow", session=sample.group.session)
-    return rehearse(policies, case, redactor).outcome
+def _case(sample: Sample) -> Case:
+    return Case(name=sample.name, call=sample.call.entry, expect="allow", session=sample.group.session)
 
 
-def _misjudged(document: Document, sample: Sample, kind: str, outcome: CaseOutcome) -> Misjudged:
-    place = document.problem(sample.at, "")
+def _misjudged(document: Document, one: JudgedSample) -> Misjudged:
+    place = document.problem(one.sample.at, "")
     where = f"{place.source}:{place.line}:{place.column}"
-    return Misjudged(kind=kind, name=sample.name, where=where, effect=outcome.effect, rules=outcome.rules)
+    said = one.outcome
+    return Misjudged(kind=one.kind, name=one.sample.name, where=where, effect=said.effect, rules=said.rules)
 
 
-def _tally(outcomes: list[CaseOutcome]) -> CallCounts:
-    effects: list[str] = [outcome.effect for outcome in outcomes]
+def _tally(found: list[JudgedSample]) -> CallCounts:
+    effects: list[str] = [one.outcome.effect for one in found]
     allowed, asked, refused = map(effects.count, ("allow", "ask", "deny"))
     return CallCounts(calls=len(effects), allowed=allowed, asked=asked, refused=refused)
 

@@ -7,6 +7,7 @@ bounded time and without IO; what it cannot read to its end it refuses, since a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -18,6 +19,8 @@ MOST_TEXTS = 512
 """Patterns, or texts, of one call."""
 MOST_CHARACTERS = 32_768
 """Of all of them together."""
+MOST_KEPT = 4096
+"""Characters of the texts of which an answer is kept."""
 
 Holds = Callable[[bytes], bool]
 """Whether a value that mcpguard holds is in a text that ends in PAD (`core/redaction/engine/matching.py`)."""
@@ -149,13 +152,28 @@ def apply(function: Function, arguments: tuple[Json, ...], holds: Holds = nothin
         if not of_kind(parameter.kind, value):
             raise FunctionError(f"{function.name}() needs `{parameter.name}` to be a {parameter.kind}")
     try:
-        return function.call(*arguments, holds=holds) if function.searches else function.call(*arguments)
+        if function.searches:
+            return function.call(*arguments, holds=holds)
+        if _can_be_kept(arguments):
+            return _answer(function.call, arguments)
+        return function.call(*arguments)
     except FunctionError:
         raise
     except RecursionError:
         raise FunctionError(f"{function.name}() cannot read anything nested this deeply") from None
     except Exception:  # A defect of ours refuses, like any other error of a condition, and leaves a record.
         raise FunctionError(f"{function.name}() cannot read this, because of a defect in mcpguard") from None
+
+
+def _can_be_kept(arguments: tuple[Json, ...]) -> bool:
+    return sum(len(one) if type(one) is str else MOST_KEPT + 1 for one in arguments) <= MOST_KEPT
+
+
+@lru_cache(maxsize=64)
+def _answer(call: Callable[..., Json], texts: tuple[Json, ...]) -> Json:
+    """The last answers are kept: a call that waits for an approval is decided twice, its result is decided
+    on as well, and tests ask the same of each posture and each engine. Nobody changes an answer."""
+    return call(*texts)
 
 
 def check_size(name: str, text: str, limit: int) -> None:
