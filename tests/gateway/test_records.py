@@ -10,7 +10,7 @@ from msgspec import structs
 
 from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.evidence.bounds import BoundTerms, EvidenceRoom
-from mcpguard.core.evidence.records import MOST_ARGUMENTS, Decided, Noticed, Outcome
+from mcpguard.core.evidence.records import MOST_ARGUMENTS, MOST_IDENTITY, Decided, Noticed, Outcome
 from mcpguard.core.model import Detection, Principal
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import TicketAnswer
@@ -46,7 +46,9 @@ def named(world: World, name: str, release: str = "") -> World:
     return world
 
 
-def as_principal(world: World, room: EvidenceRoom | None = None, **more: Any) -> World:
+def as_principal(
+    world: World, room: EvidenceRoom | None = None, *, arguments: bool = True, **more: Any
+) -> World:
     """The same for another principal, who may leave as many arguments as `room` has."""
     old = world.scope.recorder
     principal = Principal("ada", "https://id.example", **more)
@@ -58,6 +60,7 @@ def as_principal(world: World, room: EvidenceRoom | None = None, **more: Any) ->
         credentials=old.credentials,
         nonce="n",
         inspector=world.inspector,
+        arguments=arguments,
         room=room,
     )
     return world
@@ -104,6 +107,46 @@ def test_of_a_verified_token_the_person_and_the_agent_that_acts_stand_apart_from
         "bot-7",
     )
     assert (one.agent, one.client) == ("desk", "Desk")
+
+
+def test_groups_and_claims_of_a_verified_token_are_on_record() -> None:
+    world = named(as_principal(World(ALL), groups=("ops",), claims={"team": "red"}), "Desk")
+    world.call("read", 1)
+    world.call("none", 2)
+    allowed, refused = decisions(world)
+    assert (allowed.groups, allowed.claims) == (refused.groups, refused.claims) == (("ops",), {"team": "red"})
+
+
+def test_a_token_without_groups_and_claims_is_on_record_as_such() -> None:
+    world = named(as_principal(World(ALL)), "Desk")
+    world.call("read", 1)
+    (one,) = decisions(world)
+    assert (one.groups, one.claims) == ((), {})
+
+
+@pytest.mark.parametrize("claim", ["x" * MOST_IDENTITY, SECRET, "deep"])
+def test_groups_and_claims_that_are_too_large_or_hold_a_secret_are_left_out(
+    claim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspect = Redactor.inspect
+
+    def fails(redactor: Redactor, value: Any, *more: Any, **named: Any) -> Any:
+        if value == [["ops"], {"team": "deep"}]:
+            raise InspectionError("too deep")
+        return inspect(redactor, value, *more, **named)
+
+    monkeypatch.setattr(Redactor, "inspect", fails)
+    world = named(as_principal(World(ALL), groups=("ops",), claims={"team": claim}), "Desk")
+    world.call("read", 1)
+    (one,) = decisions(world)
+    assert (one.groups, one.claims) == (None, None)
+
+
+def test_where_only_digests_of_arguments_are_recorded_groups_and_claims_are_not() -> None:
+    world = named(as_principal(World(ALL), groups=("ops",), arguments=False), "Desk")
+    world.call("read", 1)
+    (one,) = decisions(world)
+    assert (one.groups, one.claims) == (None, None)
 
 
 def test_who_acts_for_somebody_is_another_principal() -> None:

@@ -30,9 +30,9 @@ from mcpguard.config.loading import Config
 from mcpguard.config.policies import SIZE_LIMIT, present, read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import McpGuardError, PolicyError, Problem
-from mcpguard.core.model import Json, Principal
+from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
-from mcpguard.core.policy.session import name_of
+from mcpguard.core.policy.session import who_began
 from mcpguard.core.policy.terms import RESERVED
 from mcpguard.core.policy.tickets import Ticket, arguments_digest
 from mcpguard.core.policy.written import Policy
@@ -79,19 +79,17 @@ def shown_arguments(ticket: Ticket, free: tuple[str, ...]) -> dict[str, Json]:
 
 
 def caller_of(ticket: Ticket) -> tuple[str, str]:
-    """The source and the id of whoever made the call. Both may have a colon, so the session says where one
-    ends and the other begins. Raises SuggestError where it does not, and where another acts for them."""
+    """The source and the id of whoever made the call. Raises SuggestError where its session is not theirs,
+    and where another acts for them."""
     if ticket.actor:
         raise SuggestError(
             f"the rule would not name who acts for {ticket.principal}, and so allow others too: approve for "
             "a time, or write one with `principal.claims.act.sub` (`http.token.claims: [act]`)"
         )
-    text = ticket.principal
-    for at in [index for index, character in enumerate(text) if character == ":"]:
-        source, who = text[:at], text[at + 1 :]
-        if name_of(Principal(who, source), ticket.agent) == ticket.session:
-            return source, who
-    raise SuggestError(f"it is not known who made the call of ticket {ticket.id}")
+    found = who_began(ticket.session, ticket.principal, ticket.agent)
+    if found is None:
+        raise SuggestError(f"it is not known who made the call of ticket {ticket.id}")
+    return found
 
 
 def rule_id(target: str, end: str) -> str:

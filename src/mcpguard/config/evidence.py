@@ -115,7 +115,8 @@ class AuditEntry(Written):
     arguments: ArgumentsOnRecord = Field(
         "redacted",
         description="What is recorded of the arguments of a call besides their sha256: `redacted` all of "
-        "them, redacted as results are, up to 16 KiB; `digest` nothing.",
+        "them, redacted as results are, up to 16 KiB; `digest` nothing, and of tokens neither groups nor "
+        "claims.",
     )
     key: KeyRef | None = Field(
         None,

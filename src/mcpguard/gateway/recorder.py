@@ -10,6 +10,7 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.evidence.bounds import SMALL, EvidenceRoom
 from mcpguard.core.evidence.records import (
     MOST_ARGUMENTS,
+    MOST_IDENTITY,
     MOST_MESSAGE,
     UNDECIDED,
     Decided,
@@ -44,6 +45,8 @@ from mcpguard.protocol.jsonrpc import encode
 
 LEGACY = Caller()
 Seen = tuple[int, Redacted | None]
+Identity = tuple[tuple[str, ...] | None, dict[str, Json] | None]
+NO_IDENTITY: Identity = None, None
 UNSEEN: Seen = 0, None
 MOST_PLACES = 16 * 1024
 """Characters of the places of what was found in one result; a server may name as many as it wants."""
@@ -117,6 +120,8 @@ class Recorder:
         self.arguments = arguments
         self._room = room or EvidenceRoom()
         self._client: tuple[str, str, int, str] = ("", "", 0, "")
+        self._has_token = arguments and "://" in principal.source
+        self._identity: tuple[int, Identity] = (-1, NO_IDENTITY)
         self._count = 0
 
     def invocation(
@@ -159,12 +164,11 @@ class Recorder:
         credentials = self.credentials.get((invocation.server, verdict.credential), ())
         credentials = _with_placeholders(credentials, verdict) if verdict.placeholders else credentials
         shown = self._shown(invocation.args, verdict.redact, seen, allowed=True)
-        digest, arguments, omitted, neutralised, size = shown
         # In the order of its fields: to match 30 names takes five times as long as all else here.
         return Decided(
             *self._about(verdict, "allow"),
             (policies or self._judge.policies).digest,
-            digest,
+            shown[0],
             credentials,
             self._agent,
             verdict.labels,
@@ -181,10 +185,7 @@ class Recorder:
             self._session,
             self._human,
             self._principal.actor,
-            arguments,
-            omitted,
-            size,
-            neutralised,
+            *shown[1:],
             "",
             verdict.redact + verdict.unredacted,
             {one.key: one.amount for one in verdict.charges} if verdict.charges else {},
@@ -192,11 +193,13 @@ class Recorder:
             verdict.label_causes,
             self._kinds_of(credentials) if self.kinds else {},
             verdict.began,
+            *(self._of_token() if self._has_token else NO_IDENTITY),
         )
 
     def _refused(self, deny: Deny, effect: str = "deny") -> Decided:
         invocation, origin = deny.invocation, deny.invocation.origin
-        digest, arguments, omitted, neutralised, size = self._shown(invocation.args)
+        digest, arguments, omitted, size, neutralised = self._shown(invocation.args)
+        groups, claims = self._of_token() if self._has_token else NO_IDENTITY
         return Decided(
             *self._about(deny, effect, deny.cause.value),
             policy_digest=self._judge.policies.digest,
@@ -220,6 +223,8 @@ class Recorder:
             session=self._session,
             human=self._human,
             actor=self._principal.actor,
+            groups=groups,
+            claims=claims,
         )
 
     def _about(
@@ -254,28 +259,28 @@ class Recorder:
         seen: Seen = UNSEEN,
         *,
         allowed: bool = False,
-    ) -> tuple[str, dict[str, Json] | None, str, dict[str, int], int]:
-        """The digest of arguments, and these as they are recorded, or why they are not; what became visible
-        in them or was dropped; and their length, where they are not recorded."""
+    ) -> tuple[str, dict[str, Json] | None, str, int, dict[str, int]]:
+        """The digest of arguments, and these as they are recorded, or why they are not, and their length
+        then; what became visible in them or was dropped."""
         if args is None:
-            return "", None, "", {}, 0
+            return "", None, "", 0, {}
         text = encode(args)
         digest = sha256(text).hexdigest()
         if not self.arguments:
-            return digest, None, "setting", {}, len(text)
+            return digest, None, "setting", len(text), {}
         if len(text) > MOST_ARGUMENTS:
-            return digest, None, "size", {}, len(text)
+            return digest, None, "size", len(text), {}
         # The arguments of most calls are small, and need no look at the clock.
         if not ((allowed and len(text) <= SMALL) or self._room.take(len(text), allowed, self.seconds())):
-            return digest, None, "rate", {}, len(text)
+            return digest, None, "rate", len(text), {}
         turns, clean = seen
         if clean is None or clean.value is not args or also or turns != self._inspector.redactor.turns:
             clean = None  # A value that came to be held meanwhile may be in them.
         try:
             clean = clean or self._inspector.redactor.inspect(args, also, AT_ONCE, sent=False)
         except (InspectionError, TooMuchAtOnce):
-            return digest, None, "inspection", {}, len(text)
-        return digest, clean.value, "", dict(clean.neutralised) if clean.neutralised else {}, 0
+            return digest, None, "inspection", len(text), {}
+        return digest, clean.value, "", 0, dict(clean.neutralised) if clean.neutralised else {}
 
     def _client_of(self, caller: Caller) -> str:
         """What the client calls itself; looked through once, and again where more is held by then."""
@@ -287,6 +292,24 @@ class Recorder:
         known = self.name(whole)
         self._client = caller.name, caller.release, turns, known
         return known
+
+    def _of_token(self) -> Identity:
+        """The groups and claims of the principal, if they may be recorded as they are; looked through as
+        `_client_of` does."""
+        turns = self._inspector.redactor.turns
+        if self._identity[0] != turns:
+            who = self._principal
+            self._identity = turns, (who.groups, who.claims) if self._is_plain(who) else NO_IDENTITY
+        return self._identity[1]
+
+    def _is_plain(self, who: Principal) -> bool:
+        value = [list(who.groups), who.claims]
+        if len(encode(value)) > MOST_IDENTITY:
+            return False
+        try:
+            return not self._inspector.redactor.inspect(value, (), AT_ONCE, sent=False).changed
+        except (InspectionError, TooMuchAtOnce):
+            return False
 
     def _kinds_of(self, credentials: tuple[str, ...]) -> dict[str, str]:
         return {name: self.kinds[name] for name in credentials if name in self.kinds}

@@ -31,8 +31,9 @@ from mcpguard.authoring.replay.replaying import (
 from mcpguard.authoring.replay.report import ReplayReport, summary, tables
 from mcpguard.authoring.snapshot import Offer, Snapshot
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, ObservedRefusal, Opened, Outcome, Record
-from mcpguard.core.model import Json
+from mcpguard.core.model import Json, Principal
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.policy.session import name_of
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.protocol.jsonrpc import encode, ordered
 from tests.rows import each
@@ -624,6 +625,37 @@ def test_time_and_caller_are_those_of_then() -> None:
 def test_of_a_principal_is_known_what_the_record_says(principal: str, when: str, unsaid: int) -> None:
     policies = rules(f"{{id: all, effect: allow, when: '{when}'}}")
     assert counts(replay(policies, call(principal=principal))) == (1 - unsaid, 0, 0, 0, unsaid)
+
+
+def test_the_session_says_where_an_issuer_ends_and_a_subject_begins() -> None:
+    policies = rules("{id: all, effect: allow, when: 'principal.id == \"b:ada\"'}")
+    session = name_of(Principal("b:ada", "https://idp:8443/a"), None)
+    known = call(principal="https://idp:8443/a:b:ada", session=session)
+    assert counts(replay(policies, known)) == (1, 0, 0, 0, 0)
+
+
+@each(
+    ("when", "expected"),
+    [
+        ('"ops" in principal.groups', (1, 0, 0, 0, 0)),
+        ('"dev" in principal.groups', (0, 0, 1, 0, 0)),
+        ('principal.claims.team == "red"', (1, 0, 0, 0, 0)),
+        ('principal.id == "ada"', (0, 0, 0, 0, 1)),
+    ],
+)
+def test_groups_and_claims_on_record_are_known_also_where_the_name_is_not_certain(
+    when: str, expected: tuple[int, ...]
+) -> None:
+    policies = rules(f"{{id: all, effect: allow, when: '{when}'}}")
+    token = {"principal": "https://idp:8443:ada", "groups": ("ops",), "claims": {"team": "red"}}
+    assert counts(replay(policies, call(**token))) == expected
+
+
+def test_the_same_request_of_others_with_other_groups_is_decided_by_theirs() -> None:
+    policies = rules("{id: all, effect: allow, when: '\"ops\" in principal.groups'}")
+    token = {"principal": "https://idp:ada", "claims": {}}
+    asked = (call(one, groups=groups, **token) for one, groups in enumerate((("ops",), ("dev",), ("ops",))))
+    assert counts(replay(policies, *asked)) == (2, 0, 1, 0, 0)
 
 
 @pytest.mark.parametrize(

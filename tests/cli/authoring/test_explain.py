@@ -16,6 +16,8 @@ from mcpguard.cli import main
 from mcpguard.config.loading import evidence_folder
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Outcome, Record
+from mcpguard.core.model import Principal
+from mcpguard.core.policy.session import name_of
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit.audit_records import NOW
@@ -315,6 +317,26 @@ def test_a_call_is_explained_with_the_arguments_on_record(explain: Explain, fold
     record(folder, decision({"remote": "hush"}, arguments={"remote": "hush"}))
     assert "deny (no-rule): no allow rule matches" in explain("n-1")
     assert '  arguments: {"remote":"hush"}\n' in explain("n-1")
+
+
+def test_groups_and_claims_on_record_are_those_of_the_explanation(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n  - id: ops\n    effect: allow\n"
+        """    when: 'principal.id == "b:ada" && "ops" in principal.groups && principal.claims.team == "red"'\n"""
+    )
+    token = {
+        "principal": "https://idp/a:b:ada",
+        "session": name_of(Principal("b:ada", "https://idp/a"), None),
+        "groups": ("ops",),
+        "claims": {"team": "red"},
+    }
+    record(folder, decision({}, arguments={}, policy_digest="old", **token))
+    said = explain("n-1")
+    assert "  groups: ops\n  claims: team\n" in said
+    assert "  allow  p/ops: held  <- decided" in said
+    assert "the decision would be different now" in said
+    assert "groups and claims were not recorded" not in said
+    assert "p/ops: not known" in explain("n-1", "--principal", "b:ada", "--source", "https://idp/a")
 
 
 def test_of_redacted_arguments_somebody_has_to_bring_those_that_were(explain: Explain, folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mcpguard.core.document.printed import Sparse
+from mcpguard.core.model import Json
 from mcpguard.core.policy.terms import Effect
 from mcpguard.protocol.jsonrpc import encode
 
@@ -176,6 +177,10 @@ class Recorded(Sparse):
     client: str = Field("", description="What the client calls itself.")
     human: str = Field("", description="The person for whom an agent acts, as a verified token says.")
     actor: str = Field("", description="That agent.")
+    groups: tuple[str, ...] | None = Field(
+        None, description="The groups of the token, if they are on record."
+    )
+    claims: dict[str, Json] | None = Field(None, description="Its claims, if they are on record.")
     session: str = Field("", description="The session.")
     session_labels: tuple[str, ...] = Field((), description="The labels that the session had before.")
     label_causes: dict[str, str] = Field({}, description="Each of them -> the call that brought it.")
@@ -332,6 +337,8 @@ def _recorded(found: Recorded) -> Iterator[str]:
     yield from _named("message", (found.message,))
     yield from _named("approval", (found.approval or found.ticket,))
     yield from _named("on behalf of", (f"{found.human} by {found.actor}" if found.actor else "",))
+    yield from _named("groups", found.groups or ())
+    yield from _named("claims", found.claims or ())
     yield from _named("client", (found.client,))
     yield from _named("arguments", (_arguments(found),))
     yield from _named("session labels", map(partial(_caused, found), found.session_labels))

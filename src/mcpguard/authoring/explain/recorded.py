@@ -48,7 +48,7 @@ from mcpguard.core.policy.egress import ASTRAY
 from mcpguard.core.policy.obligations import ObligationError, charges_of, with_arguments
 from mcpguard.core.policy.obligations import arguments_of as arguments_of_rules
 from mcpguard.core.policy.pdp import NEEDS_APPROVAL, NO_SESSION, bind, holding
-from mcpguard.core.policy.session import StoredSession
+from mcpguard.core.policy.session import StoredSession, who_began
 from mcpguard.core.policy.terms import ASKED, Observation
 from mcpguard.core.policy.wording import PLACEHOLDER, first_message, reached, why_failed
 from mcpguard.core.redaction.redactor import Redactor
@@ -88,9 +88,10 @@ NOT_THESE = (
 )
 ALTERED = "what follows is how it would be decided now, whatever the record says"
 NO_STATE = (
-    "the tool's annotations, groups and claims, and counts of the session, were not recorded; pass them with "
-    "--snapshot or --annotations, --group, --claims and --session"
+    "the tool's annotations and counts of the session were not recorded; pass them with --snapshot or "
+    "--annotations, and --session"
 )
+NO_IDENTITY = "groups and claims were not recorded; pass them with --group and --claims"
 NO_TARGET = (
     "the evidence does not contain everything that rules may read about such a request, so it is "
     "not explained"
@@ -215,7 +216,7 @@ def _explained(found: Recorded, decision: dict[str, Any], asked: Supposition, un
         raise AuditError(NOT_THESE)
     known = KnownFacts(unknown_of(options, asked, config, counted), approved=approved)
     told = explained(policies, invocation, session, options.result, under.redactor, known)
-    notes = [NO_STATE]
+    notes = [NO_STATE] if found.groups is not None else [NO_STATE, NO_IDENTITY]
     if found.altered:
         notes.append(ALTERED)
     elif found.same_policies and not _agrees(told, found):
@@ -327,7 +328,11 @@ def _asked(
     found: Recorded, decision: dict[str, Any], args: dict[str, Json], kind: str, under: _Under
 ) -> Supposition:
     options = under.options
-    source, who = split_principal(found.principal)
+    named = who_began(str(decision.get("session")), found.principal, found.agent)
+    source, who = named or split_principal(found.principal)
+    if not (options.principal or options.source):
+        options.group = found.groups if options.group is None else options.group
+        options.claims = found.claims if options.claims is None else options.claims
     options.principal, options.source = options.principal or who, options.source or source
     name = found.tool or found.subject
     target = target_of(options, found.server, kind, name, under.config) if kind else None

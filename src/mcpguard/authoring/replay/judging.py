@@ -40,7 +40,7 @@ REASONS = {
     "prompt": "what the server says about the prompt is not on record (--snapshot FILE)",
     "resource": "what the server says about the resource is not on record (--snapshot FILE)",
     "session": "what the session had counted is not on record",
-    "principal": "groups and claims of the principal are not on record",
+    "principal": "what the rule reads of the principal is not on record",
     "client": "what the client said about itself is not on record",
 }
 """Why the verdict on a call is not known, by the name that a rule reads."""
@@ -48,10 +48,10 @@ NO_STATE = "the state of its session could not be read then"
 SETS = "a rule sets arguments, and others are not on record"
 
 _asked = attrgetter(
-    *("method", "server", "tool", "subject", "tool_digest", "principal", "agent", "client", "args"),
+    *("method", "server", "tool", "subject", "tool_digest", "agent", "client", "args"),
     *("session_labels", "session_facts"),
 )
-"""What a record says of a request, but for its time and its id."""
+"""What a record says of a request, but for its time, its id and who asked."""
 
 Proven = Mapping[tuple[str, str], Verdict]
 
@@ -95,6 +95,7 @@ class ReplayJudge:
         before = past.record.policy_digest if past.record.policy_digest in self._before else ""
         key = (
             _asked(record),
+            request.invocation.principal,
             request.key,
             before and (before, past.effect, past.cause, past.rules),
             past.cause == Cause.PLACEHOLDER.value,

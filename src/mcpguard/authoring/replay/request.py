@@ -16,8 +16,8 @@ from mcpguard.authoring.explain.hypothesis import OS_USER, in_snapshot, listed
 from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.evidence.records import KIND_USED, Decided
-from mcpguard.core.model import Caller, Invocation, Json, Listed, Principal
-from mcpguard.core.policy.session import StoredSession
+from mcpguard.core.model import Caller, Invocation, Json, Listed, Principal, split_principal
+from mcpguard.core.policy.session import StoredSession, who_began
 from mcpguard.core.redaction.removal.neutral import TERMINAL
 from mcpguard.core.redaction.removal.placeholder import carries_placeholder
 from mcpguard.gateway.recorder import MOST_NAME
@@ -28,6 +28,7 @@ _EMPTY = sha256(b"{}").hexdigest()
 _SESSION = frozenset({"labels", "facts"})
 _AGENT = frozenset({"agent"})
 _WHO = frozenset({"id", "source"})
+_OF_TOKEN = frozenset({"groups", "claims"})
 _NOTHING = frozenset[str]()
 
 
@@ -59,7 +60,7 @@ class Requests:
         self._targets: dict[tuple[str, str, str], tuple[Listed | None, Listed | None]] = {}
 
     def of(self, record: Decided) -> PastRequest:
-        who, known_who = _principal(record.principal)
+        who, known_who = _principal(record)
         caller, known_client = _client(record)
         target, known_target = self._target(record)
         args, lost = _arguments(record)
@@ -120,17 +121,24 @@ def _unknown(
     return Unknown(known)
 
 
-@lru_cache(maxsize=1024)
-def _principal(text: str) -> tuple[Principal, frozenset[str] | None]:
+def _principal(record: Decided) -> tuple[Principal, frozenset[str] | None]:
     """Who asked, and what is known of it, None for everything."""
-    source, _, who = text.partition(":")
+    who, known = _named(record.principal, record.agent, record.session)
+    if record.groups is None or record.claims is None or known is None:
+        return who, known
+    found = Principal(who.id, who.source, record.groups, record.claims)
+    return found, None if known else _OF_TOKEN
+
+
+@lru_cache(maxsize=1024)
+def _named(text: str, agent: str | None, session: str) -> tuple[Principal, frozenset[str] | None]:
+    """The same without groups and claims. Where a source and an id may both hold a colon, the session says
+    which is which; earlier versions did not record it."""
+    found = who_began(session, text, agent)
+    source, who = found or split_principal(text)
     if source == OS_USER:
         return Principal(who, source), None
-    if source not in ("http", "https") or who == "anonymous":
-        return Principal(who, source), _WHO
-    source, _, who = text.rpartition(":")
-    # Where both an issuer and a subject may hold a colon, it is not known which is which.
-    certain = text.count(":") == 2
+    certain = found is not None or text.count(":") == text.count("://") + 1
     return Principal(who, source), _WHO if certain else _NOTHING
 
 

@@ -20,6 +20,8 @@ UNDECIDED = frozenset({"cancelled", "disconnected", "abandoned"})
 stopped."""
 MOST_ARGUMENTS = 16 * 1024
 """Bytes of arguments as compact JSON above which only their digest is recorded."""
+MOST_IDENTITY = 2 * 1024
+"""Bytes of groups and claims of a token as compact JSON above which they are not recorded."""
 MOST_MESSAGE = 1_000
 """Characters of a message that are recorded."""
 
@@ -77,7 +79,8 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     except where the client was asked in the answer to its request. `credentials` are the names of the
     references that the upstream holds, never values.
 
-    Verified are `principal`, `human` and `actor`; `agent`, `client`, `request` and `trace` are claims.
+    Verified are `principal`, `human`, `actor`, `groups` and `claims`; `agent`, `client`, `request` and
+    `trace` are what somebody says.
     """
 
     at: Aware
@@ -120,6 +123,8 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     label_causes: dict[str, str] = {}
     credential_kinds: dict[str, str] = {}
     began: str = ""
+    groups: tuple[str, ...] | None = None
+    claims: dict[str, Any] | None = None
 
 
 class Steps(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -73,6 +73,16 @@ def name_of(principal: Principal, agent: str | None) -> str:
     return sha256(key).hexdigest()[:32]
 
 
+def who_began(session: str, text: str, agent: str | None) -> tuple[str, str] | None:
+    """The source and the id of the principal whose `session` with `agent` this is, `text` being the two as
+    records write them. Both may have a colon: the name of the session says where one ends. None for a session
+    of somebody else."""
+    for at, character in enumerate(text):
+        if character == ":" and name_of(Principal(text[at + 1 :], text[:at]), agent) == session:
+            return text[:at], text[at + 1 :]
+    return None
+
+
 def _seconds(key: str) -> int:
     # The key of a charge ends in its window as written.
     return window_of(key.rpartition(" ")[2]) or 0
