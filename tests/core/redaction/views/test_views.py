@@ -24,6 +24,7 @@ from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import PAD, View, runs, views
 from mcpguard.core.redaction.views import codes as codes_module
+from mcpguard.core.redaction.views import dumps as dumps_module
 from mcpguard.core.redaction.views.lines import end_of_run
 from mcpguard.core.redaction.views.signs import ENDS, RUNS, signs_of
 from mcpguard.core.secret import Secret
@@ -517,6 +518,14 @@ def test_a_long_dump_is_read_in_pieces_to_its_end() -> None:
     ]
     hidden = [at for at, row in enumerate(rows) if row not in said]
     assert hidden == [5000, 5001, len(rows) - 2, len(rows) - 1]
+
+
+def test_a_dump_whose_rows_have_two_shapes_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bytes] = []
+    monkeypatch.setattr(dumps_module, "contents", lambda data, _budget: said.append(data) or ())
+    rows = "0000000 6173 2079 717a 4833 3776 506b\n0000014 7361 7920 7a71 3348 7637 6b50\n"
+    assert len(list(views(rows.encode() + PAD))) == 1
+    assert sorted(said) == [b"as yqzH37vPksay zq3Hv7kP", b"say zq3Hv7kPas yqzH37vPk"]
 
 
 def test_rows_with_lines_between_them_are_no_dump() -> None:

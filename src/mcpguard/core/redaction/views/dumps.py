@@ -232,8 +232,13 @@ _BEFORE = 256
 def dumped(view: View, budget: Budget) -> Iterator[View]:
     """What the dumps of bytes in `view` say."""
     pieces = ViewBuilder(view)
+    done: set[int] = set()
     for rows, decode in _dumps(view.text):
-        _add(pieces, rows, decode, budget)
+        said = [*map(itemgetter(rows[0].re.groups), rows)]
+        key = hash((decode, rows[0].start(), *map(re.Match.end, rows), *map(bytes.strip, said)))
+        if key not in done:  # Rows of two shapes may look alike, and then say the same.
+            done.add(key)
+            _add(pieces, rows, decode(said), budget)
         yield from pieces.parts(ENOUGH)
     yield from pieces.parts()
 
@@ -277,9 +282,8 @@ def _between(text: bytes, end: int, start: int) -> bool:
     return start > end + _BEFORE or text.count(b"\n", end, start) + text.count(SEPARATOR, end, start) > 1
 
 
-def _add(pieces: ViewBuilder, rows: list[re.Match[bytes]], decode: _Decode, budget: Budget) -> None:
+def _add(pieces: ViewBuilder, rows: list[re.Match[bytes]], said: list[bytes], budget: Budget) -> None:
     """What these rows say; each byte comes from all of its row, which may show it a second time."""
-    said = decode([*map(itemgetter(rows[0].re.groups), rows)])
     starts = array("I", accumulate(map(len, said), initial=0))
     plain = b"".join(said)
     for found in contents(plain, budget) if len(plain) >= _LEAST else ():
