@@ -57,8 +57,9 @@ TOO_LONG = "[WITHHELD: too long to be inspected at once]"
 
 _MUCH = 8
 _VISITS = 2000
-_RARE = 64
-"""Letters that a format begins with are met once in a few hundred bytes of words."""
+_RARE = 192
+"""Letters that a format begins with are met once in a few hundred bytes of words. Where there are more, all
+is read again, and counts."""
 _NAMES = 2000
 _LONGEST_NAME = 64
 _ROUNDS = 8
