@@ -244,6 +244,49 @@ def test_without_a_shell_signs_of_shells_are_parts_of_a_name(path: str, answer: 
     assert says("pathWithin", path, "/srv/data", "/srv/data") is None
 
 
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+
+
+@each(
+    ("path", "answer"),
+    [
+        *(
+            ("what now?.md", True),
+            ("a|b <c> ^d", True),
+            ("Screenshot at 10.00\u202fAM.png", True),
+            ("a\xa0b", True),
+        ),
+        *(
+            ("cafe\u0301/x", True),
+            ("caf\xe9/cafe\u0301", True),
+            (f"{FAMILY}.png", True),
+            ("\u2764\ufe0f.md", True),
+        ),
+        *(("/etc/what now?", False), ("/etc/cafe\u0301", False), ("../a\u202fb", False)),
+        # What trims, expands or leaves out what is not seen may read these as another path.
+        *(
+            (path, None)
+            for path in ("..\u202f/x", "\xa0..", ".\u200d./x", f"{FAMILY}../..", "a?/../b", "a|/../b")
+        ),
+        *(
+            (path, None)
+            for path in (".?/x", "??", "?", "a\u200db", "\u200d", "\ufe0f", "a\ufe0f", "x\u2003y")
+        ),
+        *((path, None) for path in ("\ufb01", "\u212a", "\uff0e\uff0e/x", "\u2024\u2024", "a\\b", "a*")),
+        *((path, None) for path in ("/srv/d?ta/x", "/srv/data\u202fx", "/srv/data|x", "/s?v/data/x")),
+    ],
+)
+def test_without_a_shell_a_name_may_have_what_file_systems_store(path: str, answer: bool | None) -> None:
+    assert says("pathWithin", path, "/srv/data", "/srv/data", "literal") is answer
+    assert says("pathWithin", path, "/srv/data", "/srv/data") is None
+
+
+def test_how_letters_are_composed_decides_nothing() -> None:
+    for path in ("/srv/cafe\u0301/x", "/srv/CAFE\u0301/x", "/srv/caf\xc9/x"):
+        assert says("pathWithin", path, "/srv/caf\xe9", "/", "literal") is None
+    assert says("pathWithin", "/srv/caf\xe9/cafe\u0301", "/srv/caf\xe9", "/", "literal") is True
+
+
 def test_a_spelling_that_does_not_exist_is_refused() -> None:
     assert "spelling" in message("pathWithin", "a", "/srv", "/srv", "shell")
     assert "spelling" in message("secretName", "a", "file", "shell")

@@ -30,8 +30,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ._+,@=&:;#()\[\]{}/-]*", re.ASCII)
 _BACKUP = re.compile(r"(?<=[A-Za-z0-9_])~(?=/|\Z)")
 # `100%.txt`. Before anything else it can be an escape, a variable (`%TEMP%`) or a format (`%d`).
 _PERCENT = re.compile(r"%(?=[ .,)\]]|/|\Z)")
-# What only shells replace or take away, but for the beginning of `${x}` and `$(x)`.
-_FOR_SHELLS = re.compile(r"[!'\"]|\$(?![({])")
+# What only shells replace, take away or act on, but for the beginning of `${x}` and `$(x)`.
+_FOR_SHELLS = re.compile(r"[!'\"?^|<>]|\$(?![({])")
+# In names of files, as macOS gives them to screenshots: a space to whoever trims or compares.
+_SPACES = {0xA0: " ", 0x202F: " "}
+# Joins two pictures into one, or says how one is drawn.
+_IN_A_PICTURE = re.compile("[\u200d\ufe0f]")
 # What people mean as a folder, and quotes that servers take away.
 _TAKEN_AWAY = re.compile(r"\A[$'\"]|['\"]\Z")
 _BARE = re.compile(r"[!'\"]|\$\w*", re.ASCII)
@@ -51,11 +55,11 @@ UNSEEN = re.compile(
 _BEYOND = re.compile(r"[^\x00-\x7f]")
 # What a glob or the braces of a shell could turn into two dots: `[.][.]`, `.{.}`, `{..,x}`, `+(.)`.
 _GROUPS = re.compile(r"[@+]?\(|[){}]")
-_TWO_ATOMS = re.compile(r"(?:\.|\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]){2}|[\[\].]+")
+_TWO_ATOMS = re.compile(r"(?:[.?]|\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]){2}|[\[\].?]+")
 _DOTTED = re.compile(r"\{.*(?:\.\.|,)|[@+]\([^)]*[.\[]")
 _PAIR = re.compile(r"\{[^{}]*\}|\([^()]*\)")
-_PATTERN = re.compile(r"[\[({]")
-_CUT = re.compile(r"[ #;,:&$'\"!]")
+_PATTERN = re.compile(r"[\[({?]")
+_CUT = re.compile("[ \xa0\u202f#;,:&$'\"!?^|<>]")
 _UNPAIRED = re.compile(r"[{}()]")
 # Names of the kernel that lead to whatever a process has open, and devices of bash.
 _MAGIC = re.compile(
@@ -84,11 +88,15 @@ class PathName(Struct, frozen=True):
         return not self.pattern and _CUT.search(self.name) is None
 
     def could_be(self, other: str) -> bool:
-        """Whether some program, or a file system that ignores case, could take it for the name `other`."""
+        """Whether some program, or a file system that ignores case or how a letter is composed, could take it
+        for the name `other`."""
         if self.pattern:
             return True
-        folded = other.casefold()
-        return folded in (self.name.casefold(), _CUT.split(self.name, maxsplit=1)[0].casefold())
+        return _folded(other) in (_folded(self.name), _folded(_CUT.split(self.name, maxsplit=1)[0]))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class PurePath(Struct, frozen=True):
@@ -104,7 +112,9 @@ HERE = PurePath(False, ())
 
 def read_path(name: str, text: str, base: PurePath = HERE, *, literal: bool = False) -> PurePath:
     """Read one path for the function called `name`; `.`, `..` and `//` are resolved as text, and a relative
-    path begins in `base`. `literal`: no shell reads it, so `$`, `!` and quotes are characters of a name.
+    path begins in `base`. `literal`: no shell reads it, so `$`, `!`, `?`, `|`, `<`, `>`, `^` and quotes are
+    characters of a name, as are no-break spaces, letters with their marks apart (NFD) and pictures of several
+    characters.
 
     Raises FunctionError for what is empty or too long; for characters that are not in the lists above, such
     as those of variables, quotes, escapes and URLs; for globs and braces that could make `..`; for
@@ -114,11 +124,12 @@ def read_path(name: str, text: str, base: PurePath = HERE, *, literal: bool = Fa
     that leaves a `base` that is not known.
     """
     check_size(name, text, LIMIT)
-    _check_characters(text)
-    _check_shape(_FOR_SHELLS.sub("", text) if literal and not _TAKEN_AWAY.search(text) else text)
-    names = text.split("/")
-    for one in names:
+    seen = "/".join(map(_normal, text.split("/"))) if literal else text
+    _check_characters(seen)
+    _check_shape(_FOR_SHELLS.sub("", seen) if literal and not _TAKEN_AWAY.search(seen) else seen)
+    for one in seen.split("/"):
         _check_name(one)
+    names = text.split("/")
     start = PurePath(True, ()) if text.startswith("/") else base
     steps = list(start.steps)
     for one in names:
@@ -130,12 +141,24 @@ def read_path(name: str, text: str, base: PurePath = HERE, *, literal: bool = Fa
     return PurePath(start.absolute, tuple(steps))
 
 
+def _normal(name: str) -> str:
+    """A name that no shell reads, as whoever composes letters or trims it has it."""
+    joined = _IN_A_PICTURE.sub(_without_joiner, name).translate(_SPACES)
+    composed = unicodedata.normalize("NFC", joined)
+    return composed if unicodedata.normalize("NFD", composed) == joined else joined
+
+
+def _without_joiner(found: re.Match[str]) -> str:
+    before = found.string[found.start() - 1 : found.start()]
+    return "" if before == "\ufe0f" or unicodedata.category(before or " ") in ("So", "Sk") else found[0]
+
+
 def _leave(steps: list[PathName], absolute: bool) -> None:
     if not steps and not absolute:
         raise FunctionError("a relative path must not leave the folder that it starts in")
     if steps and not steps.pop().plain:
         raise FunctionError(
-            "a path must not go back by `..` from a name with a space or one of `#;,:&$!'\"[({`"
+            "a path must not go back by `..` from a name with a space or one of `#;,:&$!?^|<>'\"[({`"
         )
 
 
@@ -224,7 +247,8 @@ def _within(inner: PurePath, holders: list[PurePath]) -> bool:
         return True
     if any(_could_hold(holder, inner) for holder in holders):
         raise FunctionError(
-            "a path is in a folder only if case is ignored, brackets are expanded or a space or `#` ends it"
+            "a path is in a folder only if case or the form of accents is ignored, brackets are expanded, or "
+            "a space or `#` ends it"
         )
     return False
 
