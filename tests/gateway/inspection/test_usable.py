@@ -9,8 +9,10 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import Secret
 from mcpguard.gateway.inspection.handles import Handles, usable
 from mcpguard.gateway.results import _agreeing
+from tests.rows import each
 
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3
 REDACTOR = Redactor(b"key")
@@ -63,3 +65,41 @@ def test_whatever_is_sent_leaves_without_what_was_removed(
     assert not REDACTOR.inspect(made.value).changed
     if mirrored and made.value.get("isError") is not True:
         assert json.loads(made.value["content"][1]["text"]) == made.value["structuredContent"]
+
+
+NUMBER = 491827364519283746
+MARK = "[REDACTED:credential:env:one#1]"
+HOLDING = Redactor(b"key")
+HOLDING.hold("env:one", Secret(str(NUMBER)))
+
+
+@each(
+    ("before", "after"),
+    [
+        ({"code": NUMBER, "message": "no"}, {"code": -32603, "message": "no"}),
+        ({"code": NUMBER, "data": {"code": NUMBER}}, {"code": -32603, "data": {"code": MARK}}),
+        (
+            {"progressToken": "t", "progress": NUMBER, "total": 1.5},
+            {"progressToken": "t", "progress": 0, "total": 1.5},
+        ),
+        (
+            {
+                "content": [
+                    {
+                        "type": "resource_link",
+                        "uri": "x:y",
+                        "size": NUMBER,
+                        "annotations": {"priority": NUMBER},
+                    }
+                ]
+            },
+            {"content": [{"type": "resource_link", "uri": "x:y", "size": 0, "annotations": {"priority": 0}}]},
+        ),
+        ({"structuredContent": {"size": NUMBER}}, {"structuredContent": {"size": MARK}}),
+        ({"code": "x", "size": str(NUMBER), "age": NUMBER}, {"code": "x", "size": MARK, "age": MARK}),
+    ],
+)
+def test_a_number_that_mcp_needs_is_left_a_number(before: Any, after: Any) -> None:
+    found = usable(Handles(), "one", HOLDING, before, (), HOLDING.inspect(before))
+    assert found.value == after
+    assert found.findings

@@ -20,6 +20,7 @@ from mcpguard.core.redaction.removal.binary import whole
 from mcpguard.core.redaction.structured.forms import parsed, written
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.catalogue import ALIAS
+from mcpguard.protocol.jsonrpc import INTERNAL_ERROR
 
 MOST = 2_000
 LONGEST = 8_192
@@ -40,6 +41,25 @@ CURSORS = frozenset(
     ]
 )
 """Names of members that hold a place in a list."""
+
+_NUMBERS = frozenset(
+    [
+        *(
+            "progress",
+            "total",
+            "size",
+            "priority",
+            "ttl",
+            "ttlMs",
+            "pollInterval",
+            "maxTokens",
+            "temperature",
+        ),
+        *("costPriority", "intelligencePriority", "speedPriority", "minimum", "maximum"),
+        *("minLength", "maxLength", "minItems", "maxItems"),
+    ]
+)
+"""Members that are numbers in the schema of MCP: clients drop a message that has a text there."""
 
 _URI = "uri"
 _NO_URIS = frozenset(["structuredContent", "_meta"])
@@ -130,8 +150,8 @@ class Handles:
         return value
 
     def aliased(self, server: str, before: Json, after: Json, uris: bool = True) -> Json:
-        """`after`, which is `before` inspected, with aliases where something was removed from a handle; the
-        same object without any."""
+        """`after`, which is `before` inspected, with aliases where something was removed from a handle, and 0
+        in place of a number that MCP needs; the same object without any."""
         if type(after) is dict and type(before) is dict:
             made = None
             for (name, old), (key, new) in zip(before.items(), after.items(), strict=True):
@@ -148,6 +168,8 @@ class Handles:
 
     def _member(self, server: str, name: str, old: Json, new: Json, uris: bool) -> Json:
         if type(old) is not str:
+            if type(new) is str and name in _NUMBERS and uris:
+                return 0
             return self.aliased(server, old, new, uris and name not in _NO_URIS)
         if old == new:
             return new
@@ -170,7 +192,9 @@ class Handles:
 def usable(
     handles: Handles, server: str, redactor: Redactor, before: Json, also: tuple[str, ...], after: Redacted
 ) -> Redacted:
-    """The inspected value `after`, which was `before`, with aliases for handles, and texts in place of binary
-    data from which something was removed."""
+    """The inspected value `after`, which was `before`, with aliases for handles, numbers where MCP needs
+    them, and texts in place of binary data from which something was removed."""
     made = whole(before, handles.aliased(server, before, after.value))
+    if type(before) is dict and type(before.get("code")) is int and type(made.get("code")) is str:
+        made = {**made, "code": INTERNAL_ERROR}
     return after if made is after.value else redactor.inspect_again(made, after, also)
