@@ -138,12 +138,14 @@ class AuditEntry(Written):
     keep_days: Annotated[float, between(1, 36_500, "days")] | None = Field(
         None,
         description="Chains that were last written longer ago than this are removed, oldest first, and "
-        "evidence says up to which. Default: none are removed.",
+        "evidence says up to which; one that has not arrived at a sink stays for up to 7 more days. Default: "
+        "none are removed.",
     )
     keep_bytes: Annotated[int, between(1 << 20, 1 << 50, "bytes")] | None = Field(
         None,
         description="If the chains of the folder are larger in total, the oldest are removed as with "
-        "`keep_days`, but none that was written within a day. Default: none are removed.",
+        "`keep_days`, but none that was written within a day, and none within 8 days that has not arrived at "
+        "a sink. Default: none are removed.",
     )
     free_bytes: Annotated[int, between(0, 1 << 50, "bytes")] = Field(
         FREE_BYTES,

@@ -365,7 +365,8 @@ class LostAlerts(Struct, frozen=True):
 class SinkState(Struct, frozen=True):
     """The state of a sink. `to` is as the configuration has it; `since` is when it began to fail, in seconds
     since 1970, 0 where it works; `lag` counts bytes of evidence that it has not received; `refused` counts
-    events that it does not take as they are; `standby` is set where another process serves the sink."""
+    events that it does not take as they are, `removed` records that were removed before it received them;
+    `standby` is set where another process serves the sink."""
 
     to: str
     format: str
@@ -373,6 +374,7 @@ class SinkState(Struct, frozen=True):
     since: float = 0.0
     problem: str = ""
     refused: int = 0
+    removed: int = 0
     standby: bool = False
 
 

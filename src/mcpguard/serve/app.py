@@ -284,17 +284,6 @@ class _Process:
         shared.audit.on_health = shared.evidence_changed
         shared.recognise()
         settings, say = shared.settings, partial(shared.diagnostics.report, "")
-        self._upkeep = upkeep(
-            shared.audit,
-            evidence_folder(settings.config),
-            settings.config.audit,
-            say,
-            shared.credentials,
-            self._front.where != "stdio",
-        )
-        self._know_warnings()
-        self._upkeep.start(asyncio.get_running_loop())
-        self._standby = Standby(asyncio.get_running_loop(), say)
         self._exporting = Exporting(
             shared.gate,
             shared.credentials,
@@ -305,6 +294,18 @@ class _Process:
             lambda: shared.audit.health,
         )
         self._export(settings)
+        self._upkeep = upkeep(
+            shared.audit,
+            evidence_folder(settings.config),
+            settings.config.audit,
+            say,
+            shared.credentials,
+            self._front.where != "stdio",
+            self._exporting,
+        )
+        self._know_warnings()
+        self._upkeep.start(asyncio.get_running_loop())
+        self._standby = Standby(asyncio.get_running_loop(), say)
         shared.sinks = lambda: self._exporting.states
 
     def _know_warnings(self) -> None:

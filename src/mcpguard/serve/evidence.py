@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
-from mcpguard.adapters.audit.upkeep import Upkeep
+from mcpguard.adapters.audit.upkeep import SinkPositions, Upkeep
 from mcpguard.adapters.system.disk import to_loop
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.config.terms import DESKTOP, NotifyTerms
@@ -59,6 +59,7 @@ def upkeep(
     report: Callable[[str], None],
     credentials: Credentials,
     over_http: bool,
+    sinks: SinkPositions,
 ) -> Upkeep:
     """That of a process, by what its configuration says."""
     to = Recipient(FOR_KEY, None, Principal("", ""))
@@ -76,7 +77,7 @@ def upkeep(
         from mcpguard.serve.kept_heads import head_sender
 
         send = head_sender(heads, over_http)
-    return Upkeep(sink, folder, audit.upkeep, report, key, send)
+    return Upkeep(sink, folder, audit.upkeep, report, key, send, sinks)
 
 
 FOR_SINKS = "telemetry"
@@ -124,10 +125,18 @@ class SinkGate:
 
 
 class _Exported(Struct):
-    """A sink that is exported to, and the thread that does."""
+    """A sink that is exported to, the thread that does, and where its position is saved. `removed` counts
+    records that were removed before it received them."""
 
     exporter: Exporter[FollowedLine]
     thread: threading.Thread
+    cursor: Path
+    removed: int = 0
+
+    @property
+    def name(self) -> str:
+        state = self.exporter.state
+        return "alerts" if state.format == "alerts" else f"{state.format} to {state.to}"
 
 
 class Exporting:
@@ -164,13 +173,35 @@ class Exporting:
 
     @property
     def states(self) -> tuple[SinkState, ...]:
-        return tuple(one.exporter.state for one in self._running.values())
+        running = tuple(self._running.values())
+        return tuple(structs.replace(one.exporter.state, removed=one.removed) for one in running)
+
+    def unsent(self, chain: Path) -> tuple[str, ...]:
+        from mcpguard.adapters.audit.following import unread
+
+        return tuple(one.name for one in tuple(self._running.values()) if unread(one.cursor, chain, 1))
+
+    def lose(self, chains: Sequence[Path], last: str) -> None:
+        from mcpguard.adapters.audit.following import unread
+
+        for one in tuple(self._running.values()):
+            if count := sum(unread(one.cursor, chain) for chain in chains):
+                to_loop(self._loop, self._lost, one, count, last)
+
+    def _lost(self, one: _Exported, count: int, last: str) -> None:
+        one.removed += count
+        records = "1 record was" if count == 1 else f"{count:,} records were"
+        why = "removed by `audit.keep_days` or `audit.keep_bytes` before they had arrived"
+        said = f"{records} {why}: {one.name}"
+        self._note("telemetry-lost", f"{said}; chains up to {last}")
+        self._report(said, "warning")
+        self._changed()
 
     def follow(
         self, folder: Path, telemetry: Telemetry, alerts: AlertsEntry | None, notify: tuple[NotifyTerms, ...]
     ) -> None:
         """Export what is in `folder` as the configuration says now; what it says as before goes on."""
-        wanted: dict[tuple[str, ...], Callable[[], Exporter[FollowedLine]]] = {}
+        wanted: dict[tuple[str, ...], Callable[[], _Exported]] = {}
         for sink in telemetry.sinks:
             key = sink.to, sink.format, *(f"{name}: {text}" for name, text in sink.headers.items())
             wanted[key] = partial(self._sink, folder, sink)
@@ -182,39 +213,36 @@ class Exporting:
             self._ending.append(over.thread)
         for key, make in wanted.items():
             if key not in self._running:
-                exporter = make()
-                thread = threading.Thread(target=exporter.run, name="mcpguard-export", daemon=True)
-                self._running[key] = _Exported(exporter, thread)
-                thread.start()
+                self._running[key] = made = make()
+                made.thread.start()
         self._starts = False
         self._blocks = telemetry.blocks
         self._hold()
         if self._running and self._timer is None:
             self._look()
 
-    def _sink(self, folder: Path, sink: SinkTerms) -> Exporter[FollowedLine]:
+    def _sink(self, folder: Path, sink: SinkTerms) -> _Exported:
         # Imported where it is needed: most processes export nothing.
         from mcpguard.adapters.telemetry.exporting import sink_of
 
         to = sink_of(sink.to, sink.format, self._host, partial(self._headers, sink))
         return self._exporter(folder, sink.to, sink.format, to)
 
-    def _alerts(
-        self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyTerms, ...]
-    ) -> Exporter[FollowedLine]:
+    def _alerts(self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyTerms, ...]) -> _Exported:
         sink = alert_sink(entry, notify, self._credentials, self._host, self._health)
         return self._exporter(folder, "alerts", "alerts", sink)
 
-    def _exporter(self, folder: Path, to: str, form: str, sink: Destination[Any]) -> Exporter[FollowedLine]:
+    def _exporter(self, folder: Path, to: str, form: str, sink: Destination[Any]) -> _Exported:
         from mcpguard.adapters.audit.following import Following
         from mcpguard.adapters.telemetry.exporting import Exporter
         from mcpguard.config.user_state import state_folder
 
         named = sha256(f"{folder} {form} {to}".encode()).hexdigest()[:16]
-        following = Following(folder, state_folder("telemetry") / f"{named}.cursor", own=self._starts)
+        cursor = state_folder("telemetry") / f"{named}.cursor"
+        following = Following(folder, cursor, own=self._starts)
         if not self._starts:
             following.from_now()
-        return Exporter(
+        exporter = Exporter(
             to,
             form,
             following,
@@ -223,6 +251,8 @@ class Exporting:
             partial(to_loop, self._loop, self._report),
             lambda _state: to_loop(self._loop, self._is),
         )
+        thread = threading.Thread(target=exporter.run, name="mcpguard-export", daemon=True)
+        return _Exported(exporter, thread, cursor)
 
     def _look(self) -> None:
         """Now and then look for sinks that have not answered for long: their threads cannot say so."""

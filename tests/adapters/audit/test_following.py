@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.audit.checking import CheckedFollowing
-from mcpguard.adapters.audit.following import Following
+from mcpguard.adapters.audit.following import Following, unread
 from mcpguard.adapters.audit.retention import compress
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
@@ -181,7 +182,7 @@ def test_a_chain_that_is_removed_is_forgotten(folder: Path, cursor: Path) -> Non
     path.unlink()
     assert following.read(9) == []
     following.keep([], {})
-    assert path.name not in cursor.read_text()
+    assert path.name not in json.loads(cursor.read_text())["read"]
 
 
 def test_lines_that_are_still_open_are_given_to_whoever_goes_on(folder: Path, cursor: Path) -> None:
@@ -240,3 +241,34 @@ def test_a_planted_pipe_is_not_waited_for(folder: Path) -> None:
     following = Following(folder, from_start=True)
     following.begin()
     assert following.read(5) == []
+
+
+def test_how_much_of_a_chain_has_not_arrived_is_known_without_taking_the_cursor(
+    folder: Path, cursor: Path
+) -> None:
+    path = chain(folder, DECIDED, close=False)
+    assert unread(cursor, path) == 0  # Nobody has begun.
+    following = Following(folder, cursor, from_start=True)
+    following.begin()
+    assert unread(cursor, path) == 2
+    assert unread(cursor, path, 1) == 1
+    found = following.read(9)
+    following.keep(found, {})
+    assert unread(cursor, path) == 0
+    following.keep([], {"n-1": found[-1]})
+    assert unread(cursor, path) == 1  # The call waits for its outcome.
+    following.close()
+    cursor.write_text("noise")
+    assert unread(cursor, path) == 2
+    cursor.write_text("{}")
+    path.write_bytes(b"x" * 10)
+    assert unread(cursor, path) == 0
+    assert unread(cursor, chain(folder, DECIDED, OUTCOME)) == 4
+
+
+def test_a_chain_that_is_over_and_has_arrived_is_not_read_again(folder: Path, cursor: Path) -> None:
+    path = chain(folder, DECIDED)
+    following = Following(folder, cursor, from_start=True)
+    following.begin()
+    following.keep(following.read(9), {})
+    assert unread(cursor, compress(path)) == 0

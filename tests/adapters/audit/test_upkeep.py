@@ -522,7 +522,7 @@ def test_one_process_at_a_time_compresses_a_chain(folder: Path, monkeypatch: pyt
     assert [one.name for one in folder.iterdir()] == [packed.name]
     assert retention.compress(sink.path) == packed
     monkeypatch.setattr(Path, "iterdir", lambda _: [sink.path, packed])
-    assert retention.expired(folder, (), time.time(), 1) == ([], 0)
+    assert retention.expired(folder, (), time.time(), 1) == ([], 0, None)
 
 
 def test_a_clock_that_was_wrong_for_long_gives_no_name_in_the_future(
@@ -786,6 +786,86 @@ async def test_nothing_of_the_last_day_is_removed_for_its_size_and_it_is_said(
     assert "MB more than `audit.keep_bytes`" in told.lines[0]
     assert work.warning == told.lines[0]
     assert old.exists()
+
+
+class Sinks:
+    """Sinks of which one has not received any chain, unless `arrived`."""
+
+    def __init__(self) -> None:
+        self.arrived = False
+        self.lost: list[tuple[list[str], str]] = []
+
+    def unsent(self, _chain: Path) -> tuple[str, ...]:
+        return () if self.arrived else ("jsonl to there",)
+
+    def lose(self, chains: Sequence[Path], last: str) -> None:
+        self.lost.append(([path.name for path in chains], last))
+
+
+HELD = (
+    "chains that are due to be removed are kept for up to 7 more days, since they have not arrived: "
+    "jsonl to there"
+)
+
+
+def old_chain(folder: Path, monkeypatch: pytest.MonkeyPatch, days: float) -> Path:
+    """One that ended so many days ago."""
+    past = time.time() - days * 86_400
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:
+            return datetime.fromtimestamp(past, UTC)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chain_file, "datetime", Then)
+        sink = AuditFile(folder)
+    sink.write(replace(OPENED, at=Then.now()))
+    sink.close(replace(CLOSED, at=Then.now()))
+    os.utime(sink.path, (past, past))
+    return sink.path
+
+
+@pytest.mark.parametrize("terms", [UpkeepTerms(keep_days=1), UpkeepTerms(keep_bytes=1)])
+async def test_a_chain_that_has_not_arrived_at_a_sink_is_kept_longer_and_it_is_said(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch, terms: UpkeepTerms
+) -> None:
+    monkeypatch.setattr(upkeep, "CATCH_UP_SECONDS", 0.0)
+    monkeypatch.setattr(upkeep, "TIDY_SECONDS", 0.0)
+    monkeypatch.setattr(upkeep, "SIZE_SECONDS", 0.0)
+    old = old_chain(folder, monkeypatch, 3)
+    owner, told, sinks = Owner(folder), Told(), Sinks()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, replace(terms, checkpoint_seconds=0.01), sinks=sinks)
+    await told.until(lambda: HELD in told.lines)
+    assert HELD in work.warning
+    assert old.exists()
+    sinks.arrived = True
+    await told.later(lambda: not old.exists() and not work.warning.count(HELD))
+    assert told.lines.count(HELD) == 1
+
+
+async def test_a_chain_that_did_not_arrive_in_a_week_more_is_removed_and_evidence_says_so_before(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "CATCH_UP_SECONDS", 0.0)
+    old = old_chain(folder, monkeypatch, 9)
+    owner, told, sinks = Owner(folder), Told(), Sinks()
+    await owner.stored(OPENED)
+    start(owner.sink, told, UpkeepTerms(keep_days=1), sinks=sinks)
+    await told.later(lambda: not old.exists())
+    assert sinks.lost == [([old.name], old.name)]
+
+
+async def test_right_after_the_start_nothing_is_removed_that_has_not_arrived(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = old_chain(folder, monkeypatch, 90)
+    owner, told, sinks = Owner(folder), Told(), Sinks()
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, UpkeepTerms(keep_days=1, checkpoint_seconds=0.01), sinks=sinks)
+    await told.later(lambda: work._tidied == work._catches_up)
+    assert (old.exists(), sinks.lost, work.warning) == (True, [], "")
 
 
 def removed(folder: Path, days: float = 0, most: int = 0) -> list[str]:

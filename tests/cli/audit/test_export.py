@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from mcpguard.adapters.audit.following import Following
 from mcpguard.cli import main
+from mcpguard.core.evidence.records import Checkpoint
+from tests.adapters.audit.audit_records import NOW
 from tests.adapters.telemetry.telemetry_records import DECIDED, OUTCOME, STORY, chain
 
 Capture = pytest.CaptureFixture[str]
@@ -40,6 +43,34 @@ def test_with_a_cursor_the_next_run_goes_on(folder: Path, tmp_path: Path, capfd:
     assert main(words) == 2
     assert "another process exports" in capfd.readouterr().err
     other.close()
+
+
+def test_what_was_removed_between_two_runs_is_said(folder: Path, tmp_path: Path, capfd: Capture) -> None:
+    words = ["audit", "export", str(folder), "--cursor", str(tmp_path / "cursor")]
+    first = chain(folder, DECIDED)
+    removal = Checkpoint(NOW, removed=1, removed_until=first.name)
+    first.unlink()
+    chain(folder, removal)
+    assert main(words) == 0  # It was gone before the cursor was made.
+    second = chain(folder, DECIDED)
+    assert main(words) == 0
+    second.unlink()
+    chain(folder, structs.replace(removal, removed_until=second.name))
+    assert main(words) == 0  # It was read before.
+    # Names begin with the second in which a chain began.
+    third = folder / f"9{second.name[1:]}"
+    chain(folder, structs.replace(removal, removed_until=third.name))
+    capfd.readouterr()
+    assert main(words) == 1
+    assert f"chains up to {third.name} were removed before they were all exported" in capfd.readouterr().err
+    assert main(words) == 0
+
+
+def test_a_removal_that_cannot_be_read_is_exported_as_it_is(folder: Path, capfd: Capture) -> None:
+    path = chain(folder, DECIDED)
+    path.write_bytes(path.read_bytes() + b'{"kind":"checkpoint","removed_until":5}\n')
+    assert main(["audit", "export", str(folder)]) == 1
+    assert "was altered" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

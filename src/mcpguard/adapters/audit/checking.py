@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.audit.following import FollowedLine, Following
@@ -27,6 +28,7 @@ from mcpguard.adapters.audit.reader import (
     sound_lines,
 )
 from mcpguard.core.evidence.chain import GENESIS, SEAL, continues
+from mcpguard.core.evidence.records import Checkpoint
 
 
 class LineCheck:
@@ -212,6 +214,8 @@ def _written(file: Path) -> bytes:
     return b"9999"
 
 
+_CHECKPOINT = b'{"kind":"checkpoint"'
+_checkpoint = msgspec.json.Decoder(Checkpoint).decode
 _AT = re.compile(rb'"at":"([^"Z]*)')
 
 
@@ -229,17 +233,31 @@ class CheckedFollowing(Following):
     ) -> None:
         super().__init__(folder, cursor, from_start=from_start, own=own)
         self.check = LineCheck()
+        self.removed: dict[str, None] = {}
+        """Names of chains that were removed before they were read."""
         self._warn = warn
+        self._warned: set[str] = set()
 
     def read(self, most: int) -> list[FollowedLine]:
         """As `Following.read`."""
-        known = set(self.check.altered)
         found = super().read(most)
         for line in found:
             self.check.take(line.file, line.start, line.data)
-        for name in self.check.altered.keys() - known:
+            if line.data.startswith(_CHECKPOINT):
+                self._look_for_removed(line.data)
+        for name in self.check.altered.keys() - self._warned:
+            self._warned.add(name)
             self._warn(name)
         return found
+
+    def _look_for_removed(self, line: bytes) -> None:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._take_removed(_checkpoint(line).removed_until)
+
+    def _take_removed(self, until: str) -> None:
+        # Names begin with a time, and the oldest are removed first: what was listed before is none of these.
+        if until > self.listed_before and until not in self.listed:
+            self.removed[until] = None
 
     def spoiled(self, name: str, problem: NoChain) -> None:
         """Count it as altered, and read no more of it."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from sys import maxsize
 
 from msgspec import DecodeError, Struct, json
 
@@ -41,13 +42,32 @@ class FollowedLine(Struct, frozen=True, gc=False):
 class ReadPositions(Struct):
     """How far each chain was read: bytes, -1 for a chain that is over. `open` are lines that are read again
     by whoever goes on, since what belongs to them was not there yet: the id of a call -> its chain, and where
-    its line begins."""
+    its line begins. `listed` is the last name of a chain that was there."""
 
     read: dict[str, int] = {}
     open: dict[str, tuple[str, int]] = {}
+    listed: str = ""
 
 
 _places = json.Decoder(ReadPositions).decode
+
+
+def unread(cursor: Path, chain: Path, most: int = maxsize) -> int:
+    """How many records in the file `chain` whoever goes on from `cursor` has yet to receive, at most `most`.
+    None where there is no cursor yet: what is there before it is made is not for it."""
+    try:
+        places = _places(cursor.read_bytes())
+    except FileNotFoundError:
+        return 0
+    except (DecodeError, UnicodeDecodeError, OSError):
+        places = ReadPositions()
+    name = chain_name(chain)
+    waiting = sum(where == name for where, _ in places.open.values())
+    at = places.read.get(name, 0)
+    with suppress(AuditError):  # Nobody gets what cannot be read.
+        rest = lines(chain, at) if at >= 0 else ()
+        waiting += sum(line.endswith(b"\n") for line in islice(rest, most))
+    return min(waiting, most)
 
 
 class Following:
@@ -79,6 +99,10 @@ class Following:
         self._origins: dict[str, str] = {}
         self.left: set[str] = set()
         """Chains that are not read any further."""
+        self.listed: set[str] = set()
+        """Chains that were there at some time since `begin`."""
+        self.listed_before = ""
+        """The last name of a chain that was there before."""
 
     def from_now(self) -> None:
         """A cursor that is made later begins here: whoever calls `begin` in a thread may come to it late."""
@@ -100,7 +124,9 @@ class Following:
             self._places = self._kept()
             if self._places is None:
                 self._places = self._new()
+                self._places.listed = max(self._present(), default="")
                 self.keep([], {})  # What is recorded from now on is not before it, whoever reads it.
+            self.listed_before = self._places.listed or max(self._places.read, default="")
         return list(self._reopened(self._places))
 
     def read(self, most: int) -> list[FollowedLine]:
@@ -114,6 +140,8 @@ class Following:
         room = MOST_BYTES
         damaged: AuditError | None = None
         now = self._present()
+        self.listed.update(now)
+        places.listed = max(now, default=places.listed)
         for name in sorted(now):
             at = places.read.get(name, 0)
             path, size = now[name]

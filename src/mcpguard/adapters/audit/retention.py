@@ -7,7 +7,7 @@ is on record in another chain; and its age is what is on record, not only what t
 import math
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from mcpguard.core.expressions import expression
 
 KEEP_SECONDS = 86_400.0
 """What is younger is never removed for its size: a flood must not push out what happened before it."""
+HELD_SECONDS = 7 * 86_400.0
+"""For this much longer a chain stays that has not arrived where it is sent."""
 _DAY = 86_400.0
 _NAME = expression(r"(\d{8}T\d{6}Z)-.*\.jsonl(?:\.gz)?")
 _AT = expression(rb'\{"kind":"[a-z]+","at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)"')
@@ -69,18 +71,30 @@ def _compress(path: Path, packed: Path) -> None:
 
 
 class Expired(NamedTuple):
-    """Chains to remove, the oldest first, and how many bytes are too many still when they are gone."""
+    """Chains to remove, the oldest first, and how many bytes are too many still when they are gone. `held` is
+    the next one, if it stays only because it has not arrived where it is sent."""
 
     chains: list[Path]
     surplus: int
+    held: Path | None = None
 
 
-def expired(folder: Path, settled: Collection[str], now: float, days: float, most: int = 0) -> Expired:
+def expired(
+    folder: Path,
+    settled: Collection[str],
+    now: float,
+    days: float,
+    most: int = 0,
+    unsent: Callable[[Path], bool] = lambda _path: False,
+    longer: float = HELD_SECONDS,
+) -> Expired:
     """The oldest chains that were last written more than `days` before `now` (in seconds since 1970; 0 for no
     limit), or that have to go so that all are `most` bytes together (0 for no limit), by their names: up to
     the first that has to be kept, so that one name says which were removed. `settled` are those whose last
-    head another chain holds; a compressed one is. Raises OSError and AuditError."""
+    head another chain holds; a compressed one is. One that is `unsent` stays `longer` seconds more. Raises
+    OSError and AuditError."""
     found: list[Path] = []
+    held: Path | None = None
     chains = [(path, size) for path in sorted(folder.iterdir()) if (size := _size(path, now)) >= 0]
     surplus = max(0, sum(size for _, size in chains) - most) if most else 0
     for path, size in chains:
@@ -89,11 +103,14 @@ def expired(folder: Path, settled: Collection[str], now: float, days: float, mos
         try:
             if not is_settled or _since(path, now - seconds) or not over(path):
                 break
+            if unsent(path) and _since(path, now - seconds - longer):
+                held = path
+                break
         except (FileNotFoundError, Removed):
             break  # Another process compressed or removed it just now.
         surplus = max(0, surplus - size)
         found.append(path)
-    return Expired(found, surplus)
+    return Expired(found, surplus, held)
 
 
 def _size(path: Path, now: float) -> int:

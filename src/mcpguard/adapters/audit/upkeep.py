@@ -7,18 +7,20 @@ by the loop, in order with everything else.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from mcpguard.adapters.audit.chain_file import ChainFile, GrowthLimit
-from mcpguard.adapters.audit.retention import compress, expired
+from mcpguard.adapters.audit.retention import HELD_SECONDS, compress, expired
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.config.terms import UpkeepTerms
 from mcpguard.core.errors import AuditError, CredentialError
@@ -43,6 +45,22 @@ AGAIN_SECONDS = 1.0
 """The same if one of them took nothing last time."""
 LAST_SECONDS = 2.0
 """The same when the process ends."""
+
+CATCH_UP_SECONDS = 60.0
+"""For this long after the start no chain is removed that has not arrived at a sink: a sink may have begun to
+get what an earlier process left."""
+
+
+class SinkPositions(Protocol):
+    """How far evidence has arrived where it is sent. Called in a thread."""
+
+    def unsent(self, chain: Path) -> tuple[str, ...]:
+        """The sinks that have not received all of a chain."""
+
+    def lose(self, chains: Sequence[Path], last: str) -> None:
+        """Have evidence and the operator told how much of these chains, up to the one named `last`, sinks
+        have not received: they are removed."""
+
 
 SendHeads = Callable[[Sequence[Anchor]], Mapping[str, "Future[None]"]]
 """Begins to send heads to each place where they are kept besides the chains, after those that it has not
@@ -78,10 +96,13 @@ class Upkeep:
         report: Callable[[str], None],
         key: Callable[[], Secret] | None = None,
         send: SendHeads | None = None,
+        sinks: SinkPositions | None = None,
     ) -> None:
         """`report` takes a line for the operator in any thread. `key` reads the private key, and may block;
         `send` is given the head of each checkpoint, and the last one of each chain."""
-        self._disk = self._large = ""
+        self._disk = self._large = self._held = ""
+        self._sinks = sinks
+        self._catches_up = time.monotonic() + CATCH_UP_SECONDS
         self._audit = audit
         self._folder = folder
         self._terms = terms
@@ -110,7 +131,7 @@ class Upkeep:
     @property
     def warning(self) -> str:
         """What is missing, or will be soon, "" for nothing."""
-        return "; ".join(filter(None, (self._disk, self._large, *self._failing.values())))
+        return "; ".join(filter(None, (self._disk, self._large, self._held, *self._failing.values())))
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin; `loop` is where evidence is written."""
@@ -304,21 +325,43 @@ class Upkeep:
         self._tidied = time.monotonic() + (SIZE_SECONDS if most else TIDY_SECONDS)
         settled = self._audit.others.settled()
         if days or most:
-            old, surplus = expired(self._folder, settled, time.time(), days, most)
-            if old:
-                self._checkpoint(len(old), old[-1].name.removesuffix(".gz"))
-                for path in old:
-                    path.unlink(missing_ok=True)
-            self._tell_surplus(surplus)
+            self._remove(settled, days, most)
         if self._terms.compress:
             for path in sorted(self._folder / name for name in settled):
                 if self._ended.is_set():
                     return
                 compress(path)
 
+    def _remove(self, settled: Collection[str], days: float, most: int) -> None:
+        sinks, now = self._sinks, time.monotonic()
+        longer = math.inf if now < self._catches_up else HELD_SECONDS
+        unsent = (lambda path: bool(sinks.unsent(path))) if sinks is not None else (lambda _path: False)
+        old = expired(self._folder, settled, time.time(), days, most, unsent, longer)
+        if old.chains:
+            last = old.chains[-1].name.removesuffix(".gz")
+            if sinks is not None:
+                sinks.lose(old.chains, last)
+            self._checkpoint(len(old.chains), last)
+            for path in old.chains:
+                path.unlink(missing_ok=True)
+        self._tell_surplus(old.surplus)
+        if old.held is not None and longer == math.inf:
+            self._tidied = min(self._tidied, self._catches_up)
+        elif sinks is not None:
+            self._tell_held(sinks.unsent(old.held) if old.held is not None else ())
+
+    def _tell_held(self, sinks: tuple[str, ...]) -> None:
+        """Warn where chains stay for the sake of these sinks."""
+        before, days = self._held, HELD_SECONDS / 86_400
+        kept = f"chains that are due to be removed are kept for up to {days:g} more days"
+        self._held = f"{kept}, since they have not arrived: {', '.join(sinks)}" if sinks else ""
+        if sinks and not before:
+            self._report(self._held)
+
     def _tell_surplus(self, surplus: int) -> None:
         """Warn where the folder stays larger than it should be."""
-        before, why = self._large, "is kept, since it is less than a day old or may still be written"
+        before = self._large
+        why = "is kept, since it is less than a day old, may still be written, or has not arrived at a sink"
         kept = f"{surplus / 1e6:.1f} MB more than `audit.keep_bytes` in {self._folder} {why}"
         self._large = kept if surplus else ""
         if surplus and not before:

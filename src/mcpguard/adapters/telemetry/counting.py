@@ -135,6 +135,12 @@ def page(
         ("warning", "gauge", "1 if this requirement has a warning.", _needs(needs, "warning")),
         ("sink_lag_bytes", "gauge", "Bytes of evidence not yet sent to this sink.", _sinks(sinks, "lag")),
         ("sink_refused_total", "counter", "Events that this sink did not accept.", _sinks(sinks, "refused")),
+        (
+            "sink_removed_total",
+            "counter",
+            "Records removed before they were sent.",
+            _sinks(sinks, "removed"),
+        ),
         ("sink_failing", "gauge", "1 if this sink is failing.", _sinks(sinks, "since")),
     )
     return "".join(

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.exporting import Exporter
 
 
+_REMOVED = (
+    "were removed before they were all exported with this cursor: export more often than "
+    "`audit.keep_days` and `audit.keep_bytes` remove them"
+)
+
+
 def add_export(parser: argparse.ArgumentParser) -> None:
     """The options of `audit export`."""
     parser.add_argument(
@@ -52,8 +58,8 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def export(path: Path, args: argparse.Namespace) -> int:
-    """0; 1 where a line was altered. Raises TelemetryError where the destination takes nothing, unless it
-    follows."""
+    """0; 1 where a line was altered, or removed before it was exported. Raises TelemetryError where the
+    destination takes nothing, unless it follows."""
     from mcpguard.adapters.audit.checking import CheckedFollowing
     from mcpguard.adapters.system.own_process import machine_name
     from mcpguard.adapters.telemetry.exporting import Exporter, sink_of
@@ -73,7 +79,9 @@ def export(path: Path, args: argparse.Namespace) -> int:
         exporter.run()
     else:
         _once(exporter, said, flush=args.cursor is None)
-    return 1 if source.check.altered else 0
+    for name in source.removed:
+        print(f"mcpguard: chains up to {plain(name)} {_REMOVED}", file=sys.stderr)
+    return 1 if source.check.altered or source.removed else 0
 
 
 def _once(exporter: Exporter[FollowedLine], said: list[tuple[str, str]], *, flush: bool) -> None:

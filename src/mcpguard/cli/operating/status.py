@@ -147,6 +147,7 @@ def _sink(one: SinkState) -> _Line:
     said = [one.problem] if one.problem else []
     said += [f"{one.lag:,} bytes of evidence not yet sent"] if one.lag else []
     said += [f"{one.refused} refused"] if one.refused else []
+    said += [f"{one.removed:,} removed before they were sent"] if one.removed else []
     said += ["another process exports"] if one.standby else []
     what = "alerts" if one.format == "alerts" else f"{one.format} to {one.to}"
     return what, state, one.since, "; ".join(said)

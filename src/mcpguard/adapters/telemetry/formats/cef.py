@@ -12,7 +12,10 @@ from mcpguard.adapters.telemetry.formats.rows import kind_of, milliseconds, row,
 from mcpguard.adapters.telemetry.formats.templates import Templates
 from mcpguard.core.evidence.records import Decided, Noticed
 
-GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused", "credential-taken-back")
+GRAVE = (
+    "evidence-gap", "pin-changed", "configuration-refused", "policy-refused",
+    "credential-taken-back", "telemetry-lost",
+)  # fmt: skip
 """Notices that an operator wants to know about."""
 
 _TEXTS = (

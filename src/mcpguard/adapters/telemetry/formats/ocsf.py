@@ -28,7 +28,7 @@ _UNMAPPED = (
     "observed", "shadow", "ticket", "credential",
 )  # fmt: skip
 
-_GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused")
+_GRAVE = ("evidence-gap", "pin-changed", "configuration-refused", "policy-refused", "telemetry-lost")
 
 
 def event(one: EvidenceEvent, host: str) -> dict[str, Any]:
