@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, of_each
 from mcpguard.core.functions.web.hosts import Host, read_host
 from mcpguard.core.functions.web.urls import SCHEMES, host_of
+from mcpguard.core.tables import names, sections
 
 Test = Callable[[Host], bool]
 
@@ -144,25 +145,6 @@ _SPECIAL6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 """The special-purpose registries of IANA (RFC 6890), kept here so that no version of Python changes them;
 without 6to4, which `carries_ipv4` knows."""
 
-LOCAL = frozenset(
-    """
-    alt arpa consul corp example home internal intranet invalid kube lan local localdomain localhost localnet
-    mail onion private svc test
-    """.split()  # noqa: SIM905 - one word a line would be a page
-)
-"""Last labels of names that the public DNS does not have (RFC 6761, 6762, 7686, 8375, 9476; ICANN)."""
-
-REBINDING = frozenset(
-    """
-    1u.ms 42foo.com fritz.box fuf.me ipq.co lacolhost.com lcl.host local-ip.co local-ip.medicmobile.org
-    local-ip.sh local.gd localho.st localhost.direct localtest.me lvh.me metadata.goog metadata.packet.net
-    metadata.platformequinix.com metadata.tencentyun.com nip.io plex.direct rbndr.us router.asus.com
-    routerlogin.net smackaho.st spoofed.burpcollaborator.net sslip.io tplinkwifi.net traefik.me ts.net vcap.me
-    xip.io xip.name yoogle.com
-    """.split()  # noqa: SIM905 - one word a line would be a page
-)
-"""Public domains known to lead to a private address, or to one that stands in the name below them."""
-
 _EMBEDDED = re.compile(r"(?<![0-9])(?=([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})(?![0-9]))")
 
 
@@ -186,12 +168,17 @@ def is_global(address: IPv4Address | IPv6Address) -> bool:
 
 def _is_local_name(name: str) -> bool:
     labels = name.split(".")
-    top = labels[-1]
-    if len(labels) == 1 or top in LOCAL or not (top.isalpha() or top.startswith("xn--")):
+    if len(labels) == 1 or labels[-1] not in domains("top-level"):
         return True
-    if any(".".join(labels[start:]) in REBINDING for start in range(len(labels))):
+    if any(".".join(labels[start:]) in domains("rebinding") for start in range(len(labels))):
         return True
     return any(_embeds_private(found.groups()) for found in _EMBEDDED.finditer(name))
+
+
+@cache
+def domains(kind: str) -> frozenset[str]:
+    """Those of a section of `domains.txt`."""
+    return names(sections(__package__, "domains.txt")[kind])
 
 
 def _embeds_private(numbers: tuple[str, ...]) -> bool:
