@@ -43,6 +43,23 @@ def test_extensions_and_the_front_come_back_as_written(tmp_path: Path) -> None:
     assert load(tmp_path, COMMAND).http.token is None
 
 
+@each(
+    ("token", "audiences", "public"),
+    [
+        ("audience: 'https://a/mcp'", ("https://a/mcp",), "https://a/mcp"),
+        ("audience: [id, 'https://a', 'https://b']", ("id", "https://a", "https://b"), "https://a"),
+        ("audience: id, resource: 'https://a'", ("id",), "https://a"),
+        ("audience: 'https://a', resource: 'https://b'", ("https://a",), "https://b"),
+    ],
+)
+def test_what_tokens_call_us_need_not_be_our_public_url(
+    tmp_path: Path, token: str, audiences: tuple[str, ...], public: str
+) -> None:
+    terms = load(tmp_path, f"{COMMAND}http: {{token: {{issuer: 'https://i', {token}}}}}\n").http.token
+    assert terms is not None
+    assert (terms.audiences, terms.public_url) == (audiences, public)
+
+
 def test_a_credential_may_go_to_loopback_without_tls(tmp_path: Path) -> None:
     for host in ("127.0.0.1", "localhost", "[::1]"):
         load(tmp_path, server(f'url: "http://{host}:1/", headers: {{A: "${{env:T}}"}}'))
@@ -98,7 +115,18 @@ def test_a_mistake_in_a_server_has_its_place(tmp_path: Path, entry: str, expecte
         ("session_idle_seconds: 0", "4:30 must be from 1 to 86400 seconds"),
         ("token: {issuer: x, audience: 'https://a'}", "4:24 must be an http:// or https:// URL"),
         ("token: {issuer: 'https://[', audience: 'https://a'}", "4:24 must be an http:// or https:// URL"),
-        ("token: {issuer: 'https://i', audience: a}", "4:47 must be an http:// or https:// URL"),
+        (
+            "token: {issuer: 'https://i', audience: a}",
+            "4:47 no audience is a URL: write the public URL of the endpoint, which clients look for, as "
+            "`resource`",
+        ),
+        ("token: {issuer: 'https://i', audience: []}", "4:47 at least one audience is needed"),
+        ("token: {issuer: 'https://i', audience: ['https://a', '']}", "4:61 must not be empty"),
+        ("token: {issuer: 'https://i', audience: {a: b}}", "4:47 expected text or a list, found a mapping"),
+        (
+            "token: {issuer: 'https://i', audience: a, resource: b}",
+            "4:60 must be an http:// or https:// URL",
+        ),
         ("token: {issuer: 'https://i'}", "4:15 `audience` is missing"),
         (
             "token: {issuer: 'https://i', audience: 'https://a', jwks_url: 'file:///k'}",

@@ -22,9 +22,18 @@ from mcpguard.config.terms import (
     THINK_SECONDS,
     Algorithm,
 )
-from mcpguard.config.urls import UrlName
+from mcpguard.config.urls import UrlName, is_url
 from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled, matching
-from mcpguard.core.document.written import CHOICE, VERSION_1, Filled, Items, TextOr, Written, whole
+from mcpguard.core.document.written import (
+    CHOICE,
+    VERSION_1,
+    Filled,
+    Items,
+    TextOr,
+    TextOrList,
+    Written,
+    whole,
+)
 from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import A_DAY
 
@@ -171,9 +180,15 @@ class TokenEntry(Written):
     issuer: UrlName = Field(
         description="The authorization server: tokens must have it as `iss`, and it is named in the metadata."
     )
-    audience: UrlName = Field(
-        description="Our own identifier, which tokens must have in `aud` (RFC 8707): the public URL of the "
-        "endpoint."
+    audience: TextOrList[Annotated[str, filled("must not be empty", minLength=1)]] = Field(
+        description="What tokens must have in `aud`, or several of which they must have one: what the "
+        "authorization server calls us. By RFC 8707 that is the public URL of the endpoint; some have a name "
+        "or an id instead."
+    )
+    resource: UrlName | None = Field(
+        None,
+        description="The public URL of the endpoint, as the metadata has it (RFC 9728). Default: the first "
+        "URL in `audience`.",
     )
     jwks_url: UrlName | None = Field(
         None,
@@ -192,6 +207,25 @@ class TokenEntry(Written):
         description="Claims that conditions can read: `principal.claims`. A client whose token has others of "
         "these, or other groups, starts over; so name none that differ from token to token.",
     )
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        return (self.audience,) if isinstance(self.audience, str) else self.audience
+
+    @property
+    def public_url(self) -> str:
+        named = (one for one in self.audiences if is_url(one))
+        return self.resource or next(named, "")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if not self.audiences:
+            yield ("audience",), "at least one audience is needed"
+        elif not self.public_url:
+            yield (
+                ("audience",),
+                "no audience is a URL: write the public URL of the endpoint, which clients look for, as "
+                "`resource`",
+            )
 
 
 class PerPrincipalEntry(Written):

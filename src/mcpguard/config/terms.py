@@ -71,7 +71,8 @@ class TokenTerms(Struct, frozen=True):
     """The bearer tokens that clients must present; see TokenEntry."""
 
     issuer: str
-    audience: str
+    audiences: tuple[str, ...]
+    public_url: str
     jwks_url: str | None = None
     algorithms: tuple[Algorithm, ...] = ("RS256", "ES256")
     scopes: tuple[str, ...] = ()

@@ -95,10 +95,14 @@ def _wrong_server(text: str) -> str:
     return reference_mistake(text)
 
 
-def _wrong_name(text: str) -> str:
+def is_url(text: str) -> bool:
+    """Whether a text is an http:// or https:// URL."""
     parts = split(text)
-    known = parts is not None and parts.scheme in ("http", "https")
-    return "" if known else "must be an http:// or https:// URL"
+    return parts is not None and parts.scheme in ("http", "https")
+
+
+def _wrong_name(text: str) -> str:
+    return "" if is_url(text) else "must be an http:// or https:// URL"
 
 
 def _wrong_host(text: str) -> str:

@@ -162,6 +162,15 @@ async def test_a_claim_that_is_no_text_is_refused_where_it_would_be_read() -> No
     assert "is not JSON" in str(await refused(Issuer().verifier(claims=("tenant",)), given))
 
 
+async def test_a_token_may_be_for_any_of_our_audiences_and_none_need_be_a_url() -> None:
+    verifier = Issuer().verifier(audience=("api://mcpguard", "5f3c0f2e"), resource=AUDIENCE)
+    for audience in ("api://mcpguard", "5f3c0f2e", ["other", "5f3c0f2e"]):
+        assert (await verify(verifier, token(aud=audience))).id == "ada"
+    # The URL of the metadata is no audience unless it is one of these.
+    for audience in (AUDIENCE, "api://", "5f3c0f2", ["other"]):
+        assert "another audience" in str(await refused(verifier, token(aud=audience)))
+
+
 async def test_our_audience_may_be_one_of_several() -> None:
     assert (await verify(Issuer().verifier(), token(aud=["https://other.example", AUDIENCE]))).id == "ada"
 

@@ -272,7 +272,7 @@ async def test_the_operator_is_told_once_of_each_and_clients_not_whom(
 
 
 def test_the_defaults_are_shares_of_what_all_may_have() -> None:
-    token = TokenTerms("https://issuer.example", "https://guard.example/mcp")
+    token = TokenTerms("https://issuer.example", ("guard",), "https://guard.example/mcp")
     assert Quotas(HttpTerms(token=token), 1000).of(Principal("ada", SOURCE)).most == {
         "connections": 250,
         "streams": 125,

@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.adapters.transports.http.sessions import SPARED_SECONDS
 from mcpguard.adapters.transports.http.stream import BEAT_SECONDS
-from mcpguard.config.file import HttpEntry
+from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
 from tests.adapters.transports.front import (
     ENVELOPE,
@@ -129,6 +129,18 @@ async def test_the_metadata_of_the_resource_needs_no_token() -> None:
             }
         wrong = await front.ask("DELETE", "/.well-known/oauth-protected-resource")
         assert (wrong.status, wrong.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_the_metadata_has_the_public_url_whatever_tokens_call_us() -> None:
+    token = TokenEntry(
+        issuer="https://issuer.example", audience=("api://guard",), resource="https://public.example/a/mcp"
+    )
+    async with serving(HttpEntry(token=token), FakeVerifier()) as front:
+        answer = await front.ask("GET", "/.well-known/oauth-protected-resource/a/mcp")
+        assert answer.json["resource"] == "https://public.example/a/mcp"
+        refused = await front.ask("POST", "/mcp")
+        place = "https://public.example/.well-known/oauth-protected-resource/a/mcp"
+        assert refused.headers["www-authenticate"] == f'Bearer resource_metadata="{place}"'
 
 
 async def test_delete_ends_a_session_at_once_and_its_open_requests_are_answered() -> None:

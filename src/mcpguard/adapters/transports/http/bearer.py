@@ -229,7 +229,7 @@ class TokenVerifier:
                 token,
                 # A PyJWK stands for one algorithm: a token of any other is refused.
                 key,
-                audience=self._entry.audience,
+                audience=self._entry.audiences,
                 issuer=self._entry.issuer,
                 leeway=LEEWAY_SECONDS,
                 options={"require": _NEEDED},

@@ -98,10 +98,10 @@ class Endpoint:
 
     def _describe(self, token: TokenTerms) -> None:
         """Say where tokens come from (RFC 9728): under the plain path, and under that of the resource."""
-        resource = urlsplit(token.audience)
+        resource = urlsplit(token.public_url)
         path = resource.path.rstrip("/")
         about: dict[str, object] = {
-            "resource": token.audience,
+            "resource": token.public_url,
             "authorization_servers": [token.issuer],
             "bearer_methods_supported": ["header"],
         }
