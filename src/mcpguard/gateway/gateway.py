@@ -22,6 +22,7 @@ from mcpguard.gateway.lists.notices import Notices
 from mcpguard.gateway.lists.subscriptions import Subscriptions
 from mcpguard.gateway.path import RequestPath
 from mcpguard.gateway.ports import Question, RequestId
+from mcpguard.gateway.questions.attribution import Attribution
 from mcpguard.gateway.questions.relayed import Questions
 from mcpguard.gateway.questions.round_trips import RoundTrips
 from mcpguard.gateway.recorder import StepTimes
@@ -56,8 +57,7 @@ class Gateway:
 
     def __init__(self, scope: ClientScope) -> None:
         self._scope = scope
-        self._draining = False
-        self._looked = False
+        self._draining = self._looked = False
         self._level: Permit | None = None
         """By which a legacy client has set the level of log messages."""
         self._last_meta, self._last_caller = b"", Caller()
@@ -71,6 +71,7 @@ class Gateway:
         listing = self._listing = Listing(scope)
         self._questions = Questions(scope)
         self._trips = RoundTrips(scope, self._questions)
+        self._attribution = Attribution(scope, self._questions, self._trips.parked)
         subscriptions = self._subscriptions = Subscriptions(scope, listing)
         notices = self._notices = Notices(scope, listing, subscriptions, tasks, self._questions, self._hearer)
         self.notified, self.renewed, self.parted = notices.notified, notices.renewed, notices.parted
@@ -134,13 +135,13 @@ class Gateway:
     def asked(self, question: Question) -> None:
         caller = self._caller
         if caller is not None and not caller.modern:
-            self._questions.relay(question, caller, self._trips.asker(question))
+            self._questions.relay(question, caller, self._attribution.asker(question))
         else:
-            self._trips.interrupt(question)
+            self._attribution.interrupt(question)
 
     def withdrawn(self, question: Question) -> None:
         self._questions.withdraw(question)
-        self._trips.withdraw(question)
+        self._attribution.withdraw(question)
 
     # --- from the client -------------------------------------------------------------------------
 

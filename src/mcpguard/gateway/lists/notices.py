@@ -132,10 +132,13 @@ class Notices:
         return progress
 
     def _request_of(self, server: str, related: Wait[RawAnswer] | None) -> Request | None:
+        """The request that something `server` says is about; where that is not stated, the oldest of a modern
+        client, and over HTTP the only one: another may be that of another agent."""
         requests = self._scope.requests.values()
         if related is not None:
             return next((one for one in requests if one.wait is related), None)
-        return next((one for one in requests if one.server == server and one.caller.modern), None)
+        about = [one for one in requests if one.server == server and one.caller.modern]
+        return about[0] if about and (len(about) == 1 or about[0].headers is None) else None
 
     def _inspected(
         self,

@@ -19,7 +19,7 @@ from mcpguard.core.policy.tickets import Ticket
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock, Question, RawAnswer
 from mcpguard.gateway.questions.relayed import Questions, RelayedQuestion, note_lack
-from mcpguard.gateway.scope import ClientScope, Questioned, Request
+from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
 
@@ -197,36 +197,6 @@ class RoundTrips:
         self.parked = ParkedCalls(scope.clock, lambda: scope.think_seconds)
 
     # --- a legacy upstream asks ------------------------------------------------------------------
-
-    def asker(self, question: Question) -> Request | None:
-        """The request that the question is about. On stdio that is not stated: then it is the oldest of that
-        process which waits for its answer, and at worst the question of another request of this client."""
-        open_ones = [one for one in self._requests() if one.wait is not None and not one.wait.done]
-        if question.related is not None:
-            return next((one for one in open_ones if one.wait is question.related), None)
-        own = (one for one in open_ones if question.credential in (None, one.credential))
-        return next((one for one in own if one.server == question.server), None)
-
-    def _requests(self) -> list[Request]:
-        return [*self._scope.requests.values(), *self.parked.requests()]
-
-    def interrupt(self, question: Question) -> None:
-        """Let the modern client's request that the question is about carry it."""
-        request = self.asker(question)
-        if request is None or request.method not in eras.MAY_ASK:
-            self.questions.cannot(question, "no open request of the client can carry this")
-        elif self.parked.full:
-            self.questions.cannot(question, "too many questions are open")
-        else:
-            request.questions.append(question)
-            if request.listening and request.flight is not None:
-                request.flight.interrupt(Questioned())
-
-    def withdraw(self, question: Question) -> None:
-        """The upstream does not want the answer any more."""
-        for request in self._requests():
-            if question in request.questions:
-                request.questions.remove(question)
 
     async def park(self, request: Request, permit: Permit, call: Call, started: float) -> None:
         """Put what the legacy upstream asked to the modern client, until all is answered; the request
