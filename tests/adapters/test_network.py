@@ -13,12 +13,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from yarl import URL
 
 import mcpguard
 from mcpguard.adapters import network
@@ -151,7 +153,8 @@ async def test_a_server_that_speaks_no_tls_is_told() -> None:
         server = await asyncio.start_server(_plain_answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         told = await refusal(f"https://127.0.0.1:{port}/", HERE)
-        assert told == "cannot be reached: the TLS certificate or handshake of 127.0.0.1 is invalid"
+        said = "does not speak TLS: if that is right, its URL begins with http://"
+        assert told == f"cannot be reached: 127.0.0.1:{port} {said}"
         server.close()
         assert stage.requests == []
 
@@ -164,23 +167,75 @@ async def _plain_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused_even_for_a_named_host(tmp_path: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*self_signed(tmp_path))
-    server = await asyncio.start_server(_plain_answer, "127.0.0.1", 0, ssl=context)
-    told = await refusal(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", HERE)
-    assert told == "cannot be reached: the TLS certificate or handshake of 127.0.0.1 is invalid"
+    assert await refused_by(*self_signed(tmp_path)) == (
+        "is signed by itself and not trusted here: put it into a file, and name that file in the environment "
+        "as SSL_CERT_FILE"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"days": -1}, "has expired: its owner must renew it, unless the clock of this machine is wrong"),
+        ({"address": "127.0.0.2"}, "is not for this address: connect by a name that is in it"),
+    ],
+)
+async def test_what_is_wrong_with_a_certificate_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], said: str
+) -> None:
+    certificate, key = self_signed(tmp_path, **more)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert await refused_by(certificate, key, ssl.create_default_context(cafile=certificate)) == said
+
+
+async def test_a_server_that_wants_a_certificate_of_the_client_is_told_apart() -> None:
+    wanting = ssl.SSLError(1, "tlsv13 alert certificate required")
+    wanting.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    error = aiohttp.ClientOSError(1, "it comes after the handshake")
+    error.__cause__ = wanting
+    said = "cannot be reached: h:8443 requires a certificate of the client, and mcpguard presents none"
+    assert network._sentence(error, URL("https://h:8443/"), False) == said
+
+
+async def test_a_server_that_breaks_a_handshake_off_is_told(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    wanting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    wanting.load_cert_chain(certificate, key)
+    wanting.verify_mode = ssl.CERT_REQUIRED
+    wanting.load_verify_locations(certificate)
+    wanting.maximum_version = ssl.TLSVersion.TLSv1_2
+    server = await asyncio.start_server(_plain_answer, "127.0.0.1", 0, ssl=wanting)
+    out = Outbound(HERE, certificates=ssl.create_default_context(cafile=certificate))
+    with pytest.raises(UpstreamError, match="closed the connection before it answered"):
+        await out.request("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {})
+    await out.close()
     server.close()
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate of its own making for 127.0.0.1, and its key."""
+async def refused_by(certificate: Path, key: Path, trusted: ssl.SSLContext | None = None) -> str:
+    """Why a server with this certificate is refused, after the words that name it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(_plain_answer, "127.0.0.1", 0, ssl=context)
+    out = Outbound(HERE, certificates=trusted)
+    with pytest.raises(UpstreamError) as raised:
+        await out.request("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {})
+    await out.close()
+    server.close()
+    return str(raised.value).removeprefix("cannot be reached: the certificate of 127.0.0.1 ")
+
+
+def self_signed(folder: Path, days: int = 1, address: str = "127.0.0.1") -> tuple[Path, Path]:
+    """A certificate of its own making for `address`, and its key. It ends in so many days."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    hosts = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    now = datetime.now(UTC)
+    hosts = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+    end = datetime.now(UTC) + timedelta(days=days)
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     builder = (
-        builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).add_extension(hosts, False)
+        builder.not_valid_before(min(end - timedelta(days=1), datetime.now(UTC)))
+        .not_valid_after(end)
+        .add_extension(hosts, False)
     )
     paths = folder / "cert.pem", folder / "key.pem"
     paths[0].write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))

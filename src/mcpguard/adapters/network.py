@@ -22,6 +22,7 @@ from msgspec import Struct
 from yarl import URL
 
 from mcpguard import __version__
+from mcpguard.adapters.tls_failures import tls_failure
 from mcpguard.config.urls import is_plain_url
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
@@ -178,6 +179,7 @@ class Outbound:
         `lookup` finds addresses, the operating system by default. `certificates` says which authorities are
         trusted, by default those of the operating system."""
         self._named = frozenset(plain(host) for host in named)
+        self._by_file = certificates is not None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=CheckedResolver(self._named, lookup or aiohttp.ThreadedResolver()),
@@ -237,7 +239,7 @@ class Outbound:
             data = None if body is None else _Body(body, sent)
             return await self._session.request(method, url, headers=headers, data=data, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UpstreamError(_sentence(error, url)) from None
+            raise UpstreamError(_sentence(error, url, self._by_file)) from None
 
     async def close(self) -> None:
         await self._session.close()
@@ -319,16 +321,18 @@ def _not_followed(url: URL, response: aiohttp.ClientResponse) -> str:
     return f"{said} to {where}, which is not followed; if that is right, configure its target instead"
 
 
-def _sentence(error: Exception, url: URL) -> str:
+def _sentence(error: Exception, url: URL, by_file: bool) -> str:
     host = plain(url.host or "")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         private = isinstance(error.os_error, _PrivateAddress)
         return _PRIVATE if private else f"cannot be reached: {host} has no address"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return f"cannot be reached: the TLS certificate or handshake of {host} is invalid"
-    if isinstance(error, aiohttp.ClientConnectorError | TimeoutError):
-        # With the port: many servers may be at one address.
-        return f"cannot be reached: {url.host_port_subcomponent} does not accept connections"
+    place = str(url.host_port_subcomponent)  # Many servers may be at one address.
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error.__cause__)
+    if isinstance(error, aiohttp.ClientSSLError) or isinstance(cause, ssl.SSLError):
+        return f"cannot be reached: {tls_failure(cause, host, place, by_file)}"
+    reset = isinstance(cause, ConnectionResetError)
+    if isinstance(error, aiohttp.ClientConnectorError | TimeoutError) and not reset:
+        return f"cannot be reached: {place} does not accept connections"
     if isinstance(error, aiohttp.InvalidURL):
         return _BAD_URL
     if isinstance(error, aiohttp.ClientResponseError):

@@ -373,7 +373,7 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
 def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: tuple[ssl.SSLContext, Path]) -> None:
     vault = FakeVault()
     with serving(vault, certificate[0]) as address:
-        assert "TLS certificate or handshake" in Setting(vault, address).refusal()
+        assert "is signed by itself and not trusted here" in Setting(vault, address).refusal()
     assert vault.asked == []
 
 
