@@ -15,9 +15,10 @@ from mcpguard.core.redaction.held.disguise import HeldForm
 from mcpguard.core.redaction.held.fragments import HEXADECIMAL, UnguessablePiece
 from mcpguard.core.redaction.held.payloads import HexMatch
 from mcpguard.core.redaction.held.scattered import Rows, ScatteredLetters
+from mcpguard.core.redaction.held.separated import SeparatedRuns
 from mcpguard.core.redaction.held.shards import Shards
 
-Piece = UnguessablePiece | Shards | ScatteredLetters
+Piece = UnguessablePiece | Shards | ScatteredLetters | SeparatedRuns
 
 
 class Held(Struct, frozen=True):
@@ -74,13 +75,13 @@ class Block:
         keys = [(ahead, text[start - ahead : start - ahead + size]) for ahead, size in self._shapes]
         return [found for key in keys if (found := self._by_text.get(key))]
 
-    def is_of_shards(self) -> bool:
-        """Whether the pieces are Shards."""
-        return type(self.places[0][1]) is Shards
+    def leads_on(self) -> bool:
+        """Whether what counts is more than what is the same around the block."""
+        return type(self.places[0][1]) in (Shards, SeparatedRuns)
 
     def are_many(self) -> bool:
         """Whether many places have to be looked at wherever the block is."""
-        return len(self.places) > _MANY and self.is_of_shards() and len(self.alike(b"", 0)) > _MANY
+        return len(self.places) > _MANY and self.leads_on() and len(self.alike(b"", 0)) > _MANY
 
     def _grouped(self) -> list[Alike]:
         if len(self.places) <= _FEW:
@@ -89,7 +90,7 @@ class Block:
         for place in self.places:
             for ahead, text in place[1].contexts(place[2]):
                 groups.setdefault((ahead, text), (text, []))[1].append(place)
-        if self.is_of_shards():
+        if self.leads_on():
             return [(b"", places) for _, places in groups.values()]
         self._by_text = groups
         self._shapes = sorted({(ahead, len(text)) for ahead, text in groups})
@@ -109,15 +110,17 @@ def runs_of(alike: list[Place], text: bytes, end: int) -> Iterator[tuple[Place, 
 
 Hit = tuple[int, int, Held, HeldForm | Rows | HexMatch]
 """Start, end, a value that has what is there, and in what form."""
-Covered = dict[tuple[bytes, int], tuple[int, int]]
-"""By the mark of a value and the cost of a piece, what was found of that."""
+Covered = dict[tuple[bytes, type[Piece]], tuple[int, int]]
+"""By the mark of a value and the class of a piece, what was found of that."""
 
 
 def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> HeldForm | Rows | HexMatch:
     """What is found where a `run` of `core` is, around a block."""
     if type(core) is ScatteredLetters:
         return core.rows(*run, end, at)
-    return HexMatch(core.text) if HEXADECIMAL.issuperset(core.text) else HeldForm(core.text, True, b"", 0, 0)
+    if type(core) is not SeparatedRuns and HEXADECIMAL.issuperset(core.text):
+        return HexMatch(core.text)
+    return HeldForm(core.text, True, b"", 0, 0)
 
 
 def count(budget: Budget, core: Piece, runs: int, again: bool) -> None:
@@ -136,7 +139,7 @@ def fragments(
     if len(block.places) > 1:
         return _longest(block, text, end, covered, budget, again)
     value, core, at = block.places[0]
-    key = value.mark, core.cost
+    key = value.mark, type(core)
     found = covered.get(key)
     if found is not None and found[0] < end <= found[1]:
         return []  # One run has many blocks.
@@ -153,11 +156,11 @@ def fragments(
 
 def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budget, again: bool) -> list[Hit]:
     """The same of a block that stands in several places: of those in one value the longest."""
-    longest: dict[tuple[bytes, int], list[Hit]] = {}
+    longest: dict[tuple[bytes, type[Piece]], list[Hit]] = {}
     done: set[int] = set()
     for _, places in block.alike(text, end):
         # Where a run of one core goes on, all that are alike have as much of it.
-        some = places if block.is_of_shards() else places[:1]
+        some = places if block.leads_on() else places[:1]
         first = next((at for at, one in enumerate(some) if not _is_known(one, covered, end)), -1)
         if first < 0 or id(places[first]) in done:
             continue
@@ -165,13 +168,13 @@ def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budg
         for (value, core, at), runs in runs_of(places[first:], text, end):
             count(budget, core, len(runs), again)
             if runs:
-                key = value.mark, core.cost
+                key = value.mark, type(core)
                 made = [(*run, value, _form(core, run, end, at)) for run in runs]
                 longest[key] = _longer(longest[key], made) if key in longest else made
     known: dict[tuple[tuple[int, int], ...], list[Hit]] = {}
     for key, found in longest.items():
         covered[key] = found[0][0], found[-1][1]
-        if len(found) > 1 or key[1] == 1:  # Else it is the hit of a core too.
+        if len(found) > 1 or key[1] is not Shards:  # Else it is the hit of a core too.
             known.setdefault(tuple((start, last) for start, last, _, _ in found), found)
     budget.hit(sum(map(len, known)))
     return [hit for found in known.values() for hit in found]
@@ -190,7 +193,7 @@ def last_ones(late: list[tuple[Block, int]], hits: list[Hit], text: bytes, budge
 
 def _is_known(place: Place, covered: Covered, end: int) -> bool:
     """Whether a block that ends at `end` is in what was found of its value last."""
-    found = covered.get((place[0].mark, place[1].cost))
+    found = covered.get((place[0].mark, type(place[1])))
     return found is not None and found[0] < end <= found[1]
 
 

@@ -98,14 +98,22 @@ def around(seen: bytes, start: int, end: int, text: bytes, at: int) -> tuple[int
 
 def stretches(values: Sequence[str]) -> Iterator[str]:
     """What nobody can guess of a value and its members; only of these, where it is made of several."""
-    members = len(values) > 1
-    for index, value in enumerate(values):
+    for value in values:
         if _ARMOUR in value:
             lines = [line for line in _LINE.split(value) if not {"-----", ":"} & {line[:5], *line}]
             # The first lines of two keys are alike.
             yield "".join(lines[2:])
-        elif _TOKEN.fullmatch(value) or ((index or not members) and not _COMPOSITE.search(value)):
-            yield from _between_words(value) if looks_random(value) else ()
+    for text in single(values):
+        yield from _between_words(text) if looks_random(text) else ()
+
+
+def single(values: Sequence[str]) -> Iterator[str]:
+    """Those of a value and its members that are one secret, and not made of several."""
+    members = len(values) > 1
+    for index, value in enumerate(values):
+        alone = _TOKEN.fullmatch(value) or ((index or not members) and not _COMPOSITE.search(value))
+        if alone and _ARMOUR not in value:
+            yield value
 
 
 def cores(found: Iterable[str]) -> Iterator[UnguessablePiece]:

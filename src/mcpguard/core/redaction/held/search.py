@@ -25,7 +25,7 @@ from mcpguard.core.redaction.held.blocks import (
     runs_of,
 )
 from mcpguard.core.redaction.held.disguise import HeldForm, anchor, needles
-from mcpguard.core.redaction.held.fragments import UnguessablePiece, cores, stretches
+from mcpguard.core.redaction.held.fragments import UnguessablePiece, cores, single, stretches
 from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
 from mcpguard.core.redaction.held.parts import parts
 from mcpguard.core.redaction.held.payloads import payloads
@@ -42,6 +42,7 @@ from mcpguard.core.redaction.held.reduced import (
 )
 from mcpguard.core.redaction.held.sampled import Sampled, may_be_sampled
 from mcpguard.core.redaction.held.scattered import ScatteredLetters, scattered, signs
+from mcpguard.core.redaction.held.separated import SeparatedRuns, separated
 from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.secret import Secret
 
@@ -78,13 +79,19 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
     if fault := unguardable(value):
         raise CredentialError(f"{name}: the value {fault}")
     members = parts(value)
-    random = [*stretches((value, *members)), *payloads((value, *members))]
+    texts = value, *members
+    random = [*stretches(texts), *payloads(texts)]
     whole = without_parts(cores(random))
     return Held(
         kind,
         mark,
         tuple(needles(value, members)),
-        (*whole, *without_parts(shards(whole)), *dict.fromkeys(scattered(random))),
+        (
+            *whole,
+            *without_parts(shards(whole)),
+            *dict.fromkeys(scattered(random)),
+            *dict.fromkeys(separated(single(texts))),
+        ),
         tuple(found for found in map(anchor, members or (value,)) if found is not None),
         guessed(value, members),
     )
@@ -274,9 +281,11 @@ class HeldSet:
         self._signs = signs(
             core for value in self._values for core in value.cores if type(core) is ScatteredLetters
         )
-        self._exact = _Table(exact, (), (), self._made)
+        exact_pieces = [one for one in pieces if type(one[1]) is SeparatedRuns]
+        pieces = [one for one in pieces if type(one[1]) is not SeparatedRuns]
+        self._exact = _Table(exact, exact_pieces, (), self._made)
         self._loose = _Table(loose, pieces, anchors - {b""}, self._made)
-        self._has_more = bool(exact) or self._loose.sampled is not None
+        self._has_more = bool(exact or exact_pieces) or self._loose.sampled is not None
         return self._loose, self._exact
 
     def may_be_in(self, padded: bytes, skeleton: bytes, several: bool = False) -> bool:
