@@ -59,9 +59,17 @@ EXAMPLES: tuple[Disguise, ...] = (
         ("<p>zq3</p> <b>Hv7</b>",),
     ),
     Disguise(
-        "quoted-printable",
-        (("zq3=48=76=37kP=3D9x", "zq3Hv7kP=9x"), ("x" * 72 + "=\nzq3Hv7", "xzq3Hv7")),
-        ("?a=41&b=42", "K=\nV=\n"),
+        "quoted-printable, and encoded words in headers of mail",
+        (
+            ("zq3=48=76=37kP=3D9x", "zq3Hv7kP=9x"),
+            ("x" * 72 + "=\nzq3Hv7", "xzq3Hv7"),
+            ("=?iso-8859-1?q?say_zq3=48v7kP?=", "say zq3Hv7kP"),
+            (
+                "=?utf-8?q?zq3Hv?=\n =?utf-8*en?Q?7kP9x?= =?utf-8?B?V2I1blQ=?=\r\n =?utf-8?b?Mm1S?=",
+                "zq3Hv7kP9xWb5nT2mR",
+            ),
+        ),
+        ("?a=41&b=42", "K=\nV=\n", "a =?b?c?= d", "?x_y=?a?q=1", "=?utf-8?b?A?=", "=?a?q?b_c"),
     ),
     Disguise(
         "characters that are not seen, and letters in another shape (NFKC)",

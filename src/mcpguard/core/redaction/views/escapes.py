@@ -2,8 +2,8 @@
 that are not seen; escapes of URLs, JSON, HTML and languages undone; letters of other shapes as plain ones."""
 
 import re
-from binascii import a2b_hex
-from collections.abc import Callable
+from binascii import Error, a2b_base64, a2b_hex
+from collections.abc import Callable, Iterator
 from functools import cache
 from unicodedata import normalize
 
@@ -78,14 +78,23 @@ _NAMED = {
     for name in names.split()
 }  # fmt: skip
 _QUOTED = expression(rb"(=(?:[0-9A-F]{2}|\r?\n))")
+# Encoded words, of which two in a row are one text (RFC 2047, sections 2 and 6.2).
+_WORDS = expression(
+    rb"(=(?:[0-9A-F]{2}|\r?\n"
+    rb"|\?[\w*-]{1,40}\?(?:[Qq]\?|[Bb]\?[A-Za-z0-9+/]{1,76}={0,2}\?=(?:\s{1,4}(?==\?))?))"
+    rb"|\?=(?:\s{1,4}(?==\?))?|_)"
+)
 _QUOTES = {b"=%02X" % byte: bytes([byte]) for byte in range(256)}
 _GROUP = re.compile(rb"\(\?P<\w+>")
 _SLICE = 32 * 1024
 _RUN = 4
 """Escapes of one kind in a row that are one piece."""
 
-QUOTED = r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|=[C-F][0-9A-F]=[89AB][0-9A-F]|[ -~]{70}=\r?\n"
-"""Where there may be quoted-printable."""
+QUOTED = (
+    r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|=[C-F][0-9A-F]=[89AB][0-9A-F]|[ -~]{70}=\r?\n"
+    r"|=\?[A-Za-z0-9_*-]{1,40}\?[BbQq]\?"
+)
+"""Where there may be quoted-printable, or an encoded word."""
 ESCAPED = (
     r"[A-Za-z0-9]\\[!#+,/:;=>@_~-][A-Za-z0-9]"
     r"|\\-\\-"
@@ -201,7 +210,8 @@ class Undisguised(View):
                     size, at = size + len(text), at + len(text)
                 if plain:
                     each, rest = divmod(len(escape), len(plain))
-                    run = plain == escape or (len(plain) >= _RUN and not rest and plain.isascii())
+                    many = len(plain) >= _RUN and not rest and plain.isascii() and escape[:2] != b"=?"
+                    run = plain == escape or many
                     self.add(size, at, at + len(escape), (1, each) if run else REPLACED)
                     size += len(plain)
                 at += len(escape)
@@ -267,7 +277,8 @@ _LETTERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class QuotedPrintableView(Undisguised):
-    """A view without the escapes of quoted-printable (RFC 2045, section 6.7)."""
+    """A view without the escapes of quoted-printable (RFC 2045, section 6.7), and of encoded words (RFC
+    2047)."""
 
     __slots__ = ()
 
@@ -276,20 +287,43 @@ class QuotedPrintableView(Undisguised):
         self.stretches = True
 
     def _parts(self, text: bytes) -> list[bytes]:
-        return _QUOTED.split(text)
+        return (_WORDS if b"=?" in text else _QUOTED).split(text)
 
     def _meant(self, parts: list[bytes]) -> list[bytes]:
-        said = [_QUOTES.get(one, b"") for one in parts[1::2]]
-        if b"" in said:
+        said = [*_said(parts[1::2])]
+        if None in said:
             size = 0
             for at, text in enumerate(parts[:-1:2]):
                 line = text.rpartition(b"\n")[2]
                 size = len(line) + (0 if len(line) < len(text) else size)
-                if said[at] or size >= _SOFT:
+                if said[at] is not None or size >= _SOFT:
                     size = _SOFT
                 else:
                     said[at], size = parts[2 * at + 1], 0  # Such a line is not broken: it is too short.
-        return said
+        return [one or b"" for one in said]
 
     def _whole(self, text: bytearray) -> bytes:
         return bytes(text + PAD)
+
+
+def _said(escapes: list[bytes]) -> Iterator[bytes | None]:
+    """What each stands for, None for the end of a line."""
+    inside = False
+    for escape in escapes:
+        if escape.startswith(b"=?"):
+            inside = escape[-2:-1] in b"Qq"
+            yield b"" if inside else _word(escape)
+        elif escape.startswith(b"?="):
+            yield b"" if inside else escape
+            inside = False
+        elif escape == b"_":
+            yield b" " if inside else escape
+        else:
+            yield _QUOTES.get(escape)
+
+
+def _word(escape: bytes) -> bytes:
+    try:
+        return a2b_base64(escape.split(b"?")[3])
+    except Error:
+        return escape

@@ -8,7 +8,7 @@ DISGUISES = (
     "percent-encoding of any set of characters, also twice",
     "entities of HTML, by name or number",
     "tags of HTML within a word, `<wbr>` and CDATA",
-    "quoted-printable",
+    "quoted-printable, and encoded words in headers of mail",
     "characters that are not seen, and letters in another shape (NFKC)",
     "line breaks at a width, or `\\n`, also with numbers, marks, names or times before each line, if that "
     "leaves at least four characters in a line, twelve of base64",
