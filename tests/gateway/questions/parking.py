@@ -8,7 +8,10 @@ from tests.fakes import World
 from tests.gateway.scenes import ACCEPTED, ALL_CAPABILITIES, ALLOW_ALL, FORM, ask, call, last, modern, quiet
 
 ELICIT = "elicitation/create"
-BAD_STATE = "`requestState` is unknown, has expired or belongs to another request"
+BAD_STATE = (
+    "`requestState` is unknown, has expired or belongs to another request: make the call again without "
+    "`requestState` and `inputResponses`"
+)
 
 
 def waiting(rules: str = ALLOW_ALL, capabilities: Any = None) -> World:

@@ -26,7 +26,10 @@ from tests.rows import each
 
 ELICIT = "elicitation/create"
 NO_FORMS = ALLOW_ALL + "  - {id: no, effect: deny, action: [elicitation/create], message: Never.}\n"
-BAD_STATE = "`requestState` is unknown, has expired or belongs to another request"
+BAD_STATE = (
+    "`requestState` is unknown, has expired or belongs to another request: make the call again without "
+    "`requestState` and `inputResponses`"
+)
 
 
 def asks(state: Any = "their-state", **requests: Any) -> dict[str, Any]:

@@ -35,7 +35,10 @@ MAX_PARKED_BYTES = 64 * 1024 * 1024
 _ELICIT = "elicitation/create"
 _NOT_MCP = "the upstream asks for input in a form that is not MCP"
 _RETRY = ("inputResponses", "requestState")
-_UNKNOWN_STATE = "`requestState` is unknown, has expired or belongs to another request"
+_UNKNOWN_STATE = (
+    "`requestState` is unknown, has expired or belongs to another request: make the call again without "
+    "`requestState` and `inputResponses`"
+)
 
 Resumed = Wait[tuple[Request, dict[str, Json]]]
 """The retry and its responses."""
