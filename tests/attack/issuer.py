@@ -32,9 +32,11 @@ def public():
 
 
 class Issuer:
-    """Publishes its metadata and its key. `entry` is the `http.token` of a configuration."""
+    """Publishes its metadata and its key. `entry` is the `http.token` of a configuration; `owner` is whose
+    key it publishes."""
 
     def __init__(self):
+        self.owner = "issuer"
         key_of("issuer")  # Before two threads ask for it, and each makes one.
         self._web = web(on_any=self._publish)
         stage = self._web.__enter__()
@@ -49,7 +51,7 @@ class Issuer:
         if heard.path == "/.well-known/oauth-authorization-server":
             reply.json({"issuer": self.url, "jwks_uri": self.url + "/keys"})
         elif heard.path == "/keys":
-            public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key_of("issuer").public_key()))
+            public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key_of(self.owner).public_key()))
             reply.json(
                 {"keys": [{"kty": "RSA", "kid": "one", "use": "sig", "n": public["n"], "e": public["e"]}]}
             )

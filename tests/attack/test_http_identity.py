@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from mcpguard.adapters.transports.http.unverified import SAID
-from tests.attack.issuer import Issuer
+from tests.attack.issuer import Issuer, key_of
 from tests.attack.test_bridge_attacks import ALLOW, CAN, QUESTION
 from tests.attack.test_http_front import WAYS, untouched
 from tests.servers.web import text
@@ -32,6 +32,22 @@ def guarded(serve, issuer):
         return serve({"a": puppet(), "b": puppet()}, rules, http={"token": issuer.entry, **http})
 
     return begin
+
+
+def test_a_wrong_key_under_a_name_is_gone_at_a_sighup(guarded, issuer):
+    """The examination's case (exam6a, 2): a restored backup of the issuer published another key for a moment."""
+    key_of("another")
+    issuer.owner = "another"
+    guard = guarded()
+
+    def status():
+        return guard.post({}, authorization=issuer.bearer()).status
+
+    eventually(lambda: status() == 401, "the wrong key")
+    issuer.owner = "issuer"
+    assert status() == 401
+    guard.signal(signal.SIGHUP)
+    eventually(lambda: status() == 400, "the right key")
 
 
 # --- connections ---------------------------------------------------------------------------------

@@ -341,6 +341,7 @@ class _Process:
             self._end("SIGHUP", True)
         else:
             self._reloading.now()
+            self._front.read_again()
 
     def _close_audit(self, reason: str) -> int:
         self._upkeep.close()

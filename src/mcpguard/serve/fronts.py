@@ -74,6 +74,9 @@ class StdioFront:
     def reconfigure(self) -> None:
         """The settings of the process have changed, on which nothing here depends."""
 
+    def read_again(self) -> None:
+        """Read again what was read from elsewhere, of which there is nothing here."""
+
     async def end(self, gently: bool) -> None:
         """End all worlds, with what they started."""
         await self._world.close(gently)
@@ -104,7 +107,7 @@ class HttpFront:
         self._balancing: asyncio.TimerHandle | None = None
         self._balanced_at = 0.0
         token = settings.config.http.token
-        verifier = None if token is None else self._verifier(token)
+        self._verifier = None if token is None else self._verifying(token)
         shared.needs.always = True
         endpoint = Endpoint(
             self,
@@ -113,7 +116,7 @@ class HttpFront:
             settings.config.http,
             host,
             settings.limits.message_bytes,
-            verifier,
+            self._verifier,
         )
         self._quotas = endpoint.quotas
         self._quotas.told = partial(shared.warn, "quota-reached")
@@ -126,7 +129,7 @@ class HttpFront:
         self.reconfigure()
         self._server = HttpServer(endpoint, shared.diagnostics.report)
 
-    def _verifier(self, token: TokenTerms) -> TokenVerifier:
+    def _verifying(self, token: TokenTerms) -> TokenVerifier:
         from mcpguard.adapters.transports.http.bearer import RefusedTokens, TokenVerifier
 
         shared = self._shared
@@ -136,6 +139,11 @@ class HttpFront:
         self._refused_tokens = RefusedTokens(shared.clock, partial(shared.warn, "tokens-refused"))
         shared.needs.warned["tokens"] += [verifier.warning, self._refused_tokens.warning]
         return verifier
+
+    def read_again(self) -> None:
+        """The keys of the issuer of tokens."""
+        if self._verifier is not None:
+            self._verifier.fetch_again()
 
     def reconfigure(self) -> None:
         """They say whether there are metrics."""

@@ -389,6 +389,35 @@ async def test_an_unknown_key_is_asked_for_at_most_once_a_minute() -> None:
     assert len(issuer.asked) == 2
 
 
+async def test_a_key_that_was_replaced_under_its_name_is_asked_for_at_most_once_a_minute() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    await verifier.verify(token())
+    issuer.keys = [jwk(RSA_2, "r1")]
+    said = "not by the issuer's key of that name, which is fetched again at most once a minute"
+    assert said in str(await refused(verifier, token(RSA_2)))
+    assert len(issuer.asked) == 1
+    issuer.now += RETRY_SECONDS
+    assert (await verifier.verify(token(RSA_2))).principal.id == "ada"
+    assert said in str(await refused(verifier, token()))
+    assert len(issuer.asked) == 2
+    issuer.now += RETRY_SECONDS
+    assert said in str(await refused(verifier, token()))
+    assert len(issuer.asked) == 3
+
+
+async def test_keys_are_fetched_again_at_once_where_an_operator_asks_for_it() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    await verifier.verify(token())
+    issuer.keys = [jwk(RSA_2, "r1")]
+    verifier.fetch_again()
+    while issuer.changes < 2:
+        await asyncio.sleep(0)
+    assert (await verifier.verify(token(RSA_2))).principal.id == "ada"
+    assert len(issuer.asked) == 2
+
+
 async def test_earlier_keys_serve_for_a_day_where_no_newer_ones_can_be_had() -> None:
     issuer = Issuer()
     verifier = issuer.verifier()

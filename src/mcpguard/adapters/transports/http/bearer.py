@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 1.0
 """A request whose key is known waits for newer keys until they have been asked for this long; a key that was
 withdrawn is so refused at once where the issuer answers."""
 RETRY_SECONDS = 60.0
-"""An unknown key makes us ask the issuer no more often than this."""
+"""An unknown key, or a signature that is not by the known one, makes us ask no more often than this."""
 FIRST_RETRY_SECONDS = 5.0
 """The same while there are no keys at all."""
 LEEWAY_SECONDS = 30
@@ -63,7 +63,11 @@ _WRONG = (
     (jwt.InvalidAudienceError, "the token is for another audience"),
     (jwt.InvalidIssuerError, "the token is from another issuer"),
     (jwt.MissingRequiredClaimError, "the token lacks a required claim (exp, iss, aud, sub)"),
-    (jwt.InvalidSignatureError, "the signature of the token is invalid"),
+    (
+        jwt.InvalidSignatureError,
+        "the signature of the token is not by the issuer's key of that name, which is fetched again at most "
+        "once a minute",
+    ),
 )
 
 
@@ -180,6 +184,11 @@ class TokenVerifier:
         self._renew(FRESH_SECONDS)
         return self._lack()
 
+    def fetch_again(self) -> None:
+        """Fetch the keys now, whenever they were fetched last."""
+        self._tried = None
+        self._renew(0)
+
     def warning(self) -> str:
         """Why newer keys could not be fetched, while earlier ones serve; "" for nothing."""
         return "" if self._lack() else self._failed
@@ -225,17 +234,28 @@ class TokenVerifier:
         algorithm, kid = self._header(token)
         key = await self._key(algorithm, kid)
         try:
-            claims: dict[str, Json] = jwt.decode(
-                token,
-                # A PyJWK stands for one algorithm: a token of any other is refused.
-                key,
-                audience=self._entry.audiences,
-                issuer=self._entry.issuer,
-                leeway=LEEWAY_SECONDS,
-                options={"require": _NEEDED},
-            )
+            try:
+                return self._decoded(token, key)
+            except jwt.InvalidSignatureError:
+                # The issuer may have another key of that name by now.
+                fetching = self._renew(0)
+                if fetching is None:
+                    raise
+                await self._wait(fetching, None)
+                return self._decoded(token, await self._key(algorithm, kid))
         except jwt.PyJWTError as problem:
             raise BearerError(_sentence(problem)) from None
+
+    def _decoded(self, token: str, key: jwt.PyJWK) -> dict[str, Json]:
+        claims: dict[str, Json] = jwt.decode(
+            token,
+            # A PyJWK stands for one algorithm: a token of any other is refused.
+            key,
+            audience=self._entry.audiences,
+            issuer=self._entry.issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": _NEEDED},
+        )
         return claims
 
     def _principal(self, claims: dict[str, Json]) -> Principal:
