@@ -392,3 +392,40 @@ def test_a_value_is_found_with_its_accents_apart() -> None:
     made.hold("x", Secret("Pässwörd-ñandú-7d"))
     for form in ("NFD", "NFC"):
         assert "ssw" not in made.inspect_text(f"it is {normalize(form, 'Pässwörd-ñandú-7d')} there")
+
+
+@each(
+    "text",
+    [
+        *(
+            "491827364519283746",
+            "491827364519283800",
+            "4.918273645192838e+17",
+            "49182736451928",
+            "27364519283746",
+        ),
+        *("4918 2736 4519 2837 46", "491,827,364,519,283,746.00", "-491827364519283746"),
+    ],
+)
+def test_a_long_number_is_found_though_it_is_rounded_or_cut(text: str) -> None:
+    made = Redactor(b"key")
+    made.hold("x", Secret("491827364519283746"))
+    left = (
+        made.inspect_text(f"it is {text}, they say").replace("-", "").replace("e+17", "").replace(".00", "")
+    )
+    assert left == "it is [REDACTED:credential:x#1], they say"
+
+
+@each(
+    ("value", "text"),
+    [
+        ("491827364519283746", "49182736451 and 64519283746"),
+        ("49182736451928", "491827364519"),
+        ("123456789012345678", "the account 123456789012"),
+        ("100000000000000000", "000000000000"),
+    ],
+)
+def test_what_little_says_of_a_number_stays(value: str, text: str) -> None:
+    made = Redactor(b"key")
+    made.hold("x", Secret(value))
+    assert made.inspect_text(text) == text

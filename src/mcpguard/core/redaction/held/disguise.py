@@ -23,12 +23,16 @@ _ANCHOR = 4
 _PIECE, _ENCODED = 96, 256
 _LONG = 16
 """Characters of a member of which no form is matched exactly."""
+_DIGITS = b"0123456789"
+_NUMBER, _OF_NUMBER, _KINDS = 15, 12, 6
+"""Digits of a number that is found in pieces, digits of a piece, and how many different ones that has."""
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 _BASE32 = (
     bytes.maketrans(bytes(range(32)), b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"),
     bytes.maketrans(bytes(range(32)), b"0123456789ABCDEFGHIJKLMNOPQRSTUV"),
 )
 """Both alphabets (RFC 4648, sections 6 and 7)."""
+_COUNTED = "".join(map(str, (*range(10), *range(10), *range(9, -1, -1), *range(9, -1, -1))))
 _BITS = bytes.maketrans(b"01", b"\0\1")
 _URL_SAFE = str.maketrans("+/", "-_")
 _JSON = str.maketrans(
@@ -83,6 +87,9 @@ def needles(value: str, members: Sequence[str] | None = None) -> Iterator[HeldFo
         yield from _whole(text, members if text is value else ())
         for word in words(text):
             yield from _brief(word)
+        # Rounded by whoever takes it for a floating-point number, or cut.
+        for digits in _pieces_of_number(text):
+            yield _needle(digits, _DIGITS, len(text), len(text))
     for digits in whole_numbers((value, *members)):
         yield _needle(digits, b"", 0, 0)
 
@@ -117,6 +124,14 @@ def _secret_pieces(value: str, members: Sequence[str], least: int) -> Iterator[s
     for start, end in pairwise([*range(0, max(1, len(value) - least + 1), least), len(value)]):
         if end - start == len(value) or not places or any(at < end and last > start for at, last in spans):
             yield value[start:end]
+
+
+def _pieces_of_number(text: str) -> Iterator[str]:
+    if text.isascii() and text.isdigit() and len(text) >= _NUMBER:
+        for at in range(min(len(text), _PIECE) - _OF_NUMBER + 1):
+            piece = text[at : at + _OF_NUMBER]
+            if len(set(piece)) >= _KINDS and piece not in _COUNTED:
+                yield piece
 
 
 def _needle(text: str, edge: bytes, before: int, after: int) -> HeldForm:
