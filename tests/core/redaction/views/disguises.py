@@ -145,7 +145,7 @@ EXAMPLES: tuple[Disguise, ...] = (
         ("src/mcpguard/core/redaction/Views", "0a1b2c3d" * 8),
     ),
     Disguise(
-        "hexadecimal, also with marks between the bytes, and base32",
+        "hexadecimal, also with marks between the bytes or in rows behind something else, and base32",
         (
             ("736179207a71334876376b50397857623562", "say zq3Hv7kP9xWb5b"),
             ("8004" + "00" * 17 + "95736179207a71334876376b5039785762", "say zq3Hv7kP9xWb"),
@@ -360,7 +360,8 @@ EXAMPLES: tuple[Disguise, ...] = (
     ),
     Disguise(
         "character codes in a list, as Node, Go and Python print bytes, or that follow a number, stand in "
-        "`CHR()` or behind `[char]`, or have a fraction, in rows, members, lines or tables",
+        "`CHR()` or behind `[char]`, or have a fraction, in rows, members, lines or tables; "
+        "in rows also behind the number of each line, or what a log writes before it",
         (
             *(
                 (form.format(mark.join(map(str, b"zq3Hv7kP9xWb"))), "zq3Hv7kP9xWb")

@@ -12,6 +12,7 @@ from struct import pack
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.contents import contents
+from mcpguard.core.redaction.views.dumps import add_rows, behind_others, list_of
 from mcpguard.core.redaction.views.view import ENOUGH, View, ViewBuilder, near, windows
 
 _HEX_WORD = "0[xX](?:[2-7][0-9A-Fa-f]){2,8}"
@@ -21,7 +22,7 @@ CODES = (
     # In a list: a small letter of the second half among four, or eight of neither small letters nor these.
     *(
         form.replace("N", one).replace("S", mark)
-        for mark in (",", ", ", r"\x1f", " ")
+        for mark in (",", ", {1,2}", r"\x1f", " {1,2}")
         for form, one in (("NS1[01][0-9]SNSNS", _PRINTED), ("(?:NS){8}", _TWO_DIGITS))
     ),
     rf"{_PRINTED},\n {{1,24}}1[01][0-9],\n {{1,24}}{_PRINTED},",
@@ -63,6 +64,7 @@ NUMBERS = (
 _NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
 _SOME = expression(rb"(?:[^0-9]{0,24}" + _NUMBER + rb"){1,2000}")
 _EACH = expression(rb"(" + _NUMBER + rb")")
+_LISTS = (list_of(rb"[0-9]{1,3}", rb", {0,3}"), list_of(rb"[0-9]{1,3}", rb" {1,3}"))
 _FOR_ONE = 8
 """Numbers, and what stands between them, that cost as much as one piece of another view."""
 _LEAST = 12
@@ -139,7 +141,14 @@ def coded(view: View, budget: Budget) -> Iterator[View]:
                 for column in range(width):
                     _add(pieces, bytes(codes[column::width]), ends, column, width)
             yield from pieces.parts(ENOUGH)
+        for expected in _LISTS:
+            for rows in behind_others(expected.finditer(view.text, at, end), budget):
+                add_rows(pieces, rows, [*map(_said, rows)], budget)
     yield from pieces.parts()
+
+
+def _said(row: re.Match[bytes]) -> bytes:
+    return bytes(int(one) & 0xFF for one in row[0].replace(b",", b" ").split())
 
 
 def _counts(numbers: list[bytes]) -> bool:

@@ -126,7 +126,7 @@ def _units(unit: bytes, *decode: _Decode) -> _Row:
 
 _PLACE = rb"(?:0[xX])?[0-9A-Fa-f]{4,16}"
 _LAST_WORD = rb" {1,16}[0-9A-Fa-f]{2,14}(?= {2})"
-_LOGGED = rb" \t:>|)\]`+-"
+_LOGGED = rb" \t:>|)\]`+,\"\x82\x92-"
 """What may precede a row: a log, the message of an error, a diff."""
 _XXD = _row(
     _PLACE + rb"(?::| -)? {1,9}((?:[0-9A-Fa-f]{2}(?: {1,2}|-|(?=\r?$|\x1f))"
@@ -175,6 +175,18 @@ _BYTES = expression(
     rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z]))?"
 )
 _LINE = expression(rb"[^\r\n]+")
+
+
+def list_of(unit: bytes, mark: bytes) -> re.Pattern[bytes]:
+    """What is in one line of a list: three of these or more."""
+    return expression(rb"(?<![0-9A-Za-z.])((?:%b%b){3,256}+(?:%b(?![0-9A-Za-z]))?)" % (unit, mark, unit))
+
+
+_LISTS = (
+    list_of(rb"0[xX][0-9A-Fa-f]{2}", rb", {0,3}"),
+    list_of(rb"[0-9A-Fa-f]{2}", rb" {1,2}"),
+    expression(rb"(?<![0-9A-Za-z])((?:[2-7][0-9A-Fa-f]){4,64}+)(?![0-9A-Za-z])"),
+)
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("[0-9A-Fa-f]{4}(?::| -)? {1,9}(?:[0-9A-Fa-f]{2} {1,2}){5}", (_XXD, _HEXDUMP)),
     (r"(?:\x82|\|) (?:[0-9A-Fa-f]{2} {1,2}){5}", (_HEXYL,)),
@@ -200,7 +212,7 @@ _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
 )
 """The shape of what is dumped, and the rows in which that is."""
 OFFSET = (
-    r"(?:^|[\n\r\t x:>|)\]`+\-\x1f\x82\xff])0000"
+    r"(?:^|[\n\r\t x:>|)\]`+,\"\-\x1f\x82\x92\xff])0000"
     r"(?:[0-9a-f][0-9a-f][: 0-9a-f]|(?::| -)? {1,3}[0-9a-f]{2} [0-9a-f]{2} )"
 )
 """How rows of a dump begin, up to a megabyte."""
@@ -212,6 +224,7 @@ BARE = (
     "0[xX][0-9A-Fa-f]{2},? ?0[xX]",
     "0x[0-9a-f]{4,8}:  [0-9a-f]{4} [0-9a-f]{4}",
     "(?:[0-9a-f]{8} ){4}",
+    "[^0-9A-Za-z](?:[2-7][0-9A-Fa-f]){8}",
     "\t0x[0-9a-f]{2,16}\t0x",
 )
 BARE_SIGNS = (
@@ -219,12 +232,14 @@ BARE_SIGNS = (
     "(?:[0-9][0-9A-Fa-f][:,-]){5}",
     *BARE[2:4],
     "(?:[0-9][0-9a-f]{7} ){2}",
-    BARE[-1],
+    *BARE[-2:],
 )
 """In what BARE finds, and faster to look for: each byte of a text begins with a digit, of others a few in a
 row do, and words do not."""
 _LEAST = 12
 _SHORTEST = 3 * (_LEAST - 1)
+_WORD = expression(rb"[0-9A-Za-z]")
+_COST_OF_A_ROW = 2
 _BEFORE = 256
 """A log has no more than this before a row."""
 
@@ -233,17 +248,17 @@ def dumped(view: View, budget: Budget) -> Iterator[View]:
     """What the dumps of bytes in `view` say."""
     pieces = ViewBuilder(view)
     done: set[int] = set()
-    for rows, decode in _dumps(view.text):
+    for rows, decode in _dumps(view.text, budget):
         said = [*map(itemgetter(rows[0].re.groups), rows)]
         key = hash((decode, rows[0].start(), *map(re.Match.end, rows), *map(bytes.strip, said)))
         if key not in done:  # Rows of two shapes may look alike, and then say the same.
             done.add(key)
-            _add(pieces, rows, decode(said), budget)
+            add_rows(pieces, rows, decode(said), budget)
         yield from pieces.parts(ENOUGH)
     yield from pieces.parts()
 
 
-def _dumps(text: bytes) -> Iterator[tuple[list[re.Match[bytes]], _Decode]]:
+def _dumps(text: bytes, budget: Budget) -> Iterator[tuple[list[re.Match[bytes]], _Decode]]:
     """The rows of each dump, and a way to read them."""
     bare = shapes("bare", *BARE).search(text, stop)
     for at, end in near(windows(text, "bare", BARE)) if bare else ():
@@ -251,6 +266,8 @@ def _dumps(text: bytes) -> Iterator[tuple[list[re.Match[bytes]], _Decode]]:
             if block.end() - block.start() < _SHORTEST:
                 continue  # Were it not matched at all, each byte of it would be tried.
             yield [*_LINE.finditer(text, *block.span())], _plain
+        for each in _LISTS:
+            yield from ((rows, _plain) for rows in behind_others(each.finditer(text, at, end), budget))
     if not bare and not shapes("offsets", OFFSET, UNITS).search(text, stop):
         return
     found = [*windows(text, "dumps", [sign for sign, _ in _DUMPS])]
@@ -277,12 +294,30 @@ def _blocks(rows: Iterable[re.Match[bytes]]) -> Iterator[list[re.Match[bytes]]]:
         yield block
 
 
+def behind_others(rows: Iterable[re.Match[bytes]], budget: Budget) -> Iterator[list[re.Match[bytes]]]:
+    """Rows in lines that follow one another, each behind something else: the number of the line, or what a
+    log writes. Others are found as they are."""
+    for block in _blocks(rows):
+        budget.piece(_COST_OF_A_ROW * len(block))
+        before = [_before(row) for row in block]
+        if len({begin for begin, _ in before}) > 1 and all(is_word for _, is_word in before):
+            yield block
+
+
+def _before(row: re.Match[bytes]) -> tuple[int, bool]:
+    """Where the line of a row begins, and whether a word or a number is there before the row."""
+    text, start = row.string, row.start()
+    least = max(0, start - _BEFORE)
+    begin = max(least, *[text.rfind(mark, least, start) + 1 for mark in (b"\n", SEPARATOR)])
+    return begin, bool(_WORD.search(text, begin, start))
+
+
 def _between(text: bytes, end: int, start: int) -> bool:
     """Whether a line or a text stands between two rows, or more than what is written before one."""
     return start > end + _BEFORE or text.count(b"\n", end, start) + text.count(SEPARATOR, end, start) > 1
 
 
-def _add(pieces: ViewBuilder, rows: list[re.Match[bytes]], said: list[bytes], budget: Budget) -> None:
+def add_rows(pieces: ViewBuilder, rows: list[re.Match[bytes]], said: list[bytes], budget: Budget) -> None:
     """What these rows say; each byte comes from all of its row, which may show it a second time."""
     starts = array("I", accumulate(map(len, said), initial=0))
     plain = b"".join(said)

@@ -16,13 +16,14 @@ DISGUISES = (
     "row, or a text of a list",
     "cells of a table that go on in the next row",
     "base64, also for URLs, in lines or joined to a path",
-    "hexadecimal, also with marks between the bytes, and base32",
+    "hexadecimal, also with marks between the bytes or in rows behind something else, and base32",
     "what is packed with gzip, zlib, deflate, bzip2, xz, lzma or zip within these, and files in tar",
     "dumps of `xxd`, `hexdump`, `hexyl`, `od`, `objdump`, `tcpdump`, `curl --trace` and debuggers, of "
     "bytes, words, bits and numbers of up to eight bytes, also with a fraction; without offsets only if "
     "there are several rows; also where a log or a diff writes something before each row",
     "character codes in a list, as Node, Go and Python print bytes, or that follow a number, stand in "
-    "`CHR()` or behind `[char]`, or have a fraction, in rows, members, lines or tables",
+    "`CHR()` or behind `[char]`, or have a fraction, in rows, members, lines or tables; "
+    "in rows also behind the number of each line, or what a log writes before it",
     "numbers of two, four or eight bytes in hexadecimal, or in decimal if an array or words are named; "
     "bits, in a row or a byte at a time; rows of `cmp -l` and of names of characters",
 )
