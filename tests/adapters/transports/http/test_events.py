@@ -102,6 +102,7 @@ async def test_what_is_no_message_for_a_session_is_refused_at_the_door() -> None
             (404, {"path": "/messages"}),
             (404, {"path": "/messages?session_id=x"}),
             (415, {"path": path, "content_type": "text/plain"}),
+            (415, {"path": path, "content_encoding": "br"}),
             (413, {"path": path, "body": b" " * 2001}),
             (403, {"path": path, "host": "evil.example"}),
             (403, {"path": path, "origin": "https://evil.example"}),

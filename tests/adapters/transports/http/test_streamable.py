@@ -373,6 +373,7 @@ async def test_a_message_that_cannot_be_read_and_belongs_nowhere_is_refused_here
         (406, {"accept": "application/json, text/event-stream;q=0"}),
         (415, {"content_type": "text/plain"}),
         (415, {"content_type": None}),
+        (415, {"content_encoding": "identity, gzip"}),
         (403, {"host": "evil.example"}),
         (403, {"origin": "https://evil.example"}),
         (403, {"origin": "null"}),
@@ -384,6 +385,15 @@ async def test_a_post_with_wrong_headers_is_refused(status: int, headers: dict[s
         assert answer.status == status
         assert "error" in answer.json
         assert front.door.worlds == []
+
+
+async def test_a_compressed_body_is_refused_with_what_would_be_accepted() -> None:
+    async with serving() as front:
+        answer = await front.post(call("initialize"), content_encoding="gzip")
+        assert (answer.status, answer.headers["accept-encoding"]) == (415, "identity")
+        said = "bodies are not decompressed: send this one without a content encoding"
+        assert answer.json["error"]["message"] == said
+        assert (await front.post(call("initialize"), content_encoding="Identity")).status == 200
 
 
 @pytest.mark.parametrize(

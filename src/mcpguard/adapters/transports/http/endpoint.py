@@ -92,7 +92,6 @@ class Endpoint:
         self.refused_token: Callable[[str, str], None] = lambda why, peer: None
         """Hears why a token was refused, and from which address it came."""
         self._challenge = "Bearer"
-        self._scope = ""
         if http.token is not None:
             self._describe(http.token)
 
@@ -105,12 +104,13 @@ class Endpoint:
             "authorization_servers": [token.issuer],
             "bearer_methods_supported": ["header"],
         }
+        scope = ""
         if token.scopes:
             about["scopes_supported"] = list(token.scopes)
-            self._scope = " ".join(token.scopes)
+            scope = f', scope="{" ".join(token.scopes)}"'
         self._open_routes = {WELL_KNOWN + tail: encode(about) for tail in ("", MCP, path)}
         place = f"{resource.scheme}://{resource.netloc}{WELL_KNOWN}{path}"
-        self._challenge = f'Bearer resource_metadata="{place}"'
+        self._challenge = f'Bearer resource_metadata="{place}"{scope}'
 
     def serve_metrics(self, text: Callable[[], Awaitable[bytes]] | None) -> None:
         """Serve `text()` under `/metrics`, to whoever may use the MCP endpoint; nothing with None."""
@@ -190,8 +190,6 @@ class Endpoint:
                 raise HttpRefusal(503, str(problem), REFUSED, ((b"retry-after", b"5"),)) from None
             self.refused_token(str(problem), request.connection.peer)
             about = f', error="{problem.error}", error_description="{problem}"'
-            if problem.status == 403 and self._scope:
-                about += f', scope="{self._scope}"'
             raise self._unauthorized(problem.status, str(problem), about) from None
 
     def _unauthorized(self, status: int, sentence: str, about: str) -> HttpRefusal:

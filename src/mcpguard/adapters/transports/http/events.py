@@ -55,7 +55,8 @@ class Events:
     async def post(self, request: HttpRequest) -> None:
         """Take one message for an open session. Raises HttpRefusal where there is no such session."""
         self._world(request)
-        guard.check_content_type(request.headers.get("content-type", ""))
+        headers = request.headers
+        guard.check_content(headers.get("content-type", ""), headers.get("content-encoding", ""))
         try:
             message = jsonrpc.parse_strict((await request.body(self._intake)).strip())
         except MessageError as problem:

@@ -140,10 +140,14 @@ def split_target(target: bytes, headers: dict[str, str]) -> tuple[str, bytes]:
 
 
 @lru_cache(maxsize=64)
-def check_content_type(kind: str) -> None:
-    """Raises HttpRefusal with 415 unless the body is JSON: no page can send that without a preflight."""
+def check_content(kind: str, encoding: str) -> None:
+    """Raises HttpRefusal with 415 unless the body is JSON, which no page can send without a preflight, and as
+    it is (RFC 9110, section 15.5.16)."""
     if kind.partition(";")[0].strip().lower() != "application/json":
         raise HttpRefusal(415, "the content type of a message must be application/json")
+    if encoding.strip().lower() not in ("", "identity"):
+        said = "bodies are not decompressed: send this one without a content encoding"
+        raise HttpRefusal(415, said, headers=((b"accept-encoding", b"identity"),))
 
 
 @lru_cache(maxsize=64)

@@ -89,7 +89,7 @@ class Streamable:
     async def post(self, request: HttpRequest) -> None:
         """Take one message. Raises HttpRefusal where no world can take it."""
         headers = request.headers
-        guard.check_content_type(headers.get("content-type", ""))
+        guard.check_content(headers.get("content-type", ""), headers.get("content-encoding", ""))
         guard.check_accept(headers.get("accept", EVERYTHING), "application/json", "text/event-stream")
         modern = headers.get(VERSION) in eras.MODERN_VERSIONS
         try:
