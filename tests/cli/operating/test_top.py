@@ -69,6 +69,15 @@ def test_one_frame_says_what_runs_what_was_denied_and_what_waits(audit: str, cap
     assert "\x1b" not in said
 
 
+def test_it_says_which_evidence_it_shows_since_it_lists_processes_of_other_configurations(
+    audit: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    assert main(["top", "--once"]) == 0
+    lines = map(str.strip, capsys.readouterr().out.splitlines())
+    assert f"calls and denials on record in {audit}" in lines
+
+
 def test_without_a_configuration_or_evidence_it_says_so(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

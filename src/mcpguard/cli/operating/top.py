@@ -214,7 +214,9 @@ class TopView:
             altered.append(Text(cut(self.missing, _WIDEST), "yellow"))
         if folded := sum(count for _, count in self._folded):
             altered.append(Text(only_counted(folded), "red"))
-        return Group(self._head(), *altered, Text(), *self._tables(), ends)
+        # Processes of other configurations may record elsewhere, and are listed all the same.
+        where = Text(f"calls and denials on record in {cut(str(self._folder), _WIDEST)}", "dim")
+        return Group(self._head(), where, *altered, Text(), *self._tables(), ends)
 
     def _head(self) -> Text:
         from rich.text import Text
