@@ -5,7 +5,7 @@ Each keeps its port's contract: the suites in `tests/gateway/test_contracts.py` 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -381,6 +381,7 @@ class World:
         still leave on record."""
         self.trace: list[str] = []
         self.reports: list[str] = []
+        self.about: list[Mapping[str, object]] = []
         self.audit = MemoryAudit(self.trace)
         self.client = RecordingClient(self.trace)
         listed = tools or {"one": [tool("read", readOnlyHint=True), tool("write"), tool("push")]}
@@ -390,8 +391,9 @@ class World:
         policies = PolicySet([compile_policy(f"version: 1\npolicy: p\nrules:\n{rules}", "p.yaml", KINDS)])
         self.store = MemoryStore()
 
-        def report(server: str, text: str) -> None:
+        def report(server: str, text: str, about: Mapping[str, object] | None = None) -> None:
             self.reports.append(f"{server}: {text}")
+            self.about.append(about or {})
 
         bound = {name: frozenset({"env:CANARY", f"env:{name}"}) for name in listed}
         self.egress = Egress(self.redactor, bound)

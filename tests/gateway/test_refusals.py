@@ -83,6 +83,8 @@ def test_the_operator_reads_where_the_rule_stands_and_the_command_and_the_model_
     assert world.reports == [
         "one: refused tools/call push by p/d (p.yaml:5), p/e (p.yaml:6): `mcpguard explain n-6`"
     ]
+    rules_of = {"rules": ("p/d", "p/e"), "invocation": "n-6"}
+    assert world.about == [{"method": "tools/call", "tool": "push", **rules_of}]
     assert "p.yaml" not in str(world.client.sent)
 
 

@@ -3,8 +3,9 @@
 Each verb is a module of this package with `EXAMPLES`, `add_arguments(parser)` and `execute(args) -> int`;
 only the chosen one is imported, since a client waits for `mcpguard run` to start. `onboarding/` has the verbs
 that change clients, `authoring/` those for writing policies, `operating/` those for watching, answering and
-ending what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`). The one
-action of `secret` that needs more than the others is in `secret_check.py`.
+ending what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`) and
+`log_lines.py` (`--log-format`). The one action of `secret` that needs more than the others is in
+`secret_check.py`.
 """
 
 import codecs
@@ -77,6 +78,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(_AT_ONCE)
     _without_plugins()
     words = list(sys.argv[1:] if argv is None else argv)
+    errors = sys.stderr
+    if any(word.startswith("--log-format") for word in words):
+        from mcpguard.cli.log_lines import JsonLines, wants_json
+
+        sys.stderr = JsonLines(errors) if wants_json(words) else errors
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -86,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:
         return _failed(error)
+    finally:
+        sys.stderr = errors
     return code
 
 

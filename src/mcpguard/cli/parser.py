@@ -313,5 +313,6 @@ def add_log_format(parser: ArgumentParser) -> None:
         choices=("text", "json"),
         default="text",
         help="how lines on standard error are written: text, or one JSON object each, with `time`, `level`, "
-        "`message` and where known `server`, `session` and `principal`",
+        "`message` and where known `server`, `session`, `principal`, `method`, `tool`, `rules` and "
+        "`invocation`",
     )

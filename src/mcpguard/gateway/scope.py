@@ -128,7 +128,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
     client: Client
     clock: Clock
     identity: tuple[str, str]
-    report: Callable[[str, str], None]
+    report: Callable[..., None]
     think_seconds: float
     list_seconds: float = 2.5
     store: Store | None = None
@@ -208,7 +208,8 @@ class ClientScope(Struct, eq=False, kw_only=True):
         places = self.judge.policies.places
         rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
         by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"
-        self.report(call.server, f"{what} {call.method}{name} {by}: {self._explained(call.id)}")
+        said = f"{what} {call.method}{name} {by}: {self._explained(call.id)}"
+        self.report(call.server, said, about=_about(call, deny.rules))
 
     def report_failed(self, call: Invocation, status: str, why: str) -> None:
         """Say to the operator that what was allowed was not completed: `status` is "withheld" where an
@@ -216,13 +217,15 @@ class ClientScope(Struct, eq=False, kw_only=True):
         target = call.target
         name = f" {target.name}" if target is not None and target.inspected else ""
         what = "withheld the contents of" if status == "withheld" else "no answer to"
-        self.report(call.server, f"{what} {call.method}{name}: {why}: {self._explained(call.id)}")
+        said = f"{what} {call.method}{name}: {why}: {self._explained(call.id)}"
+        self.report(call.server, said, about=_about(call))
 
     def report_unrouted(self, record: Decided) -> None:
         """Say to the operator that a call was refused which led to nothing."""
         # Quoted, since it is the client's own text.
         what = f"{record.method} {(record.tool or record.subject)!r}"
-        self.report("", f"refused {what} ({record.cause}): {self._explained(record.id)}")
+        about = {"method": record.method, "invocation": record.id}
+        self.report("", f"refused {what} ({record.cause}): {self._explained(record.id)}", about=about)
 
     def _explained(self, call_id: str) -> str:
         return f"`mcpguard explain {call_id}{self.approvals.option()}`"
@@ -256,3 +259,10 @@ class ClientScope(Struct, eq=False, kw_only=True):
     def result_for(self, caller: Caller, method: str, result: dict[str, Json]) -> dict[str, Json]:
         """A result in the form of the caller's era; a modern one also says who serves."""
         return eras.result_for(caller, method, result, self.identity)
+
+
+def _about(call: Invocation, rules: tuple[str, ...] = ()) -> dict[str, str | tuple[str, ...]]:
+    """What a line about a call has besides its text, for whoever filters lines."""
+    target = call.target
+    tool = target.name if target is not None and target.kind == "tool" and target.inspected else ""
+    return {"method": call.method, "tool": tool, "rules": rules, "invocation": call.id}

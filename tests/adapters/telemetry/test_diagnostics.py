@@ -196,6 +196,26 @@ def test_in_json_each_line_is_an_object_with_what_is_known() -> None:
     assert objects("x", dropped=3)[0]["dropped"] == 3
 
 
+def test_in_json_a_line_about_a_call_has_what_it_can_be_filtered_by() -> None:
+    reading, writing = os.pipe()
+    about = {"method": "tools/call", "tool": "", "rules": ("p/no",), "invocation": "n-1"}
+    Diagnostics(without_secret, writing, "json", lambda: NOON).report("git", "refused", about=about)
+    Diagnostics(without_secret, writing, "text", lambda: NOON).report("git", "refused", about=about)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        first, second = pipe.read().splitlines()
+    assert json.loads(first) == {
+        "time": AT,
+        "level": "warning",
+        "server": "git",
+        "method": "tools/call",
+        "rules": ["p/no"],
+        "invocation": "n-1",
+        "message": "refused",
+    }
+    assert second.decode() == f"{AT} warning [git] refused"
+
+
 @each("mark", ["x", '"', "\\\\", "é", "\U0001f600"])
 def test_an_object_that_is_too_long_is_cut_and_stays_one(mark: str) -> None:
     for found in objects(mark * 100_000):

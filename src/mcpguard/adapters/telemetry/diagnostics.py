@@ -9,8 +9,9 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -22,6 +23,9 @@ from mcpguard.core.policy.session import name_of
 
 LogFormat = Literal["text", "json"]
 Level = Literal["info", "warning", "error"]
+
+LineMembers = Mapping[str, str | tuple[str, ...]]
+NOTHING: LineMembers = MappingProxyType({})
 
 LINE_BYTES = 2_000
 """Below PIPE_BUF (POSIX: at least 512; Linux 4096), so that a line is written whole or not at all."""
@@ -87,8 +91,10 @@ class Diagnostics:
         principal: str = "",
         inspected: bool = False,
         change: bool = False,
+        about: LineMembers = NOTHING,
     ) -> None:
-        """Say one line; `server` is empty for mcpguard itself. `inspected` says that `text` was. A warning
+        """Say one line; `server` is empty for mcpguard itself. `inspected` says that `text` was. `about` are
+        further members of an object, which are ours or inspected. A warning
         beyond what its session may cause is dropped, and a line soon after says how many were; what says
         that a state has changed (`change`) never is. After a reader has stalled the next line says how many
         it missed."""
@@ -103,8 +109,8 @@ class Diagnostics:
         except InspectionError:
             clean, principal = "a line was withheld, since it could not be inspected", ""
         flat = "".join(mark if mark.isprintable() else " " for mark in clean)[:LINE_BYTES]
-        about = {"level": level, "server": server, "session": session, "principal": principal}
-        line = self._line(_moment(self._now()), about, flat, self._dropped)
+        of_line = {"level": level, "server": server, "session": session, "principal": principal, **about}
+        line = self._line(written_at(self._now()), of_line, flat, self._dropped)
         try:
             if select.select([], [self._fd], [], 0)[1]:
                 os.write(self._fd, line)
@@ -131,12 +137,13 @@ class Diagnostics:
         return allowance.take(1, self._seconds())
 
 
-def _moment(seconds: float) -> str:
+def written_at(seconds: float) -> str:
+    """A time in seconds since 1970 as lines have it."""
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     return f"{whole}.{int(seconds % 1 * 1000):03}Z"
 
 
-def _text(at: str, about: dict[str, str], said: str, dropped: int) -> bytes:
+def _text(at: str, about: LineMembers, said: str, dropped: int) -> bytes:
     head = f"{at} {about['level']} "
     if about["session"]:
         head += f"session={about['session'][:SHOWN]} "
@@ -146,9 +153,9 @@ def _text(at: str, about: dict[str, str], said: str, dropped: int) -> bytes:
     return (head + said).encode("utf-8", "replace")[:LINE_BYTES] + b"\n"
 
 
-def _json(at: str, about: dict[str, str], said: str, dropped: int) -> bytes:
+def _json(at: str, about: LineMembers, said: str, dropped: int) -> bytes:
     """One object, also where the sentence has to be cut."""
-    fields: dict[str, str | int] = {"time": at, **{name: one for name, one in about.items() if one}}
+    fields: dict[str, object] = {"time": at, **{name: one for name, one in about.items() if one}}
     if dropped:
         fields["dropped"] = dropped
     while len(line := msgspec.json.encode({**fields, "message": said})) > LINE_BYTES:
