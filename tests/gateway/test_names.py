@@ -240,7 +240,7 @@ def test_a_name_that_a_server_had_before_waits_for_it_while_it_hangs(lists: list
     assert world.client.sent == []
     give(held.pop(), {"tools": [tool(name) for name in lists]})
     world.turn()
-    names = "b__read or a__read" if "read" in lists else "b__read"
+    names = "a__read or b__read" if "read" in lists else "b__read"
     assert last(world)["message"] == f"Unknown tool: read. Did you mean {names}?"
 
 

@@ -81,7 +81,7 @@ def test_prompts_that_look_alike_go_each_to_its_own_server() -> None:
         modern(world, GET, {"name": name})
         assert last(world)["messages"] == [server]
     modern(world, GET, {"name": "greet"})
-    assert last(world)["message"] == "Unknown prompt: greet"
+    assert last(world)["message"] == "Unknown prompt: greet. Did you mean a__greet or b__greet?"
 
 
 @pytest.mark.parametrize(

@@ -178,16 +178,52 @@ def test_a_server_that_is_removed_is_not_listed_again_whatever_it_says() -> None
     assert world.reports == ["b: upstream 'b' is not in the configuration any more"]
 
 
-def test_one_more_server_gives_all_tools_the_names_of_their_servers_and_one_less_takes_them_back() -> None:
+def said_to(world: World, name: str) -> Any:
+    """What a call of that tool is answered with."""
+    world.call(name, 9)
+    return last(world)
+
+
+def test_one_more_server_lists_tools_with_their_servers_and_takes_no_name_from_a_client() -> None:
     world = listed(a=[tool("x")])
     reconfigure(world, "a", a=[], b=[tool("y")])
-    assert names(world) == ["a__x", "b__y"]
-    world.call("x", 2)
-    assert last(world)["code"] == -32602
-    reconfigure(world, "a", a=[])
     world.upstreams["a"].answers["x"] = text("here")
-    world.call("x", 3)
-    assert last(world) == text("here")
+    world.upstreams["b"].answers["y"] = text("there")
+    assert said_to(world, "x") == said_to(world, "a__x") == text("here")
+    assert names(world) == ["a__x", "b__y"]
+    assert said_to(world, "x") == text("here")
+    assert said_to(world, "y") == text("there")
+    reconfigure(world, "a", a=[])
+    assert names(world) == ["a__x"]
+    assert said_to(world, "x") == said_to(world, "a__x") == text("here")
+
+
+def test_the_only_server_is_found_by_long_names_too() -> None:
+    world = listed(a=[tool("x"), tool("a__y"), tool("y")])
+    world.upstreams["a"].answers |= {"x": text("x"), "a__y": text("a__y"), "y": text("y")}
+    assert said_to(world, "a__x") == text("x")
+    assert said_to(world, "a__y") == text("a__y")
+    assert said_to(world, "b__x")["code"] == -32602
+    assert said_to(world, "a__z")["code"] == -32602
+
+
+def test_the_short_name_of_a_server_that_is_removed_is_nobodys_when_another_one_has_such_a_tool() -> None:
+    world = listed(a=[tool("x")], b=[])
+    world.upstreams["a"].answers["x"] = text("here")
+    assert said_to(world, "x") == text("here")
+    reconfigure(world, "", b=[tool("x")])
+    assert names(world) == ["b__x"]
+    assert said_to(world, "x")["message"] == "Unknown tool: x. Did you mean b__x?"
+
+
+def test_a_short_name_that_two_servers_have_is_answered_with_those_that_the_client_may_see() -> None:
+    rules = "  - {id: r, effect: allow, when: 'tool.annotations.readOnlyHint == true'}\n"
+    shown, hidden = tool("x", readOnlyHint=True), tool("x", readOnlyHint=False)
+    world = legacy(World(rules, {"a": [shown], "b": [shown], "c": [hidden]}))
+    assert said_to(world, "x")["message"] == "Unknown tool: x. Did you mean a__x or b__x?"
+    world = legacy(World(rules, {"a": [hidden], "b": [hidden]}))
+    assert said_to(world, "x")["message"].startswith("Unknown tool: x")
+    assert "Did you mean" not in said_to(world, "x")["message"]
 
 
 def test_what_a_tool_claims_of_itself_now_widens_nothing_where_its_server_is_the_same() -> None:

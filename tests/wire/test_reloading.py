@@ -111,7 +111,7 @@ def test_a_server_that_is_another_one_now_is_restarted_when_it_is_needed(session
     assert started.exists()
 
 
-def test_one_server_more_or_less_renames_the_tools_as_a_new_start_would(session):
+def test_a_second_server_has_tools_listed_with_their_servers_and_its_end_gives_no_shared_name_back(session):
     guard = session({"a": puppet()})
     assert "echo" in guard.tools()
     pid = pid_of(guard, "act")
@@ -122,8 +122,9 @@ def test_one_server_more_or_less_renames_the_tools_as_a_new_start_would(session)
     guard.messages.clear()
     change(guard, {"a": puppet()})
     guard.wait_message(lambda one: one.get("method") == CHANGED)
-    assert pid_of(guard, "act") == pid
-    assert "echo" in guard.tools()
+    assert pid_of(guard, "a__act") == pid
+    assert "a__echo" in guard.tools()
+    assert guard.call("echo", text="x")["error"]["message"] == "Unknown tool: echo. Did you mean a__echo?"
 
 
 def test_a_call_in_flight_on_a_server_that_is_removed_may_come_to_its_end(session):
@@ -203,6 +204,22 @@ def test_a_name_never_passes_from_one_server_to_another(session):
     change(guard, {"b": puppet()})
     guard.wait_stderr(f"{NOT_IN_FORCE}: the only server cannot change while mcpguard is running: restart it")
     assert guard.text("echo", text="x") == "x"
+
+
+def test_another_server_takes_no_name_from_who_uses_the_first_and_the_operator_reads_how_names_change(
+    session,
+):
+    guard = session({"a": puppet()})
+    guard.tools()
+    change(guard, {"a": puppet(), "b": puppet()})
+    guard.wait_stderr(
+        "tools and prompts are listed as SERVER__NAME from now on, since there are several servers"
+    )
+    assert guard.text("echo", text="x") == guard.text("a__echo", text="x") == "x"
+    assert "b__echo" in guard.tools()
+    change(guard, {"a": puppet()})
+    guard.wait_stderr("tools and prompts are listed without their server to clients that connect from now on")
+    assert guard.text("a__echo", text="y") == "y"
 
 
 def test_what_cannot_change_while_it_runs_keeps_all_of_it_out_of_force_and_is_reported_everywhere(session):

@@ -83,11 +83,13 @@ def test_with_two_servers_a_hidden_an_unknown_and_a_serverless_tool_are_the_same
     guard = session({"a": puppet(), "b": puppet()}, RULES)
     guard.tools()
     answers = []
-    for name in ("a__forbidden", "a__unknown", "c__echo", "echo", "b__seen", "__", "a__"):
+    for name in ("a__forbidden", "a__unknown", "c__echo", "forbidden", "unknown", "b__seen", "__", "a__"):
         request = guard.request("tools/call", {"name": name, "arguments": {}})
         guard.answer(request)
         answers.append(guard.raw_answer(request).replace(json.dumps(name)[1:-1].encode(), b"NAME"))
     assert len({answer.replace(b"NAME", b"") for answer in answers}) == 1
+    said = guard.call("echo", text="x")["error"]["message"]
+    assert said == "Unknown tool: echo. Did you mean a__echo or b__echo?"
 
 
 def test_a_denied_call_says_why_and_never_shows_the_condition(session):

@@ -113,8 +113,8 @@ class Catalogue:
     def find(self, kind: str, exposed: str) -> Listed | None:
         """The tool or prompt that the client knows by that name, if its server listed it."""
         found = self.named.get((kind, exposed))
-        if found is None and (owner := self._names.owner(kind, exposed)) is not None:
-            found = self.named.get((kind, self._names.full(owner, exposed)))
+        if found is None and (full := self._names.meant(kind, exposed)) is not None:
+            found = self.named.get((kind, full))
         return found
 
     def awaited(self, kind: str, exposed: str) -> list[str]:
@@ -136,8 +136,8 @@ class Catalogue:
         return self.find(kind, exposed) or (hidden if names.open(kind, exposed) else None)
 
     def alike(self, kind: str, exposed: str, visible: Visible) -> list[str]:
-        """The names that a client may have meant, which may be those of several servers."""
-        offers = self._names.offers(kind, exposed)
+        """The names that a client may have meant, which may be those of several servers, in their order."""
+        offers = sorted(self._names.offers(kind, exposed), key=lambda one: self.servers.index(one[0]))
         found = (self._entries[server, kind][self._names.full(server, name)] for server, name in offers)
         return [self._names.shown(kind, one.server, one.name) for one in found if visible(one)]
 

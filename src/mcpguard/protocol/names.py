@@ -1,8 +1,9 @@
 """Under which names a client knows the tools and prompts of its servers.
 
-Each has a full name, `SERVER__NAME`, by which it is always found and which no other server can have; without
-a prefix, that is its own name. With `when-needed` the client is shown a tool's own name as long as it was
-shown no other server's tool of that name.
+Each has a full name, `SERVER__NAME`, by which it is always found and which no other server can have; where no
+prefix is configured, that of the only server is its own name. With `when-needed` the client is shown a tool's
+own name as long as it was shown no other server's tool of that name. Where no prefix is configured, the own
+name is understood as long as that is so: a second server takes away no name that a client uses.
 
 Law of this file: on a connection an own name passes from nobody to one server, and from there to nobody for
 good, never to another server. So it does not matter who lists first or stops listing, and a call goes where
@@ -44,7 +45,8 @@ class Names:
 
     def __init__(self, servers: tuple[str, ...], prefix: Prefix | None) -> None:
         self._prefix = prefix
-        self._own = prefix == "when-needed"
+        self._own = prefix != "always"
+        self._full = prefix is not None
         self._offers: dict[_Key, dict[_Key, None]] = {}
         """By kind and how a name is alike, each server with such a name, and the name."""
         self._shown: dict[_Key, list[str]] = {}
@@ -56,9 +58,9 @@ class Names:
 
     def serve(self, servers: tuple[str, ...]) -> None:
         """From now on these are the servers. What the client was shown so far still counts: an own name that
-        looks like a full one by now is nobody's."""
+        looks like a full one by now is nobody's, and full names stay."""
         self._servers = servers
-        self._full = self._prefix is not None or len(servers) > 1
+        self._full = self._full or len(servers) > 1
         self._reserved = tuple(alike(server) + SEPARATOR for server in servers)
         for (_, key), shown in self._among.items():
             if key.startswith(self._reserved) and _NOBODY not in shown:
@@ -75,10 +77,14 @@ class Names:
         server, separator, _name = exposed.partition(SEPARATOR)
         return server if separator and server in self._servers else None
 
-    def owner(self, kind: str, exposed: str) -> str | None:
-        """The server whose own name `exposed` is, as the client was shown it; None where that is nobody's."""
+    def meant(self, kind: str, exposed: str) -> str | None:
+        """The full name of what a client means by `exposed`: the own name of a server's thing, as it was
+        shown, or one with the only server before it; None where that is nobody's."""
+        if not self._full:
+            server, separator, name = exposed.partition(SEPARATOR)
+            return name if separator and server in self._servers else None
         servers = self._shown.get((kind, exposed), ())
-        return servers[0] if len(servers) == 1 else None
+        return self.full(servers[0], exposed) if len(servers) == 1 else None
 
     def spent(self, kind: str, exposed: str) -> bool:
         """Whether the full name `exposed` was the own name of a server that was there before its own."""
@@ -86,8 +92,10 @@ class Names:
 
     def open(self, kind: str, exposed: str) -> bool:
         """Whether `exposed` may still become the own name of one server."""
+        if not self._own or not self._full:
+            return False
         key = alike(exposed)
-        return self._own and not self._among.get((kind, key)) and not key.startswith(self._reserved)
+        return not self._among.get((kind, key)) and not key.startswith(self._reserved)
 
     def replace(self, kind: str, server: str, before: Iterable[str], after: Iterable[str]) -> None:
         """`server` offers other names than it did."""
@@ -123,4 +131,5 @@ class Names:
 
     def shown(self, kind: str, server: str, name: str) -> str:
         """How the client knows what `server` calls `name`."""
-        return name if self._own and self._shown.get((kind, name)) == [server] else self.full(server, name)
+        short = self._prefix == "when-needed" and self._shown.get((kind, name)) == [server]
+        return name if short else self.full(server, name)

@@ -28,6 +28,14 @@ from mcpguard.serve.file_watch import SETTLE_SECONDS, FileWatch, in_thread
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared, World
 
+_LONG = (
+    "tools and prompts are listed as SERVER__NAME from now on, since there are several servers; a name "
+    "without its server is understood where only one of them has it"
+)
+_SHORT = (
+    "tools and prompts are listed without their server to clients that connect from now on, since there is "
+    "only one; SERVER__NAME is still understood"
+)
 _KEPT = {"agent": "agent", "audit": "audit", "session_folder": "session.path", "prefix": "clients.prefix"}
 """The parts of a configuration that stay as they were while mcpguard runs, by the keys in the file."""
 _APPLIED = {
@@ -172,6 +180,8 @@ class Reloading:
             said = ", ".join(changed)
             shared.note("configuration-reloaded", said)
             shared.diagnostics.report("", f"the changed configuration is now in force: {said}", "info")
+            if new.prefix is None and (len(old.served) == 1) != (len(new.served) == 1):
+                shared.diagnostics.report("", _SHORT if len(new.served) == 1 else _LONG, "info")
         elif late is not None and before.digest == settings.policies.digest:
             self._restored(late.what)
         self._announce(before)
