@@ -158,7 +158,7 @@ def test_a_secret_in_a_question_is_gone() -> None:
 
 
 BROKEN = [
-    [],
+    ["k"],
     {"k": 1},
     {"k": {}},
     {"k": {"method": "tools/call", "params": {}}},
@@ -247,8 +247,9 @@ def test_a_second_round_replaces_the_answers_and_the_state_of_the_first() -> Non
     client_says(world, "mcpguard-1", result=ACCEPTED)
     world.answer({"resultType": "input_required", "requestState": "second"})
     assert sent(world) == {"name": "read", "arguments": {"a": 1}, "requestState": "second"}
-    world.answer({"resultType": "input_required"})
-    assert sent(world) == {"name": "read", "arguments": {"a": 1}}
+    world.answer(asks(None))
+    client_says(world, "mcpguard-2", result=ACCEPTED)
+    assert sent(world) == {"name": "read", "arguments": {"a": 1}, "inputResponses": {"branch": ACCEPTED}}
 
 
 def test_an_upstream_that_asks_for_ever_is_cut_off() -> None:
@@ -257,6 +258,22 @@ def test_an_upstream_that_asks_for_ever_is_cut_off() -> None:
         world.answer({"resultType": "input_required", "requestState": "s"})
     assert f"asked for input {round_trips.MAX_ROUNDS} times" in last(world)["message"]
     assert len(methods_of(world)) == round_trips.MAX_ROUNDS
+
+
+@pytest.mark.parametrize("legacy_client", [False, True])
+@each("more", [{}, {"inputRequests": {}}, {"inputRequests": []}, {"inputRequests": None, "requestState": 7}])
+def test_an_upstream_that_asks_for_nothing_is_called_once(more: Any, legacy_client: bool) -> None:
+    world = waiting({"resultType": "input_required", **more}, legacy_client=legacy_client)
+    assert last(world)["message"].endswith("with neither `inputRequests` nor `requestState`")
+    assert methods_of(world) == ["tools/call"]
+
+
+def test_nobody_is_asked_where_another_question_of_the_round_is_denied() -> None:
+    denied = ALLOW_ALL + "  - {id: no, effect: deny, action: [roots/list], message: Never.}\n"
+    two = asks(branch={"method": ELICIT, "params": FORM}, roots={"method": "roots/list"})
+    world = waiting(two, denied, legacy_client=True)
+    assert [one for one in world.client.sent if "method" in one] == []
+    assert "Never." in last(world)["message"]
 
 
 def test_a_client_that_refuses_ends_the_call_with_a_reason() -> None:

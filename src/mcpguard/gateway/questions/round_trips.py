@@ -266,6 +266,9 @@ class RoundTrips:
         if call.method not in eras.MAY_ASK:
             said = f"upstream '{permit.invocation.server}' asks for input, which {call.method} cannot do"
             raise UpstreamError(said)
+        result = raw.message["result"]
+        if not result.get("inputRequests") and type(result.get("requestState")) is not str:
+            raise UpstreamError(f"{_NOT_MCP}: with neither `inputRequests` nor `requestState`")
         if not request.caller.modern:
             return await self._collect(request, permit, raw)
         again = await self._volunteered(request, permit, call, raw)
@@ -338,10 +341,9 @@ class RoundTrips:
         """Ask a legacy client what a modern upstream wants to know."""
         result = raw.message["result"]
         responses: dict[str, Json] = {}
-        shown: dict[str, RelayedQuestion] = {}
-        for key, method, params in _input_requests(result):
-            shown[key] = _granted(await self._judge(request, permit, method, params), method)
-            body = await self.questions.put(shown[key], request)
+        shown = await self._asked(request, permit, result)  # All, before anybody is asked in vain.
+        for key, asked in shown.items():
+            method, body = asked.invocation.method, await self.questions.put(asked, request)
             if "result" not in body:
                 raise UpstreamError(f"the client refused {method}, which the upstream requires for this call")
             responses[key] = body["result"]
