@@ -23,6 +23,7 @@ from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, joined
+from mcpguard.core.conditions.spelling import Spelling
 from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.constant import ToolVerdicts, constant_of
@@ -175,6 +176,8 @@ class Candidates(Struct, frozen=True):
     deny: tuple[CompiledRule, ...]
     ask: tuple[CompiledRule, ...]
     allow: tuple[CompiledRule, ...]
+    spelling: Spelling
+    """The names of arguments that these rules are about, and those in shadow mode."""
     trial: Candidates | None = None
     cheap: tuple[HoistedCall, ...] = ()
     """Calls that are computed before it is known whether they are needed."""
@@ -307,8 +310,12 @@ class PolicySet:
         # With rules in shadow mode a condition may be evaluated twice, and reads what both need.
         others = [one for one in conditions if one not in kept]
         constant = ToolVerdicts(kept, others) if kept and trial is None else None
+        about = [*rules, *(trial.all if trial is not None else ())]
+        spelling = Spelling(
+            [one.when for one in about if one.when], {n for one in about for n in one.written.argument}
+        )
         rest = lasting, setting, folded, approving, constant
-        return Candidates(bool(conditions), deny, ask, allow, trial, calls, members, *rest)
+        return Candidates(bool(conditions), deny, ask, allow, spelling, trial, calls, members, *rest)
 
 
 _Key = tuple[str, str | None, str, Moment]

@@ -18,6 +18,7 @@ from msgspec import structs
 from msgspec.json import Encoder
 
 from mcpguard.core.conditions.cel import ERROR, FALSE, NOTHING, TRUE, Bound
+from mcpguard.core.conditions.spelling import CONTAINERS, Spelling, inherited
 from mcpguard.core.functions import Holds, ReturnedTexts, nothing_held
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.arguments import misfit
@@ -52,6 +53,7 @@ NEEDS_APPROVAL = "a person has to approve this call."
 _OTHERS = "set other arguments because of those that they set"
 _encode = Encoder().encode
 _name, _adds = attrgetter("name"), attrgetter("adds")
+_UNKNOWN: tuple[Json, frozenset[str]] = {}, frozenset()
 
 NO_SESSION = "mcpguard cannot determine what this session did before; `mcpguard status` shows an operator why"
 
@@ -79,8 +81,11 @@ def decide(
     tool = target.name if target is not None and target.kind == "tool" else None
     known = policies.known.get((invocation.server, tool, invocation.method, "call"))
     candidates = known or policies.candidates_of(invocation)
-    if invocation.args is not None and (unfit := _unfit(invocation, not candidates.setting)) is not None:
-        return unfit
+    sent = _encode(invocation.params)
+    if invocation.args is not None:
+        unfit = _unfit(invocation, candidates.spelling, not candidates.setting, sent)
+        if unfit is not None:
+            return unfit
     holds = nothing_held if egress is None else egress.holds
     verdict = settled = _settled(candidates, invocation, session, holds, approved)
     if invocation.begun is not None:
@@ -89,7 +94,6 @@ def decide(
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
-    sent = _encode(invocation.params)
     if (WORD in sent or VISIBLE in sent) and carries_placeholder(invocation.params):
         misplaced = _misplaced(candidates, invocation, verdict, session, holds)
         if misplaced is not None:
@@ -164,13 +168,20 @@ def _astray(egress: Egress, invocation: Invocation) -> Deny | None:
     return egress.refused(invocation, invocation.params)
 
 
-def _unfit(invocation: Invocation, whole: bool = True) -> Deny | None:
-    """The refusal of arguments that do not fit the tool's schema; unless `whole`, some may be missing."""
-    target = invocation.target
-    if target is None or target.kind != "tool":
-        return None
-    schema, arguments = target.about.get("inputSchema"), invocation.args or {}
-    said = misfit(schema, target.digest, arguments, whole)
+def _unfit(invocation: Invocation, spelling: Spelling, whole: bool = True, sent: bytes = b"") -> Deny | None:
+    """The refusal of arguments that do not fit the tool's schema, or are ambiguous; unless `whole`, some may
+    be missing. `sent` are the params as JSON text."""
+    target, arguments, said = invocation.target, invocation.args or {}, ""
+    about, digest = (None, "") if target is None else (target.about, target.digest)
+    if target is not None and target.kind == "tool":
+        said = misfit(target.about.get("inputSchema"), digest, arguments, whole)
+    known, plain = spelling.plain.get(digest, _UNKNOWN)
+    flat = known is about and arguments.keys() <= plain
+    if not said and not (flat and CONTAINERS.isdisjoint(map(type, arguments.values()))):
+        said = spelling.ambiguous(invocation)
+    # No encoder escapes these letters.
+    if not said and (b"__proto__" in sent or b"constructor" in sent):
+        said = inherited(arguments)
     return Deny(invocation, Cause.ARGUMENTS, message=said) if said else None
 
 
@@ -312,7 +323,7 @@ def _settled(
         return structs.replace(verdict, invocation=invocation) if verdict.cause is Cause.APPROVAL else verdict
     if not are_set(changed, again_set):
         return Deny(invocation, Cause.ERROR, verdict.rules, DIFFER.format(_OTHERS))
-    if (unfit := _unfit(verdict.invocation)) is not None:
+    if (unfit := _unfit(verdict.invocation, candidates.spelling)) is not None:
         return unfit
     # Also those of a rule that holds no more, since the argument is there now: what it set is sent.
     return structs.replace(verdict, placeholders=placeholders_in({**arguments, **again_set}))
