@@ -27,7 +27,7 @@ _TOKEN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 """What few encoders escape, and none that is not known."""
 _KINDS = 3
 """Kinds of marks that no name has. With as many a value is random, if less than a third of it is words."""
-_MOST = 8
+_MOST = 3
 """Places of a run from which the next one is looked for: a short one is in what an encoder writes, too."""
 
 _RUN = expression(rb"[A-Za-z0-9]+")
@@ -57,7 +57,7 @@ class SeparatedRuns(NamedTuple):
     @property
     def cost(self) -> int:
         """Triggers of a budget where a run leads to nothing."""
-        return 8
+        return 24
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """What is searched for in the text itself, and which of the runs it is."""
@@ -85,17 +85,18 @@ class SeparatedRuns(NamedTuple):
 
 
 def _followed(text: bytes, runs: Sequence[Run]) -> tuple[int, int]:
-    """How far these follow one another from the beginning of `text` on, and how many bits they say."""
+    """How far these `runs` follow one another from the beginning of `text` on, and how many bits they say."""
     ends = {0: 0}
     for run in runs:
+        marks = {end: mark.start() for end in ends if (mark := _MARK.search(text, end, end + _FAR))}
         found: dict[int, int] = {}
         most = max(ends) + _FAR + len(run.text)
-        place = text.find(run.text, min(ends) + 1, most)
+        place = text.find(run.text, min(marks.values()) + 1, most) if marks else -1
         while place >= 0 and len(found) < _MOST:
             near = [
-                bits + max(0, run.bits + 1 - (place - end).bit_length())
-                for end, bits in ends.items()
-                if end < place <= end + _FAR and _MARK.search(text, end, place)
+                ends[end] + max(0, run.bits + 1 - (place - end).bit_length())
+                for end, mark in marks.items()
+                if mark < place <= end + _FAR
             ]
             if near:
                 found[place + len(run.text)] = max(near)
