@@ -265,11 +265,12 @@ def kept_timeouts(entries: Iterable[Entry], settings: list[dict[str, Any]]) -> d
 
 def variables(every: Iterable[dict[str, Any]]) -> list[str]:
     """The variables of mcpguard's own environment that these settings refer to."""
-    texts: list[str] = []
-    for settings in every:
-        texts += [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
-        texts.append(settings.get("url", ""))
-    return sorted({name for text in texts for name in re.findall(r"\$\{env:(\w+)\}", text)})
+    return sorted(
+        {name for settings in every for text in _texts(settings) for name in _VARIABLE.findall(text)}
+    )
+
+
+_VARIABLE = re.compile(r"\$\{env:(\w+)\}")
 
 
 def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
@@ -283,7 +284,8 @@ def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
     return {client.written("env"): {name: form % name for name in names}}
 
 
-def _texts(settings: dict[str, Any]) -> list[SecretText]:
+def _texts(settings: dict[str, Any]) -> list[Any]:
+    """What may hold secrets or references: each a `SecretText`, or a text once it is filled in."""
     texts = [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
     return [*texts, settings["url"]] if "url" in settings else texts
 
@@ -338,9 +340,7 @@ def _notes(entry: Entry, settings: dict[str, Any], project: Path | None) -> list
         lost = [f"'{settings['args'][index]}'" for index, _ in relative_arguments(settings.get("args", []))]
         notes += [f"{not_from_here(lost)} in the configuration of mcpguard"] if lost else []
         notes += _doubtful(settings.get("args", []), project)
-    names = sorted(
-        {name for text in _texts(settings) for name in re.findall(r"\$\{env:(\w+)\}", text.shown())}
-    )
+    names = sorted({name for text in _texts(settings) for name in _VARIABLE.findall(text.shown())})
     if names:
         notes.append(f"reads {', '.join(names)} from the environment that the client gives to mcpguard")
     if entry.url and not any(

@@ -4,6 +4,7 @@
 """
 
 import re
+from functools import partial
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -176,29 +177,43 @@ _KNOWN = (
     "description display_name bundled source"
 )
 _MCP = ("mcpServers",)
-
 _SERVERS = (("servers",),)
 
 
-def _settings(path: str, *lists: NameList, tables: Tables = (), format: Format = "jsonc") -> File:
-    """A file with lists of servers, and most of the time with no servers."""
-    return File(path, "project" if path.startswith("./") else "user", tables, format, lists=lists)
+def _file(
+    path: str, *lists: NameList, tables: Tables = (_MCP,), format: Format = "jsonc", **more: Any
+) -> File:
+    """A file of servers: the project's where the path begins in its folder, else the user's."""
+    return File(path, "project" if path.startswith("./") else "user", tables, format, lists=lists, **more)
 
 
-def _opencode(name: str, ends: tuple[str, str], tables: Tables) -> tuple[File, ...]:
-    """The files of opencode, or of what is made of it."""
+_settings = partial(_file, tables=())
+"""A file with lists of servers, and most of the time with no servers."""
+
+
+def _opencode(name: str, title: str, ends: tuple[str, str], tables: Tables) -> KnownClient:
+    """opencode, or what is made of it."""
     folders = (f"~/.config/{name}", ".", f"./.{name}")
     paths = [f"{folder}/{name}.{end}" for folder in folders for end in ends]
-    return tuple(_settings(path, *name_lists.OPENCODE, tables=tables) for path in paths)
+    return KnownClient(
+        name,
+        title,
+        files=tuple(_file(path, *name_lists.OPENCODE, tables=tables) for path in paths),
+        style="curly",
+        added={"type": "local"},
+        renamed={"environment": "env"},
+        joined=True,
+        timeouts=_OPENCODE_TIMEOUTS,
+    )
 
 
 def _vscode(name: str, title: str, folder: str, *more: File) -> KnownClient:
     """VS Code, or a build of it that keeps its settings in another folder."""
     user = f"{{config}}/{folder}/User"
     files = (
-        File(f"{user}/mcp.json", "user", tables=_SERVERS),
-        File(f"{user}/settings.json", "user", tables=(("mcp", "servers"), ("mcp.servers",))),
-        File(f"{user}/profiles/*/mcp.json", "user", tables=_SERVERS),
+        _file(f"{user}/mcp.json", tables=_SERVERS),
+        _file(f"{user}/settings.json", tables=(("mcp", "servers"), ("mcp.servers",))),
+        _file(f"{user}/profiles/*/mcp.json", tables=_SERVERS),
         *more,
     )
     toolsets = _settings(f"{user}/prompts/*.toolsets.jsonc", *name_lists.VSCODE_TOOLSETS)
@@ -209,19 +224,16 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "claude-desktop",
         "Claude Desktop",
-        files=(File("{config}/Claude/claude_desktop_config.json", "user"),),
+        files=(_file("{config}/Claude/claude_desktop_config.json"),),
     ),
     KnownClient(
         "claude-code",
         "Claude Code",
         files=(
-            File(
-                "~/.claude.json",
-                "user",
-                tables=(_MCP, ("projects", "*", "mcpServers")),
-                lists=name_lists.CLAUDE_PROJECTS,
+            _file(
+                "~/.claude.json", *name_lists.CLAUDE_PROJECTS, tables=(_MCP, ("projects", "*", "mcpServers"))
             ),
-            File("./.mcp.json", "project", shared=("copilot-cli", "qwen")),
+            _file("./.mcp.json", shared=("copilot-cli", "qwen")),
         ),
         style="plain",
         added={"type": "stdio"},
@@ -235,7 +247,7 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "cursor",
         "Cursor",
-        files=(File("~/.cursor/mcp.json", "user"), File("./.cursor/mcp.json", "project")),
+        files=(_file("~/.cursor/mcp.json"), _file("./.cursor/mcp.json")),
         style="braced",
         settings=(
             _settings("~/.cursor/cli-config.json", *name_lists.CURSOR_CLI),
@@ -245,13 +257,13 @@ CLIENTS: tuple[KnownClient, ...] = (
             _settings("./.cursor/permissions.json", *name_lists.CURSOR),
         ),
     ),
-    _vscode("vscode", "VS Code", "Code", File("./.vscode/mcp.json", "project", tables=_SERVERS)),
+    _vscode("vscode", "VS Code", "Code", _file("./.vscode/mcp.json", tables=_SERVERS)),
     _vscode("vscode-insiders", "VS Code Insiders", "Code - Insiders"),
     _vscode("vscodium", "VSCodium", "VSCodium"),
     KnownClient(
         "copilot-cli",
         "GitHub Copilot CLI",
-        files=(File("~/.copilot/mcp-config.json", "user"), File("./.github/mcp.json", "project")),
+        files=(_file("~/.copilot/mcp-config.json"), _file("./.github/mcp.json")),
         style="plain",
         added={"type": "local", "tools": ["*"]},
         renamed={"tools": "includeTools"},
@@ -269,7 +281,7 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "windsurf",
         "Windsurf",
-        files=(File("~/.codeium/windsurf/mcp_config.json", "user"),),
+        files=(_file("~/.codeium/windsurf/mcp_config.json"),),
         urls=("serverUrl", "url"),
         style="braced",
     ),
@@ -277,19 +289,16 @@ CLIENTS: tuple[KnownClient, ...] = (
         "zed",
         "Zed",
         files=(
-            File("~/.config/zed/settings.json", "user", (("context_servers",),), lists=name_lists.ZED),
-            File("./.zed/settings.json", "project", (("context_servers",),), lists=name_lists.ZED),
+            _file("~/.config/zed/settings.json", *name_lists.ZED, tables=(("context_servers",),)),
+            _file("./.zed/settings.json", *name_lists.ZED, tables=(("context_servers",),)),
         ),
     ),
     KnownClient(
         "cline",
         "Cline",
         files=(
-            File(
-                "{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
-                "user",
-            ),
-            File("~/.cline/data/settings/cline_mcp_settings.json", "user"),
+            _file("{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"),
+            _file("~/.cline/data/settings/cline_mcp_settings.json"),
         ),
         style="braced",
         timeouts=_CALL_SECONDS,
@@ -298,32 +307,20 @@ CLIENTS: tuple[KnownClient, ...] = (
         "roo",
         "Roo Code",
         files=(
-            File(
-                "{config}/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
-                "user",
-            ),
-            File("./.roo/mcp.json", "project"),
+            _file("{config}/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"),
+            _file("./.roo/mcp.json"),
         ),
         style="braced",
         timeouts=_CALL_SECONDS,
     ),
-    KnownClient(
-        "kilo",
-        "Kilo Code",
-        files=_opencode("kilo", ("jsonc", "json"), (("mcp",),)),
-        style="curly",
-        added={"type": "local"},
-        renamed={"environment": "env"},
-        joined=True,
-        timeouts=_OPENCODE_TIMEOUTS,
-    ),
+    _opencode("kilo", "Kilo Code", ("jsonc", "json"), (("mcp",),)),
     KnownClient(
         "kilo-classic",
         "Kilo Code (mcp_settings.json)",
         files=(
-            File("{config}/Code/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json", "user"),
-            File("~/.kilocode/cli/global/settings/mcp_settings.json", "user"),
-            File("./.kilocode/mcp.json", "project"),
+            _file("{config}/Code/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json"),
+            _file("~/.kilocode/cli/global/settings/mcp_settings.json"),
+            _file("./.kilocode/mcp.json"),
         ),
         style="braced",
         timeouts=_CALL_SECONDS,
@@ -332,8 +329,8 @@ CLIENTS: tuple[KnownClient, ...] = (
         "codex",
         "Codex",
         files=(
-            File("~/.codex/config.toml", "user", tables=(("mcp_servers",),), format="toml"),
-            File("./.codex/config.toml", "project", tables=(("mcp_servers",),), format="toml"),
+            _file("~/.codex/config.toml", tables=(("mcp_servers",),), format="toml"),
+            _file("./.codex/config.toml", tables=(("mcp_servers",),), format="toml"),
         ),
         headers=(("http_headers",),),
         env_headers="env_http_headers",
@@ -346,8 +343,8 @@ CLIENTS: tuple[KnownClient, ...] = (
         "gemini",
         "Gemini CLI",
         files=(
-            File("~/.gemini/settings.json", "user", lists=name_lists.GEMINI),
-            File("./.gemini/settings.json", "project", lists=name_lists.GEMINI),
+            _file("~/.gemini/settings.json", *name_lists.GEMINI),
+            _file("./.gemini/settings.json", *name_lists.GEMINI),
         ),
         urls=("httpUrl", "url"),
         style="shell",
@@ -361,9 +358,9 @@ CLIENTS: tuple[KnownClient, ...] = (
         "qwen",
         "Qwen Code",
         files=(
-            File("~/.qwen/settings.json", "user", lists=name_lists.QWEN),
-            File("./.qwen/settings.json", "project", lists=name_lists.QWEN),
-            File("./.qwen/settings.local.json", "project", lists=name_lists.QWEN),
+            _file("~/.qwen/settings.json", *name_lists.QWEN),
+            _file("./.qwen/settings.json", *name_lists.QWEN),
+            _file("./.qwen/settings.local.json", *name_lists.QWEN),
         ),
         urls=("httpUrl", "url"),
         style="shell",
@@ -373,17 +370,17 @@ CLIENTS: tuple[KnownClient, ...] = (
         "antigravity",
         "Antigravity",
         files=(
-            File("~/.gemini/config/mcp_config.json", "user"),
-            File("~/.gemini/antigravity/mcp_config.json", "user"),
-            File("~/.gemini/antigravity-cli/mcp_config.json", "user"),
-            File("./.agents/mcp_config.json", "project"),
+            _file("~/.gemini/config/mcp_config.json"),
+            _file("~/.gemini/antigravity/mcp_config.json"),
+            _file("~/.gemini/antigravity-cli/mcp_config.json"),
+            _file("./.agents/mcp_config.json"),
         ),
         urls=("serverUrl", "url"),
     ),
     KnownClient(
         "kiro",
         "Kiro",
-        files=(File("~/.kiro/settings/mcp.json", "user"), File("./.kiro/settings/mcp.json", "project")),
+        files=(_file("~/.kiro/settings/mcp.json"), _file("./.kiro/settings/mcp.json")),
         style="plain",
         timeouts=_MILLISECONDS,
         settings=tuple(
@@ -394,29 +391,19 @@ CLIENTS: tuple[KnownClient, ...] = (
         "amazon-q",
         "Amazon Q Developer",
         files=tuple(
-            _settings(f"{folder}/{name}.json", *lists, tables=(_MCP,))
+            _file(f"{folder}/{name}.json", *lists)
             for folder in ("~/.aws/amazonq", "./.amazonq")
             for name, lists in (("mcp", ()), *((agents, name_lists.AGENT) for agents in _AMAZON_Q_AGENTS))
         ),
         style="braced",
         timeouts=_MILLISECONDS,
     ),
-    KnownClient(
-        "opencode",
-        "opencode",
-        files=_opencode(
-            "opencode", ("json", "jsonc"), (("mcp", "servers"), ("mcp",))
-        ),  # The second version first.
-        style="curly",
-        added={"type": "local"},
-        renamed={"environment": "env"},
-        joined=True,
-        timeouts=_OPENCODE_TIMEOUTS,
-    ),
+    # The tables of the second version first.
+    _opencode("opencode", "opencode", ("json", "jsonc"), (("mcp", "servers"), ("mcp",))),
     KnownClient(
         "goose",
         "Goose",
-        files=(File("~/.config/goose/config.yaml", "user", tables=(("extensions",),), format="yaml"),),
+        files=(_file("~/.config/goose/config.yaml", tables=(("extensions",),), format="yaml"),),
         added={"enabled": True, "type": "stdio", "name": "mcpguard", "description": "mcpguard"},
         renamed={"cmd": "command", "envs": "env", "uri": "url", "available_tools": "includeTools"},
         inner=("builtin", "platform", "frontend", "inline_python"),
@@ -428,9 +415,9 @@ CLIENTS: tuple[KnownClient, ...] = (
         "continue",
         "Continue",
         files=(
-            File("~/.continue/config.yaml", "user", format="yaml", listed=True),
-            File("~/.continue/mcpServers/*.yaml", "user", format="yaml", listed=True),
-            File("./.continue/mcpServers/*.yaml", "project", format="yaml", listed=True),
+            _file("~/.continue/config.yaml", format="yaml", listed=True),
+            _file("~/.continue/mcpServers/*.yaml", format="yaml", listed=True),
+            _file("./.continue/mcpServers/*.yaml", format="yaml", listed=True),
         ),
         headers=(("requestOptions", "headers"), ("headers",)),
         key="apiKey",
@@ -439,12 +426,12 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "junie",
         "JetBrains Junie",
-        files=(File("~/.junie/mcp/mcp.json", "user"), File("./.junie/mcp/mcp.json", "project")),
+        files=(_file("~/.junie/mcp/mcp.json"), _file("./.junie/mcp/mcp.json")),
     ),
     KnownClient(
         "lmstudio",
         "LM Studio",
-        files=(File("~/.lmstudio/mcp.json", "user"), File("~/.cache/lm-studio/mcp.json", "user")),
+        files=(_file("~/.lmstudio/mcp.json"), _file("~/.cache/lm-studio/mcp.json")),
     ),
 )
 """Every client that is known, in the order in which they are looked for."""
