@@ -115,6 +115,14 @@ class Exchange:
         """All values of a header that is a list, in order (RFC 9110, section 5.3); "" without one."""
         return ", ".join(self._response.headers.getall(name, ()))
 
+    def no_answer_to(self, method: str) -> str:
+        """The sentence about a status without an answer, with the time after which a server wants to be asked
+        again (`Retry-After` in seconds: RFC 9110, section 10.2.3)."""
+        after = self.header("Retry-After") or ""
+        asks = after.isascii() and after.isdecimal() and len(after) < 7
+        later = f"; it asks to try again in {int(after)} seconds" if asks else ""
+        return f"answered HTTP {self.status} to {method}{later}"
+
     @property
     def challenge(self) -> dict[str, str]:
         """The parameters of `WWW-Authenticate` (RFC 9110, section 11.6.1)."""

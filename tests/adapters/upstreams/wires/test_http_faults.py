@@ -61,6 +61,24 @@ async def test_a_status_without_an_answer_is_a_clear_failure(status: int, senten
     assert wire.last_status == (0 if status == 302 else status)
 
 
+@pytest.mark.parametrize(
+    ("after", "more"),
+    [
+        ("7", "; it asks to try again in 7 seconds"),
+        ("0", "; it asks to try again in 0 seconds"),
+        ("1000000", ""),
+        ("-1", ""),
+        ("\u0667", ""),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", ""),
+    ],
+)
+async def test_a_server_that_names_a_time_is_quoted_with_it(after: str, more: str) -> None:
+    async def script(_heard: Heard, reply: Reply) -> None:
+        await reply.head(429, Retry_After=after, Content_Length="0")
+
+    assert (await failure_of(script))[0] == f"answered HTTP 429 to tools/list{more}"
+
+
 @pytest.mark.parametrize("error_id", [7, None, "server-error"])
 async def test_a_json_rpc_error_with_an_http_error_is_the_answer(error_id: Any) -> None:
     async def script(_heard: Heard, reply: Reply) -> None:

@@ -187,7 +187,7 @@ class StreamableHttpWire:
             await self._reader.forgotten(exchange, request_id)
         elif status >= 300:
             if not await self._reader.refusal(exchange, request_id):
-                raise UpstreamError(f"answered HTTP {status} to {method}")
+                raise UpstreamError(exchange.no_answer_to(method))
         elif exchange.media_type == _JSON:
             self._take_session(outgoing, exchange)
             await self._reader.whole(exchange, request_id, method)

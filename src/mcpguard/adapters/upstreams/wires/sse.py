@@ -127,7 +127,7 @@ class SseWire:
             elif outgoing.request_id is not None and not await self._reader.refusal(
                 exchange, outgoing.request_id
             ):
-                raise UpstreamError(f"answered HTTP {exchange.status} to {outgoing.method}")
+                raise UpstreamError(exchange.no_answer_to(outgoing.method))
         except UpstreamError as problem:
             self._reader.failed(outgoing.request_id, str(problem), lost=True)
         finally:
