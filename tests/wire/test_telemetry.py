@@ -301,6 +301,18 @@ def test_many_refusals_raise_one_alert_with_the_calls_that_caused_it(session, re
     assert len(receiver.events()) == 1
 
 
+def test_a_command_that_hangs_does_not_hold_up_the_webhook(session, receiver):
+    command_line = [sys.executable, "-c", "import time; time.sleep(300)"]
+    more = {"alerts": {"webhook": f"{receiver.url}/hook", "command": command_line, "denials_per_minute": 1}}
+    guard = session({"p": puppet()}, [{"id": "no", "effect": "deny", "tools": ["*"]}], **more)
+    guard.call("echo", text="x")
+    (alert,) = eventually(receiver.events, "the alert")
+    assert alert["alert"] == "denials"
+    status = json.loads(command("status", "--json").stdout)
+    (sinks,) = [one["sinks"] for one in status["running"] if one["pid"] == guard.pid]
+    assert {one["to"] for one in sinks} == {"the command", f"the webhook at {receiver.url[7:]}"}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit(2) is of Linux")
 def test_an_alert_says_that_no_evidence_can_be_written_while_it_cannot(session, receiver):
     guard = session({"p": puppet()}, alerts={"webhook": f"{receiver.url}/hook"})

@@ -136,7 +136,7 @@ class _Exported(Struct):
     @property
     def name(self) -> str:
         state = self.exporter.state
-        return "alerts" if state.format == "alerts" else f"{state.format} to {state.to}"
+        return f"{state.format} to {state.to}"
 
 
 class Exporting:
@@ -205,8 +205,10 @@ class Exporting:
         for sink in telemetry.sinks:
             key = sink.to, sink.format, *(f"{name}: {text}" for name, text in sink.headers.items())
             wanted[key] = partial(self._sink, folder, sink)
-        if alerts is not None:
-            wanted["alerts", repr((alerts, notify))] = partial(self._alerts, folder, alerts, notify)
+        for name, alerting in self._alerting(alerts, notify).items():
+            # Each target by itself: one that hangs must not hold up the others.
+            begins = partial(self._exporter, folder, name, "alerts", alerting)
+            wanted["alerts", name, repr((alerts, notify))] = begins
         for key in self._running.keys() - wanted.keys():
             over = self._running.pop(key)
             over.exporter.end()
@@ -228,9 +230,10 @@ class Exporting:
         to = sink_of(sink.to, sink.format, self._host, partial(self._headers, sink))
         return self._exporter(folder, sink.to, sink.format, to)
 
-    def _alerts(self, folder: Path, entry: AlertsEntry, notify: tuple[NotifyTerms, ...]) -> _Exported:
-        sink = alert_sink(entry, notify, self._credentials, self._host, self._health)
-        return self._exporter(folder, "alerts", "alerts", sink)
+    def _alerting(self, entry: AlertsEntry | None, notify: tuple[NotifyTerms, ...]) -> dict[str, AlertSink]:
+        if entry is None:
+            return {}
+        return alert_sinks(entry, notify, self._credentials, self._host, self._health)
 
     def _exporter(self, folder: Path, to: str, form: str, sink: Destination[Any]) -> _Exported:
         from mcpguard.adapters.audit.following import Following
@@ -314,15 +317,15 @@ ALERT_SECONDS = 30.0
 """How long the target of an alert may take."""
 
 
-def alert_sink(
+def alert_sinks(
     entry: AlertsEntry,
     notify: tuple[NotifyTerms, ...],
     credentials: Credentials,
     host: str,
     health: Callable[[], AuditHealth],
-) -> AlertSink:
-    """What tells whom the configuration names; `host` is the name of this machine, `health()` says whether
-    evidence can be written."""
+) -> dict[str, AlertSink]:
+    """What tells each of those whom the configuration names; `host` is the name of this machine, `health()`
+    says whether evidence can be written."""
     from mcpguard.adapters.telemetry.alerts import AlertSink, AlertTerms, AlertWatch
 
     terms = AlertTerms(entry.denials_per_minute, entry.approvals_per_minute, entry.events, entry.quiet)
@@ -342,7 +345,9 @@ def alert_sink(
         now = health()
         return None if now.ok else datetime.fromtimestamp(now.since, UTC)
 
-    return AlertSink(AlertWatch(terms, host), targets, lost=lost)
+    return {
+        name: AlertSink(AlertWatch(terms, host), {name: tell}, lost=lost) for name, tell in targets.items()
+    }
 
 
 def _by_command(words: list[str], alert: Alert) -> str:

@@ -149,8 +149,7 @@ def _sink(one: SinkState) -> _Line:
     said += [f"{one.refused} refused"] if one.refused else []
     said += [f"{one.removed:,} removed before they were sent"] if one.removed else []
     said += ["another process exports"] if one.standby else []
-    what = "alerts" if one.format == "alerts" else f"{one.format} to {one.to}"
-    return what, state, one.since, "; ".join(said)
+    return f"{one.format} to {one.to}", state, one.since, "; ".join(said)
 
 
 def _row(pid: str, health: Health, count: int) -> tuple[str, ...]:
