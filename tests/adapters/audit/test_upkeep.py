@@ -831,7 +831,6 @@ async def test_a_chain_that_has_not_arrived_at_a_sink_is_kept_longer_and_it_is_s
     folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch, terms: UpkeepTerms
 ) -> None:
     monkeypatch.setattr(upkeep, "CATCH_UP_SECONDS", 0.0)
-    monkeypatch.setattr(upkeep, "TIDY_SECONDS", 0.0)
     monkeypatch.setattr(upkeep, "SIZE_SECONDS", 0.0)
     old = old_chain(folder, monkeypatch, 3)
     owner, told, sinks = Owner(folder), Told(), Sinks()

@@ -33,7 +33,7 @@ CHECKPOINT_RECORDS = 1_000
 TIDY_SECONDS = 3_600.0
 """How often it is looked for chains to compress or remove."""
 SIZE_SECONDS = 60.0
-"""The same where the folder must not grow beyond a size."""
+"""The same where the folder must not grow beyond a size, or chains are kept until they have arrived."""
 STORE_SECONDS = 10.0
 """How long is waited for a checkpoint to be durable."""
 PLACE_SECONDS = 5.0
@@ -345,9 +345,10 @@ class Upkeep:
             for path in old.chains:
                 path.unlink(missing_ok=True)
         self._tell_surplus(old.surplus)
-        if old.held is not None and longer == math.inf:
-            self._tidied = min(self._tidied, self._catches_up)
-        elif sinks is not None:
+        if old.held is not None:
+            again = self._catches_up if longer == math.inf else time.monotonic() + SIZE_SECONDS
+            self._tidied = min(self._tidied, again)
+        if sinks is not None and longer != math.inf:
             self._tell_held(sinks.unsent(old.held) if old.held is not None else ())
 
     def _tell_held(self, sinks: tuple[str, ...]) -> None:
