@@ -49,8 +49,10 @@ class RecordingEar(WireListener):
     def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
         self._hear("failed", request_id, sentence, lost)
 
-    def expired(self, request_id: int, said: dict[str, Any] | None = None, size: int = 0) -> None:
-        self._hear("expired", request_id, said)
+    def expired(
+        self, request_id: int, said: dict[str, Any] | None = None, size: int = 0, sure: bool = True
+    ) -> None:
+        self._hear("expired", request_id, said, sure)
 
     def parted(self, request_id: int) -> None:
         self._hear("parted", request_id)

@@ -68,23 +68,40 @@ async def test_an_old_server_is_found_behind_its_stream(modern: bool) -> None:
         assert world.upstream.modern is False
 
 
-async def test_a_session_that_ended_is_opened_again_and_the_call_is_made_once_more() -> None:
-    lost = False
-
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_session_that_ended_is_opened_again_and_the_call_is_not_made_once_more(status: int) -> None:
     async def post(heard: Heard, reply: Reply) -> None:
-        nonlocal lost
-        if heard.message["method"] == "tools/call" and not lost:
-            lost = True
-            await reply.nothing(404)
+        greetings = [one for one in stage.requests if (one.message or {}).get("method") == "initialize"]
+        if len(greetings) == 1:
+            await reply.nothing(status)
         else:
             result = {"content": [{"type": "text", "text": str({"n": 1})}]}
             await reply.json({"jsonrpc": "2.0", "id": heard.message["id"], "result": result})
 
     async with scripted(Session(post=post)) as stage, reaching(stage.url) as world:
+        with pytest.raises(UpstreamError, match="call again"):
+            await echoed(world, False)
+        said = [heard.message["method"] for heard in stage.requests if heard.method == "POST"]
+        assert said.count("tools/call") == 1
         assert await echoed(world, False) == str({"n": 1})
         said = [heard.message["method"] for heard in stage.requests if heard.method == "POST"]
-        assert said.count("initialize") == 2
-        assert said.count("tools/call") == 2
+        assert said.count("initialize") == said.count("tools/call") == 2
+
+
+async def test_a_call_that_is_answered_with_400_is_made_once_and_the_words_of_the_server_are_its_answer() -> (
+    None
+):
+    async def post(heard: Heard, reply: Reply) -> None:
+        if heard.message["method"] == "tools/call":
+            await reply.json({"error": "no such branch"}, 400)
+        else:
+            await reply.json({"jsonrpc": "2.0", "id": heard.message["id"], "result": {}})
+
+    async with scripted(Session(post=post)) as stage, reaching(stage.url) as world:
+        wait = world.upstream.request(permit(name="echo", arguments={"n": 1}))
+        assert "no such branch" in (await as_future(wait)).message["error"]["message"]
+        said = [heard.message["method"] for heard in stage.requests if heard.method == "POST"]
+        assert (said.count("initialize"), said.count("tools/call"), said.count("ping")) == (1, 1, 1)
 
 
 async def test_a_modern_call_that_is_cancelled_is_cancelled_there() -> None:

@@ -138,16 +138,25 @@ async def test_a_request_while_it_dies_fails_at_once() -> None:
 # --- sessions ------------------------------------------------------------------------------------------
 
 
-async def test_an_expired_session_is_greeted_again_on_the_same_wire_and_the_request_sent_once_more() -> None:
+LOST = (
+    "upstream 'x' has lost its session, so a new one is started; this request was not sent again, since it may have "
+    "been carried out: call again if it was not"
+)
+
+
+async def test_a_call_in_an_expired_session_is_never_sent_again_and_the_next_one_is_in_a_new_session() -> (
+    None
+):
     world = await World(legacy()).ready()
     wait = world.upstream.request(permit(name="t"))
     other = world.upstream.request(permit(name="u"))
     world.wire.say({"id": "q", "method": "roots/list"})
     ids = [m["id"] for m in world.wire.sent if m.get("method") == "tools/call"]
     world.wire.listener.expired(ids[0])
-    world.upstream.request(permit(name="v"))
+    assert await failure(wait) == LOST
+    following = world.upstream.request(permit(name="v"))
     assert world.withdrawn_ones == world.questions
-    await world.sent("tools/call", 4)
+    await world.sent("tools/call", 3)
     assert world.wire.methods() == [
         "initialize",
         "notifications/initialized",
@@ -156,40 +165,61 @@ async def test_an_expired_session_is_greeted_again_on_the_same_wire_and_the_requ
         "initialize",
         "notifications/initialized",
         "tools/call",
-        "tools/call",
     ]
-    assert [m["params"]["name"] for m in world.wire.sent[-2:]] == ["t", "v"]
     # The other one was sent in the old session; its news comes late and greets nobody anew.
     world.wire.listener.expired(ids[1])
-    assert world.wire.sent[-1]["params"]["name"] == "u"
-    for message in world.wire.sent[-3:]:
-        world.wire.result(message["id"], {})
-    await as_future(wait)
-    await as_future(other)
+    assert await failure(other) == LOST
+    assert world.wire.sent[-1]["params"]["name"] == "v"
+    world.wire.result(world.wire.sent[-1]["id"], {})
+    await as_future(following)
     assert world.wire.methods().count("initialize") == 2
     assert (len(world.wires), world.upstream.health.restarts) == (1, 0)
 
 
-async def test_a_second_expiry_in_a_row_is_an_error() -> None:
+async def test_a_list_in_an_expired_session_is_requested_again_once() -> None:
     world = await World(legacy()).ready()
-    wait = world.upstream.request(permit(name="t"))
-    world.wire.listener.expired(world.wire.last("tools/call")["id"])
-    again = await world.sent("tools/call", 2)
+    wait = world.upstream.request(permit("tools/list"))
+    world.wire.listener.expired(world.wire.last("tools/list")["id"])
+    again = await world.sent("tools/list", 2)
     world.wire.listener.expired(again["id"])
     assert await failure(wait) == "upstream 'x' does not keep its sessions"
     world.wire.listener.expired(99)
     assert world.wire.methods().count("initialize") == 2
 
 
-async def test_a_request_that_is_refused_in_a_new_session_too_gets_what_the_upstream_says() -> None:
+SAID = {"jsonrpc": "2.0", "id": 0, "error": {"code": -32000, "message": "no such branch"}}
+
+
+async def test_a_call_that_may_say_that_the_session_is_gone_is_answered_when_a_ping_shows_that_it_is_not() -> (
+    None
+):
+    world = await World(legacy()).ready()
+    wait, silent = world.upstream.request(permit(name="t")), world.upstream.request(permit(name="u"))
+    ids = [m["id"] for m in world.wire.sent if m.get("method") == "tools/call"]
+    world.wire.listener.expired(ids[0], SAID, 10, sure=False)
+    world.wire.result((await world.sent("ping"))["id"], {})
+    assert (await as_future(wait)).message == SAID
+    world.wire.listener.expired(ids[1], sure=False)
+    world.wire.error((await world.sent("ping", 2))["id"], -32601)
+    assert await failure(silent) == "upstream 'x' answered HTTP 400 to tools/call"
+    assert (world.wire.methods().count("tools/call"), world.wire.methods().count("initialize")) == (2, 1)
+
+
+async def test_a_call_that_may_say_that_the_session_is_gone_begins_a_new_one_when_a_ping_says_so_too() -> (
+    None
+):
     world = await World(legacy()).ready()
     wait = world.upstream.request(permit(name="t"))
-    said = {"jsonrpc": "2.0", "id": 0, "error": {"code": -32000, "message": "no such branch"}}
-    world.wire.listener.expired(world.wire.last("tools/call")["id"], said, 10)
-    again = await world.sent("tools/call", 2)
-    world.wire.listener.expired(again["id"], said, 10)
-    assert (await as_future(wait)).message == said
-    assert world.wire.methods().count("tools/call") == 2
+    late = world.upstream.request(permit(name="u"))
+    ids = [m["id"] for m in world.wire.sent if m.get("method") == "tools/call"]
+    world.wire.listener.expired(ids[0], SAID, 10, sure=False)
+    world.wire.listener.expired((await world.sent("ping"))["id"], SAID, 10, sure=False)
+    assert await failure(wait) == LOST
+    await world.sent("initialize", 2)
+    await as_future(world.upstream.ready())
+    world.wire.listener.expired(ids[1], SAID, 10, sure=False)
+    assert await failure(late) == LOST
+    assert (world.wire.methods().count("tools/call"), world.wire.methods().count("ping")) == (2, 1)
 
 
 async def test_a_session_that_cannot_be_opened_again_is_the_end_of_the_life() -> None:
@@ -200,8 +230,8 @@ async def test_a_session_that_cannot_be_opened_again_is_the_end_of_the_life() ->
             wire.error(message["id"], -32600)
 
     world = await World(once).ready()
-    wait = world.upstream.request(permit(name="t"))
-    world.wire.listener.expired(world.wire.last("tools/call")["id"])
+    wait = world.upstream.request(permit("tools/list"))
+    world.wire.listener.expired(world.wire.last("tools/list")["id"])
     assert "refused initialize" in await failure(wait)
     await world.settled()
     assert world.wire.closed
@@ -213,10 +243,10 @@ async def test_another_server_behind_a_new_session_is_refused() -> None:
         legacy(name=f"n{wire.methods().count('initialize')}")(wire, message)
 
     world = await World(other).ready()
-    wait = world.upstream.request(permit(name="t"))
-    world.wire.listener.expired(world.wire.last("tools/call")["id"])
+    wait = world.upstream.request(permit("tools/list"))
+    world.wire.listener.expired(world.wire.last("tools/list")["id"])
     assert "is not the same server as before" in await failure(wait)
-    assert world.wire.methods().count("tools/call") == 1
+    assert world.wire.methods().count("tools/list") == 1
 
 
 async def test_an_answer_that_bears_another_name_is_no_answer_and_the_end_of_the_upstream() -> None:
@@ -352,8 +382,8 @@ async def test_closing_while_a_session_is_opened_again_answers_who_waits() -> No
             legacy()(wire, message)
 
     world = await World(once).ready()
-    wait = world.upstream.request(permit(name="t"))
-    world.wire.listener.expired(world.wire.last("tools/call")["id"])
+    wait = world.upstream.request(permit("tools/list"))
+    world.wire.listener.expired(world.wire.last("tools/list")["id"])
     await world.sent("initialize", 2)
     await world.upstream.close(gently=True)
     assert await failure(wait) == "mcpguard is ending"

@@ -157,7 +157,7 @@ async def test_a_session_that_the_sdk_does_not_know_is_expired() -> None:
         await greet(wire, listener)
         wire._session = "0" * 32
         wire.send(request(2, "tools/call", name="echo"))
-        assert await listener.fate(2) == ("expired", 2, None)
+        assert await listener.fate(2) == ("expired", 2, None, True)
         assert await greet(wire, listener)
 
 

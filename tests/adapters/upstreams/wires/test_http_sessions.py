@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
+from mcpguard.core.model import Listed
 from tests.adapters.upstreams.http_script import Heard, Reply, Session, answer_to, note, scripted
 from tests.adapters.upstreams.http_stage import (
     LEGACY,
@@ -51,18 +52,19 @@ async def test_a_404_within_a_session_is_its_end_and_the_next_greeting_starts_ov
     ):
         await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert await listener.fate(2) == ("expired", 2, None)
+        assert await listener.fate(2) == ("expired", 2, None, True)
         wire.send(hello(3))
         await listener.answer(3)
         greetings = [h for h in stage.requests if h.message and h.message.get("method") == "initialize"]
         assert ["mcp-session-id" in heard.headers for heard in greetings] == [False, False]
 
 
+TOOL = Listed("far", "t", "t", {"name": "t"}, {}, "")
 NO_SESSION = {"code": -32000, "message": "Bad Request: No valid session ID provided"}
 
 
 @pytest.mark.parametrize("answer_id", [None, "server-error", 3])
-async def test_a_400_within_a_session_that_is_no_answer_is_its_end_too(answer_id: Any) -> None:
+async def test_a_400_within_a_session_that_is_no_answer_may_be_its_end(answer_id: Any) -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": answer_id, "error": NO_SESSION}, 400)
 
@@ -72,10 +74,11 @@ async def test_a_400_within_a_session_that_is_no_answer_is_its_end_too(answer_id
     ):
         await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert await listener.fate(2) == ("expired", 2, {"jsonrpc": "2.0", "id": 2, "error": NO_SESSION})
+        said = {"jsonrpc": "2.0", "id": 2, "error": NO_SESSION}
+        assert await listener.fate(2) == ("expired", 2, said, False)
 
 
-async def test_a_400_without_a_json_rpc_error_is_the_end_of_the_session_too() -> None:
+async def test_a_400_without_a_body_may_be_the_end_of_the_session_too() -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.nothing(400)
 
@@ -85,7 +88,34 @@ async def test_a_400_without_a_json_rpc_error_is_the_end_of_the_session_too() ->
     ):
         await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert await listener.fate(2) == ("expired", 2, None)
+        assert await listener.fate(2) == ("expired", 2, None, False)
+
+
+async def test_the_text_of_a_400_to_a_call_is_its_answer_if_the_session_goes_on() -> None:
+    async def post(_heard: Heard, reply: Reply) -> None:
+        await reply.json({"error": "no such branch"}, 400)
+
+    async with (
+        scripted(Session(post=post)) as stage,
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
+    ):
+        await greet(wire, listener)
+        wire.send(request(2, "tools/call"), TOOL)
+        error = {"code": -32600, "message": 'HTTP 400: {"error":"no such branch"}'}
+        said = {"jsonrpc": "2.0", "id": 2, "error": error}
+        assert await listener.fate(2) == ("expired", 2, said, False)
+
+
+async def test_the_text_of_a_400_without_a_session_is_the_answer_to_a_call() -> None:
+    async def post(_heard: Heard, reply: Reply) -> None:
+        await reply.json("no such branch", 400)
+
+    async with (
+        scripted(post) as stage,
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
+    ):
+        wire.send(request(2, "tools/call"), TOOL)
+        assert (await listener.answer(2))["error"]["message"] == 'HTTP 400: "no such branch"'
 
 
 async def test_a_400_that_answers_the_request_is_the_answer() -> None:
@@ -119,7 +149,7 @@ async def test_what_was_sent_in_a_session_that_is_left_already_has_expired_as_we
         wire.send(hello(3))
         await listener.answer(3)
         asked.set()
-        assert await listener.fate(2) == ("expired", 2, None)
+        assert await listener.fate(2) == ("expired", 2, None, False)
 
 
 async def test_a_get_stream_is_opened_again_where_it_ended() -> None:

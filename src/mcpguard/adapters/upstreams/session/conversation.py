@@ -51,7 +51,8 @@ class Conversation:
         memory: SessionMemory,
         expired: Callable[[OpenRequest], None],
     ) -> None:
-        """`expired(call)` takes a request that must be sent again in a new session."""
+        """`expired(call)` takes a request whose session has expired: a new one is to begin, and what has
+        no answer yet is sent in it."""
         self.over = False
         """Whether the wire has ended."""
         self.changed: Changed | None = None
@@ -273,17 +274,40 @@ class Conversation:
     def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
         self._open.fail(request_id, sentence, lost)
 
-    def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
+    def expired(
+        self, request_id: int, said: dict[str, Json] | None = None, size: int = 0, sure: bool = True
+    ) -> None:
         call = self._open.take(request_id)
         if call is None:
             return
-        if call.again and said is not None:
+        if call.permit is None or sure or call.session != self.session:
+            self._lapsed(call)
+            return
+        # What knows the session answers this, and nothing is done twice.
+        probe = OpenRequest("ping", seconds=self._terms.start_seconds)
+        probe.then(lambda _: self._answered_otherwise(call, probe, said, size))
+        self._own(probe, {})
+
+    def _answered_otherwise(
+        self, call: OpenRequest, probe: OpenRequest, said: dict[str, Json] | None, size: int
+    ) -> None:
+        if probe.again:
+            self._lapsed(call)
+        elif said is not None:
             call.set(RawAnswer(said, size, call.sent, call.sent_at))
-        elif call.permit is None or call.again:
-            call.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
         else:
-            call.again = True
-            self._expired(call)
+            call.fail(UpstreamError(f"upstream '{self._terms.name}' answered HTTP 400 to {call.method}"))
+
+    def _lapsed(self, call: OpenRequest) -> None:
+        """Its session is gone. What a rule allowed was for one request, which has left: only what has no
+        effect is sent again."""
+        before, call.again = call.again, True
+        if before or call.permit is None:
+            call.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
+            return
+        if call.method not in _REPEATED:
+            call.fail(UpstreamError(_LAPSED.format(self._terms.name)))
+        self._expired(call)
 
     def parted(self, request_id: int) -> None:
         self._terms.listener.parted(self._open.find(request_id))
@@ -321,6 +345,12 @@ class Conversation:
             self._terms.listener.notified(self._terms.name, method, params, self._open.find(related))
 
 
+_REPEATED = LISTS | {"ping", SET_LEVEL}
+"""What may be sent twice: no rule decides on it, and nothing comes of it."""
+_LAPSED = (
+    "upstream '{}' has lost its session, so a new one is started; this request was not sent again, since it "
+    "may have been carried out: call again if it was not"
+)
 _ANYWHERE = frozenset({SET_LEVEL, UNSUBSCRIBE})
 """What every process of a server is told, whatever credential it has."""
 

@@ -274,13 +274,14 @@ class Instance:
         return not (talk.over or self._closing)
 
     def _session_expired(self, call: OpenRequest) -> None:
-        """Its session has expired: initialize again, then send it once more."""
+        """Its session has expired: initialize again, then send it once more unless it has failed."""
         talk = self.conversation
         if talk is not None and call.session == talk.session:
             self.conversation = None
             self._now("starting")
             talk.expire()
-        self._send(call)
+        if not call.done:
+            self._send(call)
 
     async def _end_life(self, problem: str, lost: bool, began: float) -> None:
         """Answer whoever waits, then leave nothing of this life alive."""

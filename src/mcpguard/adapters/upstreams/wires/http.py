@@ -21,14 +21,16 @@ from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers as mirror
+from mcpguard.protocol.calls import FORMS
 from mcpguard.protocol.eras import VERSION_KEY
 from mcpguard.protocol.jsonrpc import BATCHED
 
 EVENTS = "text/event-stream"
 SESSION = "Mcp-Session-Id"
-FORGOTTEN = (400, 404)
+FORGOTTEN, DOUBTFUL = 404, 400
 """What a server says that does not know our session: 404 (2025-11-25, basic/transports, session management),
-and 400 where it takes the id of a session that it forgot for none at all, as many do."""
+and 400 where it takes the id of a session that it forgot for none at all, as many do; others say 400 of a
+wrong argument."""
 _JSON = "application/json"
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
 _RESUMES = 5
@@ -183,10 +185,13 @@ class StreamableHttpWire:
         status, method = exchange.status, outgoing.method
         if status in REFUSED:
             raise self._sender.unwelcome(exchange, outgoing.credential)
-        if status in FORGOTTEN and in_session:
-            await self._reader.forgotten(exchange, request_id)
+        if status == FORGOTTEN and in_session:
+            await exchange.drain()
+            self._reader.expired(request_id)
         elif status >= 300:
-            if not await self._reader.refusal(exchange, request_id):
+            doubtful = status == DOUBTFUL and in_session
+            words = status == DOUBTFUL and method in FORMS
+            if not await self._reader.refusal(exchange, request_id, doubtful, words):
                 raise UpstreamError(exchange.no_answer_to(method))
         elif exchange.media_type == _JSON:
             self._take_session(outgoing, exchange)

@@ -141,33 +141,36 @@ class HttpReader:
             if not self._message(body, asked):
                 self._listener.failed(asked, f"answered {method} with something that is not a response to it")
 
-    async def refusal(self, exchange: Exchange, asked: int) -> bool:
-        """Read the body of an HTTP error. True if it was a JSON-RPC error, which is the answer then,
-        whatever id it has: one request is one exchange. Raises UpstreamError if it broke off."""
-        body = await self._json(exchange)
-        answer = _error_in(body)
-        if answer is None:
+    async def refusal(
+        self, exchange: Exchange, asked: int, doubtful: bool = False, words: bool = False
+    ) -> bool:
+        """Read the body of an HTTP error. True if it was a JSON-RPC error, which is the answer then, whatever
+        id it has: one request is one exchange. With `words` another text is taken for one, too. Where it is
+        `doubtful`, whatever has not the id of `asked` may say that the session is gone. Raises UpstreamError
+        if it broke off."""
+        body = await exchange.body(self.limit) or b""
+        answer = _error_in(body) if exchange.media_type == "application/json" else None
+        said = None if answer is None else {**answer, "id": asked}
+        if said is None and words and body.strip():
+            # Whole, since half a secret is not found when it is inspected.
+            text = f"HTTP {exchange.status}: {body.decode('utf-8', 'replace')}"
+            error: Json = {"code": jsonrpc.INVALID_REQUEST, "message": text}
+            said = {"jsonrpc": "2.0", "id": asked, "error": error}
+        if doubtful and (said is None or said != answer):
+            self.expired(asked, said, len(body), sure=False)
+        elif said is None:
             return False
-        with self._one_turn():
-            self._listener.received({**answer, "id": asked}, len(body), asked)
+        else:
+            with self._one_turn():
+                self._listener.received(said, len(body), asked)
         return True
 
-    async def forgotten(self, exchange: Exchange, asked: int) -> None:
-        """Read the body of an HTTP error that says that the session is gone, unless it is an answer to
-        `asked`. Raises UpstreamError if it broke off."""
-        body = await self._json(exchange)
-        answer = _error_in(body)
-        said = None if exchange.status != 400 or answer is None else {**answer, "id": asked}
+    def expired(
+        self, request_id: int, said: dict[str, Json] | None = None, size: int = 0, sure: bool = True
+    ) -> None:
+        """Tell it that the session is gone, or may be."""
         with self._one_turn():
-            if said is not None and said == answer:
-                self._listener.received(said, len(body), asked)
-            else:
-                self._listener.expired(asked, said, len(body))
-
-    async def _json(self, exchange: Exchange) -> bytes:
-        """The body if it is JSON within the limit, else b""."""
-        body = await exchange.body(self.limit) if exchange.media_type == "application/json" else None
-        return body or b""
+            self._listener.expired(request_id, said, size, sure)
 
     def failed(self, request_id: int | None, sentence: str, lost: bool = False) -> None:
         """Tell it of a request that will have no answer; None for what needs none."""

@@ -30,10 +30,12 @@ class WireListener(Protocol):
         """This request will have no answer; the wire itself goes on. `sentence` follows the words
         "upstream 'NAME' ". `lost`: its HTTP exchange failed, so that the next one may fail as well."""
 
-    def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
+    def expired(
+        self, request_id: int, said: dict[str, Json] | None = None, size: int = 0, sure: bool = True
+    ) -> None:
         """The upstream no longer knows our session (HTTP 404, specification 2025-11-25, basic/transports,
-        session management): initialize again, and send this request once more. `said`, of `size` bytes, is
-        what it answers if that has been done before and it may mean something else; None for nothing."""
+        session management): initialize again. Unless `sure`, it may mean something else (HTTP 400): then
+        `said`, of `size` bytes, is its answer, None for nothing."""
 
     def parted(self, request_id: int) -> None:
         """The upstream closed the connection of this request on purpose: its stream goes on later."""
