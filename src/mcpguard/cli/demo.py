@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import LOOKS, shown
+from mcpguard.core.errors import McpGuardError
 from mcpguard.demo.stage import DemoFolder, stage
 
 if TYPE_CHECKING:
@@ -57,15 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 if every check held, 1 if one did not, 2 if the demo cannot run.
+    """0 if every check held, 1 if one did not. Raises McpGuardError if the demo cannot run.
 
     Afterwards nothing is left: no process, and no file unless `--keep` was given.
     """
-    lacking = _lacking()
-    if lacking:
-        print(f"mcpguard: {lacking}", file=sys.stderr)
-        return 2
-
+    _require_git()
     teller = StoryPrinter()
     try:
         # What is slow, or leaves a file behind when it is interrupted, comes before the first line.
@@ -84,20 +81,17 @@ def execute(args: argparse.Namespace) -> int:
         raise
     except (OSError, CalledProcessError) as error:
         reason = str(getattr(error, "stderr", None) or error).strip()
-        print(f"mcpguard: the demo's folder could not be made or removed: {reason}", file=sys.stderr)
-        return 2
+        raise McpGuardError(f"the demo's folder could not be made or removed: {reason}") from None
     if args.keep:
         print(f"\nkept in {made.folder}")
     return teller.conclude(tally)
 
 
-def _lacking() -> str:
-    """What the demo needs and this machine lacks, as a sentence."""
+def _require_git() -> None:
     if find_spec("mcp_server_git") is None:
-        return "the demo needs the Git MCP server: pip install mcp-server-git"
+        raise McpGuardError("the demo needs the Git MCP server: pip install mcp-server-git")
     if shutil.which("git") is None:
-        return "the demo needs git, which is not in PATH: install it and try again"
-    return ""
+        raise McpGuardError("the demo needs git, which is not in PATH: install it and try again")
 
 
 def _perform(made: DemoFolder, teller: StoryPrinter) -> Tally | None:

@@ -260,11 +260,16 @@ def confirmed(question: str) -> bool:
     return typed(question).strip().lower() in ("y", "yes")
 
 
+def to_stderr(text: str) -> None:
+    """Print a line of ours to standard error."""
+    print(f"mcpguard: {text}", file=sys.stderr)
+
+
 def expect_a_client() -> None:
     """Tell a person who starts what clients start that it waits for a client."""
     if sys.stdin.isatty():
         said = "waiting for an MCP client on standard input (clients start this command themselves)"
-        print(f"mcpguard: {said}; Ctrl-D ends it", file=sys.stderr)
+        to_stderr(f"{said}; Ctrl-D ends it")
 
 
 def number(least: int, most: int) -> Callable[[str], int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, get_args
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
 from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import counted, plain, style, table
-from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any, same_config
+from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any, same_config, to_stderr
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.advised import completed_in
@@ -94,10 +93,9 @@ def _without_configuration() -> Config:
             "a report needs a configuration, which does not exist yet, or records of `mcpguard wrap`: create "
             f"the configuration with `mcpguard import`. {folder} has no records"
         ) from None
-    print(
-        f"mcpguard: note: there is no configuration, so this is only about what is on record in {folder}, "
-        "with the built-in policy of `mcpguard wrap`; `mcpguard import` creates one",
-        file=sys.stderr,
+    to_stderr(
+        f"note: there is no configuration, so this is only about what is on record in {folder}, "
+        "with the built-in policy of `mcpguard wrap`; `mcpguard import` creates one"
     )
     return Config(Path("no configuration"), {})
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from errno import EADDRINUSE
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.parser import add_config, add_log_format, expect_a_client
+from mcpguard.cli.parser import add_config, add_log_format, expect_a_client, to_stderr
 
 if TYPE_CHECKING:
     from mcpguard.serve.settings import Settings
@@ -76,7 +75,7 @@ def _serve_http(settings: Settings, address: str) -> int:
 
     problem = refuse_address(address, settings.config.http.token is not None)
     if problem:
-        print(f"mcpguard: {problem}", file=sys.stderr)
+        to_stderr(problem)
         return 2
     try:
         return serve_http(settings, *split_address(address))
@@ -84,5 +83,5 @@ def _serve_http(settings: Settings, address: str) -> int:
         instead = (
             "; stop what is listening there, or choose another port" if error.errno == EADDRINUSE else ""
         )
-        print(f"mcpguard: cannot listen on {address}: {error.strerror}{instead}", file=sys.stderr)
+        to_stderr(f"cannot listen on {address}: {error.strerror}{instead}")
         return 2

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mcpguard.adapters.system.files import write_whole
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.cli.parser import add_config, completed_for, configured
+from mcpguard.cli.parser import add_config, completed_for, configured, to_stderr
 from mcpguard.config.user_state import state_folder
 from mcpguard.scan.files import files
 from mcpguard.scan.history import history, staged
@@ -172,7 +172,7 @@ def _held(config: str | None, redactor: Redactor) -> int:
 
     failed = [one for one in check(configured(config), completed_for(config), redactor) if not one.ok]
     for one in failed:
-        print(f"mcpguard: not looked for: {plain(one.reference)}: {plain(one.said)}", file=sys.stderr)
+        to_stderr(f"not looked for: {plain(one.reference)}: {plain(one.said)}")
     return len(failed)
 
 
@@ -229,9 +229,9 @@ def _as_json(scan: Scan, found: list[SourcedLeak]) -> str:
 def _print_notes(scan: Scan, excepted: FileExceptions | None) -> None:
     """What a person has to know besides, on standard error."""
     for one in scan.skipped:
-        print(f"mcpguard: {plain(one.path)}: {plain(one.why)}", file=sys.stderr)
+        to_stderr(f"{plain(one.path)}: {plain(one.why)}")
     for said in excepted.unused() if excepted else ():
-        print(f"mcpguard: this exception covers nothing any more: {plain(said)}", file=sys.stderr)
+        to_stderr(f"this exception covers nothing any more: {plain(said)}")
 
 
 def _write(path: Path, found: list[SourcedLeak]) -> None:
@@ -244,7 +244,7 @@ def _write(path: Path, found: list[SourcedLeak]) -> None:
         write_whole(path, text.encode(), 0o644)
     except OSError as error:
         raise ScanError(f"{plain(str(path))} cannot be written: {error.strerror}") from None
-    print(f"mcpguard: wrote {plain(str(path))}: judge each exception, and give its reason", file=sys.stderr)
+    to_stderr(f"wrote {plain(str(path))}: judge each exception, and give its reason")
 
 
 class _Progress:

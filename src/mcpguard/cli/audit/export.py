@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -12,7 +11,7 @@ from mcpguard.adapters.audit.reader import chain_files
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import warn
-from mcpguard.cli.parser import WHEN, moment
+from mcpguard.cli.parser import WHEN, moment, to_stderr
 from mcpguard.config.terms import SinkFormat
 from mcpguard.core.errors import TelemetryError
 
@@ -80,7 +79,7 @@ def export(path: Path, args: argparse.Namespace) -> int:
     else:
         _once(exporter, said, flush=args.cursor is None)
     for name in source.removed:
-        print(f"mcpguard: chains up to {plain(name)} {_REMOVED}", file=sys.stderr)
+        to_stderr(f"chains up to {plain(name)} {_REMOVED}")
     return 1 if source.check.altered or source.removed else 0
 
 
@@ -102,4 +101,4 @@ def _once(exporter: Exporter[FollowedLine], said: list[tuple[str, str]], *, flus
 
 
 def _print_problem(line: str, _level: str) -> None:
-    print(f"mcpguard: {plain(line)}", file=sys.stderr)
+    to_stderr(plain(line))

@@ -21,7 +21,7 @@ from mcpguard.adapters.audit.signing import PUBLIC, PublicKey, SigningKey, new_k
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import trust
-from mcpguard.cli.parser import configured_if_any
+from mcpguard.cli.parser import configured_if_any, to_stderr
 from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.records import Anchor
 from mcpguard.core.evidence.verification import ChainReport
@@ -118,7 +118,7 @@ def verify_chains(path: Path, args: argparse.Namespace) -> int:
     strange = _strange(found, keys)
     whole = bool(strange) and _is_whole(proof(path, kept, until))
     if strange:
-        print(f"mcpguard: {strange}{_WHOLE if whole else ''}", file=sys.stderr)
+        to_stderr(f"{strange}{_WHOLE if whole else ''}")
     if args.json:
         _print_json(found, not altered and not newer, keys)
     else:
@@ -351,6 +351,7 @@ def print_heads(path: Path, args: argparse.Namespace) -> int:
 def print_key(args: argparse.Namespace) -> int:
     """The public key; with `--new` a new one is made before. Raises CredentialError, AuditError."""
     from mcpguard.adapters.credentials import value_of
+    from mcpguard.adapters.credentials.keychain import Keychain
 
     if args.to is not None and not args.new:
         raise AuditError("--to says where a new key is written: it goes with --new")
@@ -363,7 +364,7 @@ def print_key(args: argparse.Namespace) -> int:
         config = configured_if_any(args.config)
         configured = None if config is None else config.audit.key
         ref = configured or ref
-        if configured is None and not _is_kept(ref):
+        if configured is None and not Keychain().has(ref):
             raise AuditError(NO_KEY)
     key = SigningKey(private_key(partial(value_of, ref), ref)).public
     if args.json:
@@ -375,16 +376,6 @@ def print_key(args: argparse.Namespace) -> int:
     if args.new:
         print(f"stored; to sign with it, add `audit: {{key: '${{{ref}}}'}}` to the configuration")
     return 0
-
-
-def _is_kept(ref: "CredentialRef") -> bool:
-    """Whether the keychain has it; not where the keychain cannot be asked."""
-    from mcpguard.adapters.credentials.keychain import Keychain
-
-    try:
-        return Keychain().find(ref.name) is not None
-    except CredentialError:
-        return False
 
 
 def _store_key(ref: "CredentialRef") -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.audit.indexing import microseconds
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.rows import call_line, trust, warn_rivals, width
-from mcpguard.cli.parser import WHEN, moment, same_config
+from mcpguard.cli.parser import WHEN, moment, same_config, to_stderr
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import only_counted
 
@@ -107,7 +107,7 @@ def opened(path: Path, rebuild: bool) -> Iterator[AuditIndex]:
 def warn_unknown(index: AuditIndex, question: CallQuestion) -> None:
     """Say it on standard error where a filter or the condition names what is nowhere on record."""
     for sentence in question.unknown(list(index.facts().values())):
-        print(f"mcpguard: note: {plain(sentence)}", file=sys.stderr)
+        to_stderr(f"note: {plain(sentence)}")
 
 
 def note_files(index: AuditIndex, place: str) -> None:
@@ -116,11 +116,10 @@ def note_files(index: AuditIndex, place: str) -> None:
     for names in index.rivals.values():
         warn_rivals(names, place)
     for name, whole in index.copies.items():
-        said = f"{plain(name)} is a copy of {plain(whole)}, whose calls are counted once"
-        print(f"mcpguard: note: {said}", file=sys.stderr)
+        to_stderr(f"note: {plain(name)} is a copy of {plain(whole)}, whose calls are counted once")
     for name in index.removed:
         said = f"{plain(name)} was removed while it was read, so some of its calls may be missing here"
-        print(f"mcpguard: note: {said}", file=sys.stderr)
+        to_stderr(f"note: {said}")
 
 
 def same_place(args: argparse.Namespace) -> str:
@@ -144,7 +143,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
             if args.json:
                 raise
             interrupted = True
-            print("mcpguard: note: interrupted: older calls were not looked at", file=sys.stderr)
+            to_stderr("note: interrupted: older calls were not looked at")
         calls.reverse()
         folded = only_counted_of(index, question)
         if not calls and not interrupted:
@@ -153,7 +152,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
         note_files(index, same_place(args))
     if question.failed:
         said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
-        print(f"mcpguard: note: {said}, so they do not match", file=sys.stderr)
+        to_stderr(f"note: {said}, so they do not match")
     if args.json:
         _print_json(calls, folded)
     else:
@@ -171,10 +170,9 @@ def _looking(looked: int, left: int) -> None:
 
     if looked == WHOLE:
         said = f"{left:,} calls{' or more' * (left == MANY)}"
-        print(
-            f"mcpguard: note: no index narrows this condition, so up to {said} are looked at one by one; "
-            "--since, --server, --tool and --session narrow it, and Ctrl-C prints what was found until then",
-            file=sys.stderr,
+        to_stderr(
+            f"note: no index narrows this condition, so up to {said} are looked at one by one; "
+            "--since, --server, --tool and --session narrow it, and Ctrl-C prints what was found until then"
         )
     elif sys.stderr.isatty():
         said = f"looked at {looked:,} calls so far ...\r"

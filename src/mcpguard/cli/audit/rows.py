@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from unicodedata import east_asian_width
 
 from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.parser import to_stderr
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome, let_through, observed_in, shadow_in
 from mcpguard.core.legible import utc
 from mcpguard.core.model import split_principal
@@ -195,17 +196,15 @@ def warn_rivals(names: Iterable[str], place: str) -> None:
     """Say that of these chains, which continue the same one, only one can be true; `place` is
     `query.same_place`."""
     verify = f"`mcpguard audit verify{place} --public-key KEY`"
-    print(
-        f"mcpguard: {' and '.join(map(plain, names))} continue the same chain, so only one of them is true, "
-        f"and only one outcome of a call: {verify} says which is signed",
-        file=sys.stderr,
+    to_stderr(
+        f"{' and '.join(map(plain, names))} continue the same chain, so only one of them is true, "
+        f"and only one outcome of a call: {verify} says which is signed"
     )
 
 
 def warn(name: str, place: str) -> None:
     """Say that this chain was altered."""
-    print(
-        f"mcpguard: {plain(name)} was altered: do not trust what is printed of it; "
-        f"`mcpguard audit verify{place}` says where",
-        file=sys.stderr,
+    to_stderr(
+        f"{plain(name)} was altered: do not trust what is printed of it; "
+        f"`mcpguard audit verify{place}` says where"
     )

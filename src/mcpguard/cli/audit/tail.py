@@ -24,6 +24,7 @@ from mcpguard.adapters.audit.reader import chain_files, chain_name, sound_lines
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.audit.query import positive, same_place
 from mcpguard.cli.audit.rows import call_line, notice_line, trust, warn, width
+from mcpguard.cli.parser import to_stderr
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Decided, Noticed, Outcome
 
@@ -105,7 +106,7 @@ def _last(path: Path, args: argparse.Namespace, check: LineCheck) -> list[str]:
         files = chain_files(path)
     except AuditError as problem:
         if args.follow and not path.is_file():
-            print(f"mcpguard: {plain(str(problem))}", file=sys.stderr)
+            to_stderr(plain(str(problem)))
             return []
         raise
     found: list[tuple[datetime, str]] = []

@@ -3,12 +3,12 @@
 import argparse
 import gc
 import os
-import sys
 from pathlib import Path
 
 from mcpguard.authoring.findings import Severity, as_lines, as_sarif
 from mcpguard.cli.parser import add_config
 from mcpguard.config.loading import find_config
+from mcpguard.core.errors import McpGuardError
 
 EXAMPLES = (
     "mcpguard check",
@@ -43,17 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where `mcpguard run` would serve everything (warnings allowed), 1 where it would not; with
-    `--files-only` as far as the files say. Raises DocumentError where the file of `--snapshot` is not one.
-    """
+    `--files-only` as far as the files say. Raises DocumentError where the file of `--snapshot` is not one,
+    and McpGuardError for options that exclude each other."""
     from mcpguard.authoring.check.configuration import checked
     from mcpguard.doctor.plain_text import places_in
 
     if args.live and args.files_only:
-        said = (
+        raise McpGuardError(
             "`--live` starts the servers on this machine, which `--files-only` leaves out: use `--snapshot`"
         )
-        print(f"mcpguard: {said}", file=sys.stderr)
-        return 2
     snapshot = None if args.snapshot is None else Path(args.snapshot)
     path = find_config(args.config, os.environ)
     gc.disable()  # Nearly all that is made stays until the end, which is soon: collecting only takes time.

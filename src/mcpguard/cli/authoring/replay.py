@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import broken, plain, style, table
 from mcpguard.authoring.replay.past import past
-from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any, same_config
+from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any, same_config, to_stderr
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import AuditError, PolicyError
@@ -78,10 +78,9 @@ def execute(args: argparse.Namespace) -> int:
         _print(report)
     place = f" {quote(str(args.audit))}" if args.audit else same_config(args.config)
     for name in report.altered:
-        print(
-            f"mcpguard: {plain(name)} was altered, or written by a newer mcpguard, so nothing of it is "
-            f"replayed; `mcpguard audit verify{place}` says which",
-            file=sys.stderr,
+        to_stderr(
+            f"{plain(name)} was altered, or written by a newer mcpguard, so nothing of it is "
+            f"replayed; `mcpguard audit verify{place}` says which"
         )
     return 1 if report.loosens or report.altered or (args.strict and report.unsaid) else 0
 

@@ -1,11 +1,11 @@
 """`mcpguard snapshot`: what the configured servers offer, as a file for `mcpguard check --snapshot`."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import add_config, configured, to_stderr
+from mcpguard.core.errors import McpGuardError
 
 EXAMPLES = ("mcpguard snapshot --out snapshot.json", "mcpguard snapshot --config mcpguard.yaml github")
 
@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where every list of every server came, else 1; what came is written. Raises ConfigError."""
+    """0 where every list of every server came, else 1; what came is written. Raises ConfigError, and
+    McpGuardError for a server that there is not or a file that cannot be written."""
     from mcpguard.authoring.snapshot import refused_when_validated, survey, write_snapshot
 
     config = configured(args.config)
@@ -28,27 +29,24 @@ def execute(args: argparse.Namespace) -> int:
     unknown = [name for name in names if name not in config.servers]
     if unknown:
         known = ", ".join(config.servers)
-        print(f"mcpguard: there is no server {plain(unknown[0])!r}; there are {known}", file=sys.stderr)
-        return 2
+        raise McpGuardError(f"there is no server {plain(unknown[0])!r}; there are {known}")
     snapshot, failed = survey(config, names)
     for problem in failed.values():
-        print(f"mcpguard: {plain(problem)}", file=sys.stderr)
+        to_stderr(plain(problem))
     for warning in refused_when_validated(snapshot).values():
-        print(f"mcpguard: warning: {plain(warning)}", file=sys.stderr)
+        to_stderr(f"warning: {plain(warning)}")
     if failed and not snapshot.servers:
         return 1
     text = write_snapshot(snapshot)
     if args.out is None:
         print(text, end="")
-    elif not _written(args.out, text):
-        return 2
+    else:
+        _write(args.out, text)
     return 1 if failed else 0
 
 
-def _written(out: str, text: str) -> bool:
+def _write(out: str, text: str) -> None:
     try:
         Path(out).write_text(text, "utf-8")
     except OSError as error:
-        print(f"mcpguard: {plain(out)} cannot be written: {error.strerror}", file=sys.stderr)
-        return False
-    return True
+        raise McpGuardError(f"{out} cannot be written: {error.strerror}") from None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import coloured, plain, style, table
-from mcpguard.cli.parser import add_config, add_since, configured, confirmed, person_for
+from mcpguard.cli.parser import add_config, add_since, configured, confirmed, person_for, to_stderr
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ def _print(found: Suggestions) -> None:
     from mcpguard.authoring.suggest import named
 
     for name in found.altered:
-        why = "was altered, or written by a newer mcpguard, so it does not count"
-        print(f"mcpguard: {plain(name)} {why}", file=sys.stderr)
+        to_stderr(f"{plain(name)} was altered, or written by a newer mcpguard, so it does not count")
     if found.suggestions:
         print(table([_HEAD, *named(found.suggestions)]))
     else:
