@@ -506,3 +506,57 @@ def test_an_exception_at_a_place_that_no_result_has_is_found() -> None:
     assert "begins with /messages or /description" in found("P511", away)[0]
     away = "id: r, effect: allow, tools: [read], unredacted: [{kind: jwt, path: /structuredContent/x}]"
     assert found("P511", rules(away), snapshot=None) == []
+
+
+@each(
+    ("deny", "told"),
+    [
+        ("server: files", True),
+        ("server: 'f*', when: 'detect(args, \"secret\") != []'", True),
+        ("server: '*', when: '(has(args.path) && secretName(args.path)) || secretName(args.uri)'", True),
+        ("server: files, when: 'resource.uri == \"x\"'", True),
+        ("server: files, when: '\"untrusted\" in session.labels'", True),
+        ("server: files, on: result, when: 'findings != []'", True),
+        ("server: files, action: [tools/call]", False),
+        ("server: files, tools: ['*']", False),
+        ("server: mail", False),
+        ("server: files, when: 'args.path == \"x\"'", False),
+        ("server: files, when: '!tool.annotations.readOnlyHint'", False),
+    ],
+)
+def test_a_deny_for_calls_alone_is_told_where_more_is_allowed(deny: str, told: bool) -> None:
+    text = rules("id: a, effect: allow, server: files, action: ['*']", f"id: d, effect: deny, {deny}")
+    assert bool(found("P108", text)) is told
+    calls = rules("id: a, effect: allow, server: files", f"id: d, effect: deny, {deny}")
+    assert found("P108", calls) == []
+
+
+def test_what_is_for_calls_alone_is_told_once_with_what_else_is_allowed() -> None:
+    text = rules(
+        "id: a, effect: allow, server: files, action: [tools/call, resources/read, prompts/get]",
+        "id: b, effect: allow, server: files, action: [resources/read]",
+        "id: c, effect: ask, server: files",
+    )
+    (said,) = found("P108", text)
+    assert "also allows prompts/get and resources/read: add these to `action`" in said
+
+
+@each(
+    ("keys", "said"),
+    [
+        ("tools: ['write_*, delete_*']", 'write `tools: ["write_*", "delete_*"]`'),
+        ("tools: [write|delete]", 'write `tools: ["write", "delete"]`'),
+        ("tools: ['write_{file,dir}']", "`{` stands for itself"),
+        ("tools: [a, '^write.*']", "patterns have `*`, `?` and `[abc]` only"),
+        ("tools: ['!read']", "`!` stands for itself"),
+        ("server: 'files mail'", 'write `server: ["files", "mail"]`'),
+        ("server: [files, 'mail|web']", 'write `server: ["mail", "web"]`'),
+        ("tools: ['a.b/c-d_e:*', '[!a]?']", ""),
+    ],
+)
+def test_a_pattern_that_matches_no_name_is_told(keys: str, said: str) -> None:
+    text = rules(
+        f"id: a, effect: deny, {keys}" if "server" in keys else f"id: a, effect: deny, server: files, {keys}"
+    )
+    told = found("P405", text)
+    assert (said in told[0]) if said else told == []

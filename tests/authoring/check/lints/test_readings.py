@@ -1,5 +1,7 @@
 """What a function reads is used whole: a rule that goes by half of it is reported, and one that does not is not."""
 
+import json
+
 from tests.authoring.check.linting import codes, found, offering, rules
 from tests.rows import each
 
@@ -37,6 +39,10 @@ from tests.rows import each
         ("!args.paths.exists(p, secretName(p))", []),
         ("args.paths.all(p, pathWithin(p, '/srv'))", []),
         ("args.names[0] == 'a'", []),
+        ("args.ids.exists(i, i in ['a', 'b'])", ["P702"]),
+        ("args.ids.exists_one(i, i == 'a')", ["P702"]),
+        ("args.ids.exists(i, i == 'a') && args.ids.all(i, i in ['a', 'b'])", []),
+        ("!args.ids.exists(i, i == 'a')", []),
         ("sql(args.text, 'postgres').kinds == ['select']", ["P707"]),
         ("sql(args.text, 'postgres').tables == ['a']", ["P707"]),
         ("sql(args.text, 'postgres').limit <= 10", ["P707"]),
@@ -136,3 +142,40 @@ def test_a_path_that_no_rule_looks_at_is_reported(when: str, expected: list[str]
 def test_a_path_that_another_rule_looks_at_is_not_reported() -> None:
     beside = "  - {id: d, effect: deny, server: '*', when: '!pathWithin(args.destination, \"/srv\")'}\n"
     assert codes("pathWithin(args.source, '/srv')", beside=beside, snapshot=TWO) == []
+
+
+@each(
+    ("effect", "when", "expected"),
+    [
+        ("allow", "args.table.matches('orders|customers')", ["P712"]),
+        ("allow", "args.name.matches('[a-z]+')", ["P712"]),
+        ("allow", "args.channel.matches('^team-')", ["P712"]),
+        ("allow", "args.channel.matches('-team$')", ["P712"]),
+        ("allow", "args.name.matches('^a|b$')", ["P712"]),
+        ("allow", r"args.name.matches('^a\\\\$')", []),
+        ("allow", r"args.name.matches(r'^a\$')", ["P712"]),
+        ("allow", "args.name.matches('(?m)^a$')", ["P712"]),
+        ("allow", "args.channel.matches('^team-.*$')", []),
+        ("allow", "args.name.matches('(?i)^(?:a|b)$')", []),
+        ("allow", "args.name.matches('(^a$|^b$)')", []),
+        ("allow", "args.name.matches('^a$|^b$')", []),
+        ("allow", "args.name.matches('^[|()]$')", []),
+        ("allow", "!args.name.matches('a|b')", []),
+        ("allow", "args.name.matches('(?i)^' + params.name + '$')", []),
+        ("allow", "['a'].exists(n, n in args && args[n].matches('a'))", []),
+        ("deny", "args.name.matches('a|b')", []),
+        ("deny", "!args.name.matches('a|b')", ["P712"]),
+        ("deny", "!args.name.matches('a')", []),
+    ],
+)
+def test_a_pattern_of_a_part_that_allows_is_reported(effect: str, when: str, expected: list[str]) -> None:
+    more = "\nparams: {name: {type: string, default: a}}" if "params" in when else ""
+    rule = f"id: a, effect: {effect}, server: files, tools: [write], when: {json.dumps(when)}"
+    assert ["P712"] * len(found("P712", rules(rule, head=f"owner: ada{more}"))) == expected
+
+
+def test_the_pattern_that_is_proposed_is_whole_and_keeps_its_flags() -> None:
+    text = rules(
+        "id: a, effect: allow, server: files, tools: [write], when: \"args.name.matches('(?i)^a|b')\""
+    )
+    assert "write `(?i)^(?:a|b)$`" in found("P712", text)[0]

@@ -6,7 +6,9 @@ where the condition of its rule fails, a fact only where it holds; so what is su
 the first and to allow by the second.
 """
 
+import re
 from collections.abc import Iterator
+from json import dumps as encoded
 
 from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule, matches
 from mcpguard.authoring.conditions import ValueRead
@@ -44,6 +46,27 @@ def _tool_unknown(subject: LintSubject) -> Iterator[Problem]:
                 yield placed.problem(
                     ("tools", index), f"no tool of the servers that it names matches `{glob}`"
                 )
+
+
+_UNNAMED = re.compile(r"[,|{}^$()+\\\\\s]|\A!")
+"""What no name of a tool or of a server has in it (SEP-986), and no pattern of names either."""
+
+
+def _never_named(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        for key, globs in (("tools", placed.written.tools or ()), ("server", placed.servers)):
+            for index, glob in enumerate(globs):
+                found = _UNNAMED.search(glob)
+                if found is None:
+                    continue
+                parts = [one for one in re.split(r"[,|\s]+", glob) if one]
+                said = f"`{glob}` matches no name, since `{found[0]}` stands for itself: "
+                if found[0] in ",| " and len(parts) > 1:
+                    said += f"write `{key}: [{', '.join(map(encoded, parts))}]`"
+                else:
+                    said += "patterns have `*`, `?` and `[abc]` only"
+                place = (key,) if key == "server" and isinstance(placed.written.server, str) else (key, index)
+                yield placed.problem(place, said)
 
 
 def _server_unknown(subject: LintSubject) -> Iterator[Problem]:
@@ -143,6 +166,7 @@ NAMES: dict[str, Finder] = {
     "P402": _tool_unknown,
     "P403": _server_unknown,
     "P404": _server_unmentioned,
+    "P405": _never_named,
     "P301": _never_set,
     "P302": _never_read,
     "P303": _by_label,

@@ -197,6 +197,41 @@ def _without_tool(subject: LintSubject) -> Iterator[Problem]:
 
 
 _OF_TOOLS = frozenset({"tools/call", ANY_ACTION})
+_DATA = frozenset({"resources/read", "prompts/get"})
+"""Actions beside calls of tools that give data."""
+
+
+def _calls_only(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        written = placed.policy.policy.rules[placed.index]
+        # What says which actions or tools it is about means these.
+        if written.effect == "allow" or "action" in written.model_fields_set or written.tools is not None:
+            continue
+        if not _may_be_of_data(placed):
+            continue
+        for other in subject.rules:
+            more = sorted(_actions(other) & _DATA) if other.written.effect == "allow" else []
+            if more and _overlap(placed.servers, other.servers):
+                said = (
+                    f"it is about `tools/call` alone, and {other.rule.name} also allows {' and '.join(more)}"
+                )
+                better = "add these to `action`, or write `action: [tools/call]`"
+                yield placed.problem((), f"{said}: {better}")
+                break
+
+
+def _may_be_of_data(placed: PlacedRule) -> bool:
+    """Whether its condition says something of a resource or a prompt: it reads no argument that only a tool
+    has."""
+    if any(read.root == "tool" for read in placed.reads):
+        return False
+    arguments = {read.steps[:1] for read in placed.reads if read.root == "args"}
+    return not arguments or bool(arguments & {(), ("uri",)})
+
+
+def _overlap(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return any(_glob_covers(one, two) or _glob_covers(two, one) for one in some for two in others)
+
 
 REACH: dict[str, Finder] = {
     "P101": _unreachable,
@@ -206,4 +241,5 @@ REACH: dict[str, Finder] = {
     "P105": _idle,
     "P106": _unread,
     "P107": _without_tool,
+    "P108": _calls_only,
 }

@@ -5,6 +5,7 @@ Law of this file: it goes by the words of a condition and by the names of argume
 either, and none of these is an error.
 """
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from mcpguard.authoring.check.lints.shapes import (
     URL,
     calls_of,
     deciding,
+    kind_of,
     names_in,
     properties,
     with_denies,
@@ -97,19 +99,31 @@ def _firsts(subject: LintSubject) -> Iterator[Problem]:
     for placed in deciding(subject):
         for one in _members(placed) if placed.written.effect == "allow" else ():
             of_args = one.function == "args"
-            if one.name == "columns" or (of_args and not _are_several(one.name)):
+            if one.name == "columns" or (of_args and _all_are_read(subject, placed, one)):
                 continue
             better = f"`{one.name}.all(…)`"
-            if of_args:
+            if of_args and _are_several(one.name):
                 better = f"`pathWithin(args.{one.name}, …)` or `args.{one.name}.all(…)`, which are for all"
+            is_one = one.followed(".", "exists") or one.followed(".", "exists_one")
             if one.followed("[") and one.tokens[one.at + 2].kind == "number":
+                if of_args and not _are_several(one.name):
+                    continue
                 said = f"this looks at one of the {one.name}"
-            elif (one.followed(".", "exists") and not one.negated) or _is_sought(one):
+            elif (is_one and not one.negated) or _is_sought(one):
                 said = f"one of the {one.name} is enough for this"
             else:
                 continue
             place = one.tokens[one.at].start
             yield placed.problem(("when",), f"{said}, and the others may be anything: use {better}", place)
+
+
+def _all_are_read(subject: LintSubject, placed: PlacedRule, one: _Member) -> bool:
+    """Whether a condition is about all elements of the argument, here or in a rule that denies."""
+    again = (other for rule in with_denies(subject, placed) for other in _members(rule))
+    return any(
+        other.name == one.name and other.function == "args" and (other.followed(".", "all") or other.negated)
+        for other in again
+    )
 
 
 def _are_several(name: str) -> bool:
@@ -264,6 +278,64 @@ def _member_end(tokens: list[CelToken], at: int) -> int:
     return at + 1
 
 
+_OF_LINES = re.compile(r"\(\?[a-z]*m")
+"""Where `^` and `$` are the ends of any line."""
+_FLAGS = re.compile(r"(?:\(\?[a-z]+\))?")
+
+
+def _parts_of(subject: LintSubject) -> Iterator[Problem]:
+    for placed in deciding(subject):
+        allows, constant = placed.written.effect == "allow", _patterns(placed)
+        for one in placed.comparisons:
+            # What seems to be a path, a URL or a command, P701 knows.
+            if one.how != "matches" or one.holds is not allows or not one.argument or kind_of(one):
+                continue
+            for pattern in constant.intersection(text for text in one.against if isinstance(text, str)):
+                # What has to be somewhere in a text may be refused where it is not.
+                if is_whole(pattern) or not (allows or len(alternatives(pattern)) > 1):
+                    continue
+                flags, inside = _FLAGS.match(pattern)[0], _FLAGS.sub("", pattern, count=1)  # type: ignore[index]
+                said = f"`{pattern}` matches a part of `{one.argument}`, and the rest may be anything"
+                better = f"`{flags}^(?:{inside.strip('^$')})$`, or end it with `.*$` if any end is meant"
+                yield placed.problem(("when",), f"{said}: write {better}", one.offset)
+
+
+def _patterns(placed: PlacedRule) -> set[str]:
+    """The constants that stand alone in a `matches()` of the condition."""
+    tokens = tokens_of(placed.written.when or "")
+    return {
+        string_value(tokens[at + 2].text)
+        for at, token in enumerate(tokens[:-3])
+        if token.text == "matches" and tokens[at + 2].kind == "string" and tokens[at + 3].text == ")"
+    }
+
+
+def is_whole(pattern: str) -> bool:
+    """Whether a pattern of RE2 describes whole texts: each of its alternatives begins with `^` and ends with
+    `$`."""
+    if _OF_LINES.search(pattern):
+        return False
+    bare = _FLAGS.sub("", pattern, count=1)
+    several = alternatives(bare)
+    if len(several) == 1 and (inside := re.fullmatch(r"\((?:\?:)?(.*)\)", bare, re.DOTALL)):
+        return is_whole(inside[1])
+    return all(
+        one.startswith(("^", r"\A")) and re.search(r"(?<!\\)(?:\\\\)*(?:\$|\\z)\Z", one) for one in several
+    )
+
+
+def alternatives(pattern: str) -> list[str]:
+    """What stands between the `|` of a pattern that are in no group and in no class."""
+    found, depth = [""], 0
+    for word in re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", pattern, re.DOTALL):
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if word == "|" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += word
+    return found
+
+
 READINGS: dict[str, Finder] = {
     "P702": _firsts,
     "P706": _programs,
@@ -271,4 +343,5 @@ READINGS: dict[str, Finder] = {
     "P709": _halves,
     "P710": _columns,
     "P711": _swapped,
+    "P712": _parts_of,
 }
