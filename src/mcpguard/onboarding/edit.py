@@ -6,8 +6,9 @@ was meant: it is read again and compared, and a difference refuses the edit.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from itertools import count
 from pathlib import PurePath
 from typing import Any
 
@@ -178,11 +179,13 @@ def _names(table: Any) -> list[str]:
 def free_name(names: list[str], steps: list[Step], wanted: str = NAME) -> str:
     """`wanted`, or what is nearest to it and neither in `names` nor, if it is, one of `steps`, which go."""
     taken = {name for name in names if name not in steps}
-    name, number = wanted, 1
-    while name in taken:
-        number += 1
-        name = f"{wanted}-{number}"
-    return name
+    return next(name for name in numbered(wanted) if name not in taken)
+
+
+def numbered(name: str) -> Iterator[str]:
+    """`name`, then `name-2` and so on."""
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))
 
 
 def _expect(want: Any, path: Way, steps: list[Step], name: str, entry: dict[str, Any]) -> None:

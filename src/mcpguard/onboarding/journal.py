@@ -42,8 +42,7 @@ class Step(Struct, kw_only=True):
 
     For a client's file `client` is set, and `place` (the path of its File), and `edits`: for each table of
     servers the ways to the entries that are gone, and the one that is written for them. `added` is what
-    its lists of names got. `entry` and `gone` are the only edit of a move that an earlier version made.
-    `back`: only these were put back, since the file had changed.
+    its lists of names got. `back`: only these were put back, since the file had changed.
     """
 
     role: Role
@@ -55,13 +54,7 @@ class Step(Struct, kw_only=True):
     place: str = ""
     edits: list[Edit] = []
     added: list[AddedNames] = []
-    entry: dict[str, Any] = {}
-    gone: list[tuple[str | int, ...]] = []
     back: bool = False
-
-    def __post_init__(self) -> None:
-        if self.entry and not self.edits:
-            self.edits = [Edit(self.gone, self.entry)]
 
 
 class ImportMove(Struct, kw_only=True):

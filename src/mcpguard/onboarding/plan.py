@@ -30,7 +30,7 @@ from mcpguard.onboarding.discovery.completing import Answer, no_answer
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place
 from mcpguard.onboarding.discovery.programs import SecretText
 from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces, folder_of, parsed, view_of
-from mcpguard.onboarding.edit import called, replaced
+from mcpguard.onboarding.edit import called, numbered, replaced
 from mcpguard.onboarding.formats import Unreadable, Way
 from mcpguard.onboarding.journal import Edit
 from mcpguard.onboarding.naming import ClientLists, EditedFile, MovedServer, leads_out
@@ -336,10 +336,8 @@ class _Maker:
     def _named(self, server: str, key: str, value: str, secrets: dict[str, str]) -> str:
         """The first name for `value` that nothing else has."""
         plain = f"{server}/{re.sub(r'[^A-Za-z0-9._-]', '-', key)}"
-        name, number = plain, 1
-        while secrets.get(name, self._chosen.get(name, self._stored(name) or value)) != value:
-            number += 1
-            name = f"{plain}-{number}"
+        known = {**self._chosen, **secrets}
+        name = next(one for one in numbered(plain) if known.get(one, self._stored(one) or value) == value)
         secrets[name] = value
         return name
 

@@ -34,6 +34,7 @@ from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.programs import known, own_arguments
 from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces
 from mcpguard.onboarding.disk import MoveError
+from mcpguard.onboarding.edit import numbered
 from mcpguard.onboarding.formats.yaml_text import scalar
 
 Values = dict[str, list[str]]
@@ -323,10 +324,7 @@ class PolicyFiles:
 
     def add(self, name: str, make: Callable[[str], str]) -> Path:
         """The file for the policy that `make` gives for the name of a file: `name`, or what is next to it."""
-        number, stem = 1, name
-        while not self._has_room(self._path(stem), make(stem)):
-            number += 1
-            stem = f"{name}-{number}"
+        stem = next(one for one in numbered(name) if self._has_room(self._path(one), make(one)))
         self.texts[self._path(stem)] = make(stem)
         self._know(make(stem))
         return self._path(stem)

@@ -127,6 +127,11 @@ _CURSOR_TOOLS: dict[str, Any] = {
     "tool": ("Mcp({}:{})", "Mcp({}, {})"),
 }
 
+_PERMISSIONS = (
+    NameList(("permissions", "deny"), "off", **_DOUBLE),
+    NameList(("permissions", "ask"), "allowed", **_DOUBLE),
+    NameList(("permissions", "allow"), "allowed", **_DOUBLE),
+)
 CLAUDE_PROJECTS = (
     NameList(("projects", "*", "disabledMcpServers"), "off"),
     NameList(("projects", "*", "disabledMcpjsonServers"), "off", of="project"),
@@ -139,9 +144,7 @@ CLAUDE_SETTINGS = (
     NameList(("disabledMcpjsonServers",), "off", of="project"),
     NameList(("enabledMcpjsonServers",), "named", of="project"),
     NameList(("enableAllProjectMcpServers",), "named", of="project", by="all"),
-    NameList(("permissions", "deny"), "off", **_DOUBLE),
-    NameList(("permissions", "ask"), "allowed", **_DOUBLE),
-    NameList(("permissions", "allow"), "allowed", **_DOUBLE),
+    *_PERMISSIONS,
 )
 GEMINI = (
     NameList(("mcp", "excluded"), "off"),
@@ -161,9 +164,7 @@ GEMINI_ENABLEMENT = (NameList((), "off"),)
 QWEN = (
     NameList(("mcp", "excluded"), "off"),
     NameList(("mcp", "allowed"), "only"),
-    NameList(("permissions", "deny"), "off", **_DOUBLE),
-    NameList(("permissions", "ask"), "allowed", **_DOUBLE),
-    NameList(("permissions", "allow"), "allowed", **_DOUBLE),
+    *_PERMISSIONS,
     NameList(("tools", "exclude"), "off", **_DOUBLE),
     NameList(("tools", "allowed"), "allowed", **_DOUBLE),
 )

@@ -153,22 +153,11 @@ class LockKeeper:
         data = text.encode()
         if now == disk.digest_of(data):
             return False
-        self._write(now, before, data, changes, [] if record is None else record.folders, users)
-        return True
-
-    def _write(
-        self,
-        now: str | None,
-        before: bytes | None,
-        data: bytes,
-        changes: list[LockReplacement],
-        folders: list[str],
-        users: dict[str, list[AllowedEntry]],
-    ) -> None:
         was = None if before is None else disk.digest_of(before)
         kept = "" if was is None else f"{self._note.stem}.{was[:16]}.before"
         if before is not None:
             disk.write(self._folder / kept, before, mode=0o600)
+        folders = [] if record is None else record.folders
         made = [*folders, *map(str, disk.missing(self.path.parent))]
         note = Record(
             path=str(self.path),
@@ -183,6 +172,7 @@ class LockKeeper:
         disk.write(self._note, msgspec.json.format(msgspec.json.encode(note)), mode=0o644)
         disk.make_folder(self.path.parent, READABLE)
         disk.write(self.path, data, mode=0o644, expected=now)
+        return True
 
     def take_back(self) -> str:
         """Take the lock back. "removed", "restored" (byte for byte), "unlocked" (the file has changed since,
