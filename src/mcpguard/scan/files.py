@@ -128,7 +128,7 @@ def _in(path: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:
     if path.is_dir():
         yield from _folder(path, ignored)
     elif path.is_file():
-        yield _source(path, path, follow=True)
+        yield _source(path, follow=True)
     elif not path.exists():
         said = ": `mcpguard scan --stdin` reads standard input" if path == Path("-") else ""
         yield Skipped(shown(path), f"there is no such file or folder{said}")
@@ -154,7 +154,7 @@ def _folder(folder: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:
         if stat.S_ISDIR(kind):  # A repository within the repository.
             yield from _folder(path, ignored)
         elif stat.S_ISREG(kind):
-            yield _source(path, path)
+            yield _source(path)
 
 
 def _repository(folder: Path) -> Git | None:
@@ -196,10 +196,10 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _source(path: Path, file: Path, follow: bool = False) -> ScanSource:
+def _source(path: Path, follow: bool = False) -> ScanSource:
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
 
     def opened() -> BinaryIO:
         return open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, flags))
 
-    return ScanSource(shown(path), os.path.abspath(file), opened)
+    return ScanSource(shown(path), os.path.abspath(path), opened)

@@ -127,7 +127,7 @@ class _Reading:
         if isinstance(value, int | float):
             return ShownValue(called, "number", self._spent(json.dumps(value), 400))
         if depth >= DEEPEST:
-            return self._code(called, _compact(value), "json")
+            return self._folded(called, "code", _compact(value), "json")
         if isinstance(value, dict):
             return ShownValue(called, "object", members=tuple(self.members(value, depth + 1)))
         return self._list(called, value, depth)
@@ -153,12 +153,9 @@ class _Reading:
             return self._edit(name, patch_lines(text), (name,))
         language = language_of(name, text)
         if language is not None:
-            return self._code(called, text, language)
+            return self._folded(called, "code", text, language)
         block = "\n" in text or len(text) > 160 or (_BLOCK_NAMES.search(name) and len(text) > 72)
         return self._folded(called, "block" if block else "text", text)
-
-    def _code(self, called: Markup | None, text: str, language: Language) -> ShownValue:
-        return self._folded(called, "code", text, language)
 
     def _folded(
         self, called: Markup | None, kind: Kind, text: str, language: Language | None = None
