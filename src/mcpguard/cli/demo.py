@@ -13,7 +13,7 @@ from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.audit.rows import LOOKS, shown
+from mcpguard.cli.audit.rows import LOOKS, shown, width
 from mcpguard.core.errors import McpGuardError
 from mcpguard.demo.stage import DemoFolder, stage
 
@@ -26,7 +26,7 @@ EXAMPLES = (
 )
 
 _INTRODUCTION = "A real client, mcpguard and two real tool servers. Nothing you see is made up."
-_NARROWEST, _WIDEST = 40, 120
+_WIDEST = 120
 _SIGNS = ("allowed", "denied", "redacted", "verified", "altered")
 _LINES = 12
 _TELLING = re.compile(
@@ -117,7 +117,7 @@ class StoryPrinter:
     """Prints the story in 40 to 120 columns, as the terminal has them; implements `demo.play.Narrator`."""
 
     def __init__(self) -> None:
-        self._width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+        self._width = width(_WIDEST)
         self._claims = 0
         self._failed: list[str] = []
         self._steps = 0

@@ -38,6 +38,8 @@ PROBLEM = 400
 """Characters of the last problem that are kept."""
 
 
+TROUBLE = ("failing", "waiting", "failed")
+"""States of a server that does not serve."""
 _STATES = {"refused": "refused and not in force", "restart": "not in force until a restart"}
 
 

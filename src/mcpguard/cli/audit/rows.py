@@ -48,15 +48,14 @@ def shown(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-_NARROWEST, _WIDEST = 40, 200
 _NOT_DONE = frozenset(
     ("error", "withheld", "unavailable", "cancelled", "expired", "denied", "abandoned", "disconnected")
 )
 
 
-def width() -> int:
-    """How many columns there are."""
-    return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+def width(most: int = 200) -> int:
+    """How many columns there are: 40 at the least, and no more than `most`."""
+    return min(max(shutil.get_terminal_size().columns, 40), most)
 
 
 def _look_of(decision: Decided, outcome: Outcome | None) -> str:

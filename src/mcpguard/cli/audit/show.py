@@ -6,10 +6,9 @@ Law of this file: each line is checked by its own hash, which proves less than `
 
 from __future__ import annotations
 
-import shutil
 from argparse import Namespace
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from textwrap import wrap
@@ -24,14 +23,14 @@ from mcpguard.adapters.audit.reader import chain_files, examined, file_name, sou
 from mcpguard.adapters.system.terminal import counted, plain, style, table
 from mcpguard.authoring.asking.story import headline, places_of, story_of
 from mcpguard.cli.audit.query import FILTERS, matching_lines, same_place
-from mcpguard.cli.audit.rows import trust, warn_rivals
+from mcpguard.cli.audit.rows import trust, warn_rivals, width
 from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import DENIED_IN_SHADOW, Decided
 from mcpguard.core.evidence.verification import ChainReport
 from mcpguard.core.legible import utc
 
-_NARROWEST, _WIDEST, _TOPIC = 40, 110, 13
+_WIDEST, _TOPIC = 110, 13
 
 
 def tell(path: Path, args: Namespace) -> int:
@@ -71,12 +70,10 @@ def _missing(path: Path, call_id: str, place: str) -> str:
 
 
 def _print_text(call: CallRecords, causes: dict[str, CallRecords], reports: dict[str, ChainReport]) -> None:
-    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    room = width(_WIDEST) - _TOPIC
     print(style(plain(headline(call)), "bold"))
     for paragraph in story_of(call, causes, reports):
-        first, *rest = wrap(
-            plain(paragraph.text), width - _TOPIC, break_on_hyphens=False, break_long_words=True
-        )
+        first, *rest = wrap(plain(paragraph.text), room, break_on_hyphens=False, break_long_words=True)
         print(f"{style(paragraph.topic.ljust(_TOPIC), 'cyan')}{first}")
         for line in rest:
             print(f"{' ' * _TOPIC}{line}")
@@ -112,17 +109,12 @@ def show(path: Path, args: Namespace) -> int:
     if args.rebuild or any(getattr(args, name) for name in FILTERS):
         found, altered = matching_lines(path, args, having)
     else:
-        found, altered = _last(path, args.n, having)
+        check = LineCheck()
+        found, altered = last_of_all(chain_files(path), args.n, check, having), check.altered
     if not (found or args.json) and (args.observed or any(getattr(args, name) for name in FILTERS)):
         print("no record matches")
     _print(found, args)
     return trust(altered, same_place(args))
-
-
-def _last(path: Path, count: int, having: bytes) -> tuple[list[bytes], Iterable[str]]:
-    """The last `count` lines that have `having` in them, and the chains with one that was altered."""
-    check = LineCheck()
-    return last_of_all(chain_files(path), count, check, having), check.altered
 
 
 def _print(last: Sequence[bytes], args: Namespace) -> None:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("mcpguard status", "mcpguard status --json")
 
-TROUBLE = ("failing", "waiting", "failed")
-
 _HEAD = ("PID", "WHAT", "STATE", "SINCE", "PROTOCOL", "RESTARTS", "OPEN", "CONFIGURATION OR LAST PROBLEM")
 
 
@@ -35,7 +33,7 @@ def execute(args: argparse.Namespace) -> int:
     """1 where something that serving needs is missing, a tool server fails, waits after a failure or is
     refused, where changed files are not in force, evidence or alerts do not arrive, and where a process has
     not said for long how it is; else 0."""
-    from mcpguard.adapters.telemetry.status_file import is_outdated, running
+    from mcpguard.adapters.telemetry.status_file import TROUBLE, is_outdated, running
 
     found = running()
     if args.json:

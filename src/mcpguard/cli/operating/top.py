@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines, written_until
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
+from mcpguard.adapters.system.terminal import at_terminal
 from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import caller, cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
@@ -33,7 +34,7 @@ from mcpguard.core.legible import utc
 from mcpguard.core.policy.tickets import Ticket
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, Group
     from rich.table import Table
     from rich.text import Text
 
@@ -70,25 +71,23 @@ def execute(args: argparse.Namespace) -> int:
     view.look()
     if view.unread:
         raise AuditError(view.unread)
-    if args.once or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        from rich.console import Console
+    from rich.console import Console
 
-        console = Console(highlight=False, emoji=False)
+    console = Console(highlight=False, emoji=False)
+    if args.once or not at_terminal():
         # Printed by itself it would end the process where nobody reads it any more.
         with console.capture() as frame:
             console.print(view.frame())
         print(frame.get(), end="")
         return 0
     with suppress(KeyboardInterrupt):
-        _live(view)
+        _live(view, console)
     return 0
 
 
-def _live(view: TopView) -> None:
-    from rich.console import Console
+def _live(view: TopView, console: Console) -> None:
     from rich.live import Live
 
-    console = Console(highlight=False, emoji=False)
     with _keys() as pressed, Live(view.frame(), console=console, screen=True, auto_refresh=False) as live:
         while not pressed(LOOK_SECONDS):
             view.look()

@@ -8,7 +8,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcpguard.adapters.telemetry.status_file import Status, running
+from mcpguard.adapters.telemetry.status_file import TROUBLE, Status, running
 from mcpguard.authoring.explain.hypothesis import listed
 from mcpguard.authoring.explain.reach import Reach, offered, reach
 from mcpguard.config.loading import Server
@@ -22,7 +22,6 @@ from mcpguard.gateway.ports import Health
 
 MOST_THINGS = 200
 """Tools, prompts and resources of a server on the page."""
-TROUBLE = ("failing", "waiting", "failed")
 
 
 class SeenThing(Struct, frozen=True):
