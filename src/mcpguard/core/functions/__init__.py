@@ -28,6 +28,7 @@ PLACES = {
     "isPrivateHost": ("web.networks", "IS_PRIVATE_HOST"),
     "cidr": ("web.networks", "CIDR"),
     "pathWithin": ("paths.reading", "PATH_WITHIN"),
+    "filePath": ("paths.uris", "FILE_PATH"),
     "secretName": ("paths.naming", "SECRET_NAME"),
     "obeyedFile": ("paths.naming", "OBEYED_FILE"),
     "diffFiles": ("paths.diff_files", "DIFF_FILES"),

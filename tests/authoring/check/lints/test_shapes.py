@@ -1,10 +1,11 @@
 """What looks right in a condition and is passed by another spelling is reported, and what is right is not."""
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.authoring.check.linting import codes, offering
+from tests.authoring.check.linting import codes, found, offering, rules
 from tests.rows import each
 
 
@@ -196,3 +197,24 @@ def test_a_glob_of_what_programs_read_otherwise_is_reported(when: str, expected:
 )
 def test_the_name_of_a_server_in_the_name_of_a_tool_is_reported(name: str, expected: list[str]) -> None:
     assert codes("args.id == 1", tools=name) == expected
+
+
+@each(
+    ("when", "better"),
+    [
+        ('args.uri.startsWith("file:///srv/data/")', "use pathWithin(filePath(…), …)"),
+        ('args.uri.matches("^file:///srv/.*")', "use pathWithin(filePath(…), …)"),
+        ('glob(args.uri, "file:///srv/*")', "use pathWithin(filePath(…), …) too"),
+        ('args.uri.startsWith("https://example.com")', "use hostIn() or url()"),
+    ],
+)
+def test_the_path_of_a_uri_of_a_file_is_proposed(when: str, better: str) -> None:
+    rule = f"id: r, effect: allow, server: files, action: [resources/read], when: {json.dumps(when)}"
+    told = found("P701", rules(rule)) + found("P708", rules(rule))
+    assert [better in one for one in told] == [True]
+
+
+def test_a_deny_that_reads_the_path_of_a_uri_is_not_reported() -> None:
+    when = 'args.uri.startsWith("file:") && secretName(filePath(args.uri))'
+    rule = f"id: r, effect: deny, server: files, action: [resources/read], when: {json.dumps(when)}"
+    assert found("P701", rules(rule)) == []

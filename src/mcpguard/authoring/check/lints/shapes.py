@@ -7,7 +7,7 @@ either, and no lint that asks it is an error.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -67,8 +67,8 @@ URL = _kind(
     "uris?|urls?|href|link",
     "a URL",
     "hostIn() or url()",
-    *("hostIn", "url", "isPrivateHost"),
-    like=r"https?\??:",
+    *("hostIn", "url", "isPrivateHost", "filePath"),
+    like=r"https?\??:|\A\^?file:",
     opens=rf"\A\^(?:\(\?i\))?\.[*+]|https?\??:(?:\\?/){{2}}{_IN_HOST}(?:{_ANYTHING}|\w\.\w|\[\^)",
 )
 HOST = _kind("host|host_?names?|domains?", "a host", "hostIn()", "hostIn", "isPrivateHost", opens=r"\w\.\w")
@@ -186,8 +186,17 @@ def _texts(subject: LintSubject) -> Iterator[Problem]:
                 continue
             way = "another spelling of it is not refused" if refusing else "another spelling of it passes"
             said = f"`{one.argument}` seems to be {kind.what}, and {one.how}() compares it as text, so {way}"
-            yield placed.problem(("when",), f"{said}; use {kind.better}", one.offset)
+            yield placed.problem(("when",), f"{said}; use {_better(kind, one.against)}", one.offset)
         yield from _hosts(placed)
+
+
+def _better(kind: ArgumentKind, against: Iterable[Json]) -> str:
+    """What reads it: of URLs that are of files, their path."""
+    of_files = any(isinstance(text, str) and _FILE.match(text) for text in against)
+    return "pathWithin(filePath(…), …)" if kind is URL and of_files else kind.better
+
+
+_FILE = re.compile(r"\^?(?:\(\?i\))?file:")
 
 
 def _lets_whole(placed: PlacedRule, one: Comparison) -> bool:
@@ -296,7 +305,7 @@ def _globs(subject: LintSubject) -> Iterator[Problem]:
             name, kind = of
             readers = frozenset(["pathWithin"]) if kind is PATH else kind.readers
             if not is_read(subject, placed, name, readers):
-                better = "pathWithin()" if kind is PATH else kind.better
+                better = "pathWithin()" if kind is PATH else _better(kind, names_in(call))
                 what = "`a/../../etc`" if kind is PATH else f"another spelling of {kind.what}"
                 said = f"glob() compares `{name}` as text, so {what} can match: use {better} too"
                 yield placed.problem(("when",), said, (placed.written.when or "").index("glob"))

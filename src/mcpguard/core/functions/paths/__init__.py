@@ -1,2 +1,2 @@
 """Paths of files: `reading.py` is for `pathWithin`, `naming.py` for `secretName` and `obeyedFile`,
-`diff_files.py` for `diffFiles`."""
+`uris.py` for `filePath`, `diff_files.py` for `diffFiles`."""
