@@ -179,3 +179,16 @@ def test_the_pattern_that_is_proposed_is_whole_and_keeps_its_flags() -> None:
         "id: a, effect: allow, server: files, tools: [write], when: \"args.name.matches('(?i)^a|b')\""
     )
     assert "write `(?i)^(?:a|b)$`" in found("P712", text)[0]
+
+
+@each(
+    ("effect", "when", "told"),
+    [
+        ("deny", 'result.content[0].text.contains("SECRET")', 1),
+        ("deny", 'result.content.exists(part, part.text.contains("SECRET"))', 0),
+        ("allow, label: [a]", 'result.content[0].text.contains("ok")', 0),
+    ],
+)
+def test_a_deny_that_looks_at_one_part_of_a_result_is_reported(effect: str, when: str, told: int) -> None:
+    rule = f"id: r, effect: {effect}, on: result, server: files, when: {json.dumps(when)}"
+    assert len(found("P702", rules(rule))) == told

@@ -117,6 +117,19 @@ def _firsts(subject: LintSubject) -> Iterator[Problem]:
             yield placed.problem(("when",), f"{said}, and the others may be anything: use {better}", place)
 
 
+def _first_parts(subject: LintSubject) -> Iterator[Problem]:
+    yield from _firsts(subject)
+    for placed in subject.rules:
+        if placed.written.on != "result" or placed.written.effect == "allow":
+            continue
+        tokens = tokens_of(placed.written.when or "")
+        for at in range(len(tokens) - 5):
+            words = [token.text for token in tokens[at : at + 4]]
+            if words == ["result", ".", "content", "["] and tokens[at + 4].kind == "number":
+                said = "this looks at one part of the result, and the others pass"
+                yield placed.problem(("when",), f"{said}: use `result.content.exists(…)`", tokens[at].start)
+
+
 def _all_are_read(subject: LintSubject, placed: PlacedRule, one: _Member) -> bool:
     """Whether a condition is about all elements of the argument, here or in a rule that denies."""
     again = (other for rule in with_denies(subject, placed) for other in _members(rule))
@@ -337,7 +350,7 @@ def alternatives(pattern: str) -> list[str]:
 
 
 READINGS: dict[str, Finder] = {
-    "P702": _firsts,
+    "P702": _first_parts,
     "P706": _programs,
     "P707": _statements,
     "P709": _halves,
