@@ -14,7 +14,16 @@ from mcpguard.onboarding import disk
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.reading import BOM, PARSERS, ClientFile, parsed, tables_of
 from mcpguard.onboarding.edit import REPLACE, applied, checked, free_name, name_for, table_for, without_names
-from mcpguard.onboarding.formats import Change, TreeNode, Unreadable, UnreadableFormat, Way, jsonc, yaml_text
+from mcpguard.onboarding.formats import (
+    Change,
+    TreeNode,
+    Unreadable,
+    UnreadableFormat,
+    Way,
+    jsonc,
+    within,
+    yaml_text,
+)
 from mcpguard.onboarding.formats import Step as Key
 from mcpguard.onboarding.formats.toml_text import statements
 from mcpguard.onboarding.journal import ImportMove, Step, mark
@@ -187,9 +196,7 @@ def _ours(
 
 
 def _expect(want: Any, path: Way, ours: ServerItem | None, originals: list[ServerItem]) -> None:
-    table = want
-    for step in path:
-        table = table[step]
+    table = within(want, path)
     if isinstance(table, list):
         at = len(table) if ours is None else table.index(ours.plain)
         table[at : at + 1] = [one.plain for one in originals]
@@ -202,9 +209,7 @@ def _expect(want: Any, path: Way, ours: ServerItem | None, originals: list[Serve
 def _drop_empty(want: Any, path: Way, text: str) -> None:
     """In TOML a table is gone with the last one in it, unless it has a header of its own."""
     ways = [one.path for one in statements(text)]
-    parent = want
-    for step in path[:-1]:
-        parent = parent[step]
+    parent = within(want, path[:-1])
     if not parent[path[-1]] and path not in ways:
         del parent[path[-1]]
 

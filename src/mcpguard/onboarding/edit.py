@@ -23,6 +23,7 @@ from mcpguard.onboarding.formats import (
     Way,
     jsonc,
     toml_text,
+    within,
     yaml_text,
 )
 from mcpguard.onboarding.journal import AddedNames
@@ -107,9 +108,7 @@ def with_names(found: ClientFile, added: Iterable[AddedNames]) -> str:
     text = found.text
     want = deepcopy(PARSERS[found.file.format](text).plain())
     for one in added:
-        inner = want
-        for step in one.where:
-            inner = inner[step]
+        inner = within(want, one.where)
         for name, value in one.names.items():
             root = PARSERS[found.file.format](text)
             try:
@@ -141,9 +140,7 @@ def without_names(found: ClientFile, added: Iterable[AddedNames]) -> str:
             else:
                 continue
             text = applied(text, REMOVE[found.file.format](text, spans, at))
-            inner = want
-            for step in one.where:
-                inner = inner[step]
+            inner = within(want, one.where)
             del inner[at if isinstance(inner, list) else name]
     return checked(found, text, want)
 
@@ -189,9 +186,7 @@ def numbered(name: str) -> Iterator[str]:
 
 
 def _expect(want: Any, path: Way, steps: list[Step], name: str, entry: dict[str, Any]) -> None:
-    table = want
-    for step in path:
-        table = table[step]
+    table = within(want, path)
     first = min(steps, key=lambda one: one if isinstance(one, int) else 0)
     for step in sorted(steps, key=lambda one: one if isinstance(one, int) else 0, reverse=True):
         del table[step]

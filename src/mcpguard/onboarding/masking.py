@@ -15,6 +15,7 @@ from mcpguard.core.secret import Secret
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.reading import ClientFile
 from mcpguard.onboarding.edit import called
+from mcpguard.onboarding.formats import within
 from mcpguard.onboarding.formats.jsonc import flat
 from mcpguard.onboarding.plan import ImportPlan
 
@@ -81,9 +82,7 @@ def masked(entry: Entry) -> dict[str, Any]:
         "headers": dict(entry.headers),
     }
     for one in reversed(entry.secrets):
-        holder: Any = data
-        for step in one.place[:-1]:
-            holder = holder[step]
+        holder = within(data, one.place[:-1])
         text = holder[one.place[-1]]
         holder[one.place[-1]] = text[: one.start] + HIDDEN + text[one.end :]
     return {key: value for key, value in data.items() if value}

@@ -173,8 +173,8 @@ def make_plan(
     # A project's file that nobody has agreed to says nothing about what this person works with.
     known = [one for one in others if one.file.scope == "user" or one.path in agreed]
     around = machine(known, places)
-    maker = _Maker(plan, wishes, places, environ, stored, reference, around)
-    maker.lists = ClientLists(founds, others, places)
+    lists = ClientLists(founds, others, places)
+    maker = _Maker(plan, wishes, places, environ, stored, reference, around, lists)
     for found in founds:
         if problem := found.problem or maker.elsewhere(found):
             plan.broken.append(problem)
@@ -194,8 +194,9 @@ class _Maker:
         stored: Callable[[str], str | None],
         reference: Callable[[str], str],
         around: MachineFacts,
+        lists: ClientLists,
     ) -> None:
-        self._around = around
+        self._around, self._lists = around, lists
         self._plan, self._wishes, self._places, self._environ = plan, wishes, places, environ
         self._stored, self._reference = stored, reference
         self._known = configuration.entries(plan.config_before)
@@ -204,7 +205,6 @@ class _Maker:
         self._targets: dict[Path, Path] = {}
         self._chosen: dict[str, str] = {}
         self._params: dict[Path, dict[str, list[str]]] = {}
-        self.lists = ClientLists((), (), places)
 
     def elsewhere(self, found: ClientFile) -> str:
         """Why what a link leads to is not edited under this name, "" where it is."""
@@ -239,7 +239,7 @@ class _Maker:
                     raise NotMoved(
                         "is disabled, and no enabled server beside it moves: enable it, and import again"
                     )
-                self.lists.refuse_unwelcome(found, entry, self._ours(found, entry))
+                self._lists.refuse_unwelcome(found, entry, self._ours(found, entry))
                 self._settle(found, entry)
                 working.add(entry.where[:-1])
             except NotMoved as reason:
@@ -391,7 +391,7 @@ class _Maker:
                 files.setdefault(found.path, (found, []))[1].append(entry)
         for found, entries in files.values():
             plan.clients.append(self._edited(found, [one.where for one in entries], plan.servers))
-        plan.clients, plan.lost = self.lists.name(list(self._moved()), plan.clients)
+        plan.clients, plan.lost = self._lists.name(list(self._moved()), plan.clients)
 
     def _moved(self) -> Iterator[MovedServer]:
         """What moves and is enabled, with what the entry of mcpguard is called that stands in its place."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from mcpguard.onboarding.discovery import name_lists
 from mcpguard.onboarding.discovery.name_lists import NameList
+from mcpguard.onboarding.formats import found_within
 
 PROJECT = "--project"
 """The option of `mcpguard run` that names the folder of a project."""
@@ -144,9 +145,7 @@ class KnownClient(Struct, frozen=True):
         """The timeouts of an entry in seconds, of a second or more."""
         found = {}
         for one in self.timeouts:
-            value: Any = data
-            for step in one.way:
-                value = value.get(step) if isinstance(value, dict) else None
+            value = found_within(data, one.way)
             if type(value) in (int, float) and one.per_second <= value < float("inf"):
                 found[one] = value / one.per_second
         return found

@@ -28,6 +28,7 @@ from mcpguard.onboarding.formats import (
     Step,
     TreeNode,
     UnreadableFormat,
+    found_within,
     jsonc,
     leaves,
     place,
@@ -420,10 +421,7 @@ def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:
 def _headers(client: KnownClient, data: dict[str, Any]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for way in client.headers:
-        inner: Any = data
-        for step in way:
-            inner = inner.get(step) if isinstance(inner, dict) else None
-        headers.update(_texts(inner))
+        headers.update(_texts(found_within(data, way)))
     # References are written as mcpguard writes them.
     headers.update({key: f"${{env:{name}}}" for key, name in _texts(data.get(client.env_headers)).items()})
     bearer = data.get(client.bearer) if client.bearer else None

@@ -7,7 +7,9 @@ is edited between two spans is nobody's text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import getitem
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
@@ -104,6 +106,18 @@ class UnreadableFormat(Exception):
     def __init__(self, offset: int, message: str) -> None:
         super().__init__(message)
         self.offset = offset
+
+
+def within(data: Any, path: Iterable[Step]) -> Any:
+    """What stands at the end of `path` in a plain value. Raises LookupError or TypeError if nothing does."""
+    return reduce(getitem, path, data)
+
+
+def found_within(data: Any, path: Iterable[str]) -> Any:
+    """The same through mappings alone; None if nothing does."""
+    for step in path:
+        data = data.get(step) if isinstance(data, dict) else None
+    return data
 
 
 def leaves(data: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from mcpguard.onboarding.discovery.clients import Format
 from mcpguard.onboarding.discovery.reading import PARSERS
 from mcpguard.onboarding.edit import REPLACE, applied
-from mcpguard.onboarding.formats import TreeNode, Unreadable, UnreadableFormat, jsonc, place
+from mcpguard.onboarding.formats import TreeNode, Unreadable, UnreadableFormat, found_within, jsonc, place
 from mcpguard.onboarding.locks.lockable import AllowedEntry, Lockable, runs_mcpguard
 
 ALLOWED = "allowedMcpServers"
@@ -190,7 +190,7 @@ def _as_meant(got: dict[str, Any], want: dict[str, Any], todo: list[KeyEdit], fo
     if format != "toml":
         return got == want
     # A table is gone with the last one in it, unless it has a header of its own.
-    there = all(_at(got, one.path) == one.value for one in todo if not one.gone)
+    there = all(found_within(got, one.path) == one.value for one in todo if not one.gone)
     return there and _pruned(got) == _pruned(want)
 
 
@@ -252,9 +252,3 @@ def _inline(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_inline(one)}" for key, one in value.items()) + " }"
     return str(tomlkit.item(value).as_string())
-
-
-def _at(data: Any, path: tuple[str, ...]) -> Any:
-    for step in path:
-        data = data.get(step) if isinstance(data, dict) else None
-    return data
