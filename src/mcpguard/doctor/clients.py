@@ -52,35 +52,24 @@ _OURS = "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME
 
 def check(subject: CheckSubject) -> Iterator[Checked]:
     """D101, D104, D201 to D203, D208; D501 and D502 for these files."""
-    if subject.at.home is None:
+    places = subject.at.places
+    if places is None:
         yield Unchecked("the clients of this user", "there is no home folder: set HOME")
         return
-    known = _known(subject.at, subject.at.home)
-    off = _switched_off(subject.at, subject.at.home)
+    known = _known(places)
+    off = _switched_off(places)
     for path, kind in known.items():
         for copy in copies_of(path):
             yield from _copy(subject, *kind, path, copy)
         if os.path.lexists(path):
             yield from _file(subject, *kind, path, off)
-    for path, copy in in_history(_settings(subject.at, subject.at.home), known):
+    for path, copy in in_history(places.config, known):
         yield from _copy(subject, *known[path], path, copy)
     yield from open_to_writers("D501", known, subject.at)
 
 
-def _settings(at: MachineSurroundings, home: Path) -> Path:
-    if at.platform == "darwin":
-        return home / "Library" / "Application Support"
-    return at.settings or home / ".config"
-
-
-def places_of(at: MachineSurroundings, home: Path) -> reading.SearchPlaces:
-    """Where the clients of this user and this folder have their files."""
-    return reading.SearchPlaces(home, _settings(at, home), at.project)
-
-
-def _known(at: MachineSurroundings, home: Path) -> dict[Path, tuple[KnownClient, File]]:
+def _known(places: reading.SearchPlaces) -> dict[Path, tuple[KnownClient, File]]:
     """Where a client's file is or would be."""
-    places = places_of(at, home)
     return {
         path: (client, file)
         for client in CLIENTS
@@ -89,10 +78,10 @@ def _known(at: MachineSurroundings, home: Path) -> dict[Path, tuple[KnownClient,
     }
 
 
-def _switched_off(at: MachineSurroundings, home: Path) -> set[tuple[Path, str]]:
+def _switched_off(places: reading.SearchPlaces) -> set[tuple[Path, str]]:
     """The servers that are disabled, also by a list of their client: each with its file."""
     try:
-        founds = list(reading.existing(places_of(at, home)))
+        founds = list(reading.existing(places))
     except (OSError, RuntimeError):
         return set()  # The files are reported one by one.
     return {(found.path, entry.name) for found in founds for entry in found.entries if entry.disabled}
@@ -100,8 +89,9 @@ def _switched_off(at: MachineSurroundings, home: Path) -> set[tuple[Path, str]]:
 
 def configuration_in_use(at: MachineSurroundings) -> Path | None:
     """The first file that an entry of mcpguard of this user names with `--config`, None where none does."""
+    places = at.places
     try:
-        known = {} if at.home is None else _known(at, at.home)
+        known = {} if places is None else _known(places)
     except OSError:
         return None  # The check of clients reports that.
     for path, kind in known.items():
@@ -203,13 +193,12 @@ def _remedy(subject: CheckSubject, seen: reading.ClientFile, entry: Entry) -> _R
 
 def _stays(subject: CheckSubject, seen: reading.ClientFile, entry: Entry) -> str:
     """Why `mcpguard import` would leave `entry` where it is, and what to do; "" where it would not."""
-    at = subject.at
-    if at.home is None:
+    places = subject.at.places
+    if places is None:
         return ""
-    places = places_of(at, at.home)
     try:
         disk.refuse_irreplaceable(seen.target)
-        convert(seen, entry, places, at.environ)
+        convert(seen, entry, places, subject.at.environ)
     except NotMoved as reason:
         return f"`mcpguard import` leaves it alone, since it {reason}"
     except disk.MoveError as reason:
@@ -350,12 +339,12 @@ def _saved(folder: Path, paths: Collection[Path]) -> Iterator[tuple[Path, Path]]
 
 def check_locks(subject: CheckSubject) -> Iterator[Checked]:
     """D204, D205 and D206, for clients that have mcpguard."""
-    at = subject.at
-    if at.home is None:
+    places = subject.at.places
+    if places is None:
         return  # The check of clients reports that.
     for one in LOCKABLE:
         mine = None if subject.config is None else subject.config.path
-        seen = look(one, places_of(at, at.home), projects_in(subject.config, one), mine)
+        seen = look(one, places, projects_in(subject.config, one), mine)
         if seen.allowed:
             yield from _lock(subject, one, seen)
 

@@ -10,7 +10,10 @@ it belongs to. A code is a `limit` if nothing but another setup would end what i
 import os
 from pathlib import Path
 
-from mcpguard.authoring.findings import Code, Finding, Unchecked, codes_in
+from msgspec import structs
+
+from mcpguard.authoring.findings import Code, Finding, Unchecked, at, codes_in
+from mcpguard.core.errors import Problem
 
 CONTROLS = {
     "no secrets in configuration": (
@@ -52,16 +55,9 @@ def found(
     # A name need not be text.
     name = os.fsencode(file).decode("utf-8", "backslashreplace")
     about = DOCTOR_CODES[code]
-    return Finding(
-        code=code,
-        severity=about.severity,
-        file=name,
-        line=line,
-        column=0,
-        message=message,
-        meaning=about.meaning,
+    return structs.replace(
+        at(code, about, Problem(name, line, 0, message)),
         fix=run or fix or about.fix,
-        control=about.control,
         is_command=bool(run),
         subject=subject,
         standing="limit" if about.limit else "now",

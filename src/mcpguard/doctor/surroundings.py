@@ -19,6 +19,7 @@ from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.onboarding.discovery.reading import SearchPlaces
 
 
 class MachineSurroundings(Struct, frozen=True):
@@ -36,6 +37,15 @@ class MachineSurroundings(Struct, frozen=True):
     state: Path
     system: Path
     programs: tuple[Path, ...]
+
+    @property
+    def places(self) -> SearchPlaces | None:
+        """Where the clients of this user and this folder have their files; None without a home."""
+        if self.home is None:
+            return None
+        if self.platform == "darwin":
+            return SearchPlaces(self.home, self.home / "Library" / "Application Support", self.project)
+        return SearchPlaces(self.home, self.settings or self.home / ".config", self.project)
 
 
 class CheckSubject(Struct, frozen=True):
