@@ -120,7 +120,7 @@ class CallJoiner(Generic[T]):
         if isinstance(record, Decided) and record.effect == "allow":
             too_many = len(self._open) >= MOST_OPEN
             given_up = (self._given_up(next(iter(self._open))),) if too_many else ()
-            self._open[self._key(file, record.id)] = _Open(record, place, mark)
+            self._open[self._origin(file), record.id] = _Open(record, place, mark)
             return given_up
         if record is None:
             self.unread += 1
@@ -130,16 +130,13 @@ class CallJoiner(Generic[T]):
         left = self._left_by(file, record) if isinstance(record, Closed) else ()
         return (*left, EvidenceEvent(record, place, host=self._hosts.get(file, "")))
 
-    def _key(self, file: str, call_id: str) -> tuple[str, str]:
-        return self._origin(file), call_id
-
     def overdue(self, before: datetime) -> Iterator[EvidenceEvent]:
         """Give up calls that were decided before, and have no outcome: their process was killed."""
         for key in [key for key, one in self._open.items() if one.record.at < before]:
             yield self._given_up(key)
 
     def _ended(self, outcome: Outcome, place: LinePlace) -> EvidenceEvent:
-        begun = self._open.pop(self._key(place.file, outcome.id), None)
+        begun = self._open.pop((self._origin(place.file), outcome.id), None)
         host = self._hosts.get(place.file, "")
         if begun is None:
             return EvidenceEvent(outcome, place, host=host)
