@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 from msgspec import DecodeError, json
-from msgspec.structs import asdict
 
 from mcpguard.adapters.audit.reader import FolderProof, NoChain, chain_files, chain_name, head, proof
 from mcpguard.adapters.audit.signing import PUBLIC, PublicKey, SigningKey, new_key, private_key
@@ -198,30 +197,26 @@ def _public(text: str) -> "PublicKey":
         ) from None
 
 
+_OF_CHAIN = (
+    "intact", "records", "head", "closed", "torn", "unfinished", "flaws", "continues", "newer", "gaps",
+)  # fmt: skip
+"""What is printed of a chain as its report has it."""
+
+
 def _print_json(found: FolderProof, intact: bool, keys: list[PublicKey]) -> None:
     from mcpguard.cli.outputs import AuditReport
 
     chains = [
         {
             "file": name,
-            "intact": one.intact,
-            "records": one.records,
-            "head": one.head,
-            "closed": one.closed,
-            "torn": one.torn,
-            "unfinished": one.unfinished,
-            "flaws": [asdict(flaw) for flaw in one.flaws],
-            "continues": one.continues,
             "signed": found.vouched[name],
             "held_by": found.held.get(name, ""),
             "doubts": found.doubts.get(name, ()),
-            "newer": one.newer,
-            "gaps": one.gaps,
+            **{key: getattr(one, key) for key in _OF_CHAIN},
         }
         for name, one in found.reports.items()
     ]
-    removed = None if found.removed is None else {"until": found.removed.until, "count": found.removed.count}
-    report = {"intact": intact, "chains": chains, "missing": found.missing, "removed": removed}
+    report = {"intact": intact, "chains": chains, "missing": found.missing, "removed": found.removed}
     print(AuditReport.model_validate(report | {"key": " ".join(key.id for key in keys)}).model_dump_json())
 
 

@@ -91,15 +91,17 @@ def filters_of(args: argparse.Namespace) -> Filters:
 
 
 @contextmanager
-def opened(path: Path, rebuild: bool) -> Iterator[AuditIndex]:
-    """The index; a person at a terminal reads that it takes a while. Raises AuditError."""
+def opened(path: Path, args: argparse.Namespace) -> Iterator[AuditIndex]:
+    """The index; a person at a terminal reads that it takes a while, and at the end what was not read. Raises
+    AuditError."""
     from mcpguard.adapters.audit.index import DAMAGED, AuditIndex, is_there
 
-    if sys.stderr.isatty() and (rebuild or not is_there(path)) and any(path.glob("*.jsonl*")):
+    if sys.stderr.isatty() and (args.rebuild or not is_there(path)) and any(path.glob("*.jsonl*")):
         print(style("reading the chains into an index, once ...", "dim", sys.stderr), file=sys.stderr)
     try:
-        with closing(AuditIndex(path, rebuild)) as index:
+        with closing(AuditIndex(path, args.rebuild)) as index:
             yield index
+            _note_files(index, same_place(args))
     except DAMAGED:
         raise AuditError("the index of calls is damaged: run the command again with --rebuild") from None
 
@@ -110,7 +112,7 @@ def warn_unknown(index: AuditIndex, question: CallQuestion) -> None:
         to_stderr(f"note: {plain(sentence)}")
 
 
-def note_files(index: AuditIndex, place: str) -> None:
+def _note_files(index: AuditIndex, place: str) -> None:
     """Say on standard error which chains were not read, and why, and which are in doubt; `place` is
     `same_place`."""
     for names in index.rivals.values():
@@ -134,7 +136,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.authoring.asking.question import CallQuestion
 
     question = CallQuestion(args.condition, filters_of(args))
-    with opened(path, args.rebuild) as index:
+    with opened(path, args) as index:
         calls: list[FoundCall] = []
         interrupted = False
         try:
@@ -149,7 +151,6 @@ def query(path: Path, args: argparse.Namespace) -> int:
         if not calls and not interrupted:
             question.check()
             warn_unknown(index, question)
-        note_files(index, same_place(args))
     if question.failed:
         said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
         to_stderr(f"note: {said}, so they do not match")
@@ -187,14 +188,13 @@ def matching_lines(path: Path, args: argparse.Namespace, having: bytes) -> tuple
 
     question = CallQuestion("", filters_of(args))
     lines: list[bytes] = []
-    with opened(path, args.rebuild) as index:
+    with opened(path, args) as index:
         for call in found(index, question):
             lines[:0] = [line for line in call.raw if having in line]
             if len(lines) >= args.n:
                 break
         if not lines:
             warn_unknown(index, question)
-        note_files(index, same_place(args))
     return lines[-args.n :], index.altered
 
 

@@ -10,7 +10,6 @@ from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.audit.query import (
     add_filters,
     filters_of,
-    note_files,
     opened,
     positive,
     same_place,
@@ -42,12 +41,11 @@ def stats(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.authoring.asking.question import CallQuestion
 
     question = CallQuestion("", filters_of(args))
-    with opened(path, args.rebuild) as index:
+    with opened(path, args) as index:
         found = figures_by(index, question, args.by)
         folded = only_counted_of(index, question)
         if not found:
             warn_unknown(index, question)
-        note_files(index, same_place(args))
     if args.json:
         from mcpguard.cli.audit.outputs import AuditStatistics
 
