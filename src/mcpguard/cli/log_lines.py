@@ -45,10 +45,11 @@ class JsonLines(io.TextIOBase):
         """Write what was kept."""
         import msgspec
 
-        from mcpguard.adapters.telemetry.diagnostics import written_at
+        from mcpguard.core.legible import utc
 
         said, self._text = self._text.strip("\n").removeprefix("mcpguard: "), ""
         if said:
-            line = msgspec.json.encode({"time": written_at(time.time()), "level": "error", "message": said})
+            at = utc(time.time(), "milliseconds")
+            line = msgspec.json.encode({"time": at, "level": "error", "message": said})
             self._stream.write(f"{line.decode()}\n")
             self._stream.flush()

@@ -18,6 +18,7 @@ import msgspec
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.evidence.bounds import Allowance
+from mcpguard.core.legible import utc
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import name_of
 
@@ -110,7 +111,7 @@ class Diagnostics:
             clean, principal = "a line was withheld, since it could not be inspected", ""
         flat = "".join(mark if mark.isprintable() else " " for mark in clean)[:LINE_BYTES]
         of_line = {"level": level, "server": server, "session": session, "principal": principal, **about}
-        line = self._line(written_at(self._now()), of_line, flat, self._dropped)
+        line = self._line(utc(self._now(), "milliseconds"), of_line, flat, self._dropped)
         try:
             if select.select([], [self._fd], [], 0)[1]:
                 os.write(self._fd, line)
@@ -135,12 +136,6 @@ class Diagnostics:
                 del self._allowances[next(iter(self._allowances))]
             allowance = self._allowances[session] = Allowance(WARNINGS_A_MINUTE)
         return allowance.take(1, self._seconds())
-
-
-def written_at(seconds: float) -> str:
-    """A time in seconds since 1970 as lines have it."""
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{int(seconds % 1 * 1000):03}Z"
 
 
 def _text(at: str, about: LineMembers, said: str, dropped: int) -> bytes:
