@@ -19,7 +19,7 @@ from mcpguard.authoring.snapshot import Steps
 from mcpguard.core.conditions.cel import offset_of
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
-from mcpguard.core.conditions.hoisting import MACROS
+from mcpguard.core.conditions.loops import MACROS
 from mcpguard.core.conditions.names import METHODS, NAMES
 from mcpguard.core.model import Json
 

@@ -14,7 +14,7 @@ import pytest
 from cel_expr_python import cel as cpp_cel
 from hypothesis import given, settings
 
-from mcpguard.core.conditions import cel, cel_python, engines
+from mcpguard.core.conditions import cel, cel_calls, engines
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, ConditionError, EngineName, Verdict
 from mcpguard.core.conditions.names import POLICY
 from mcpguard.core.functions import Function, Holds, apply
@@ -292,7 +292,7 @@ def test_the_python_engine_computes_a_function_once_a_decision(monkeypatch: pyte
         computed.append((function.name, *arguments))
         return apply(function, arguments, holds)
 
-    monkeypatch.setattr(cel_python, "apply", counting)
+    monkeypatch.setattr(cel_calls, "apply", counting)
     asked = "shell(args.c).simple && !shell(args.c).code && [1, 2].all(n, !shell(args.c).code)"
     condition = engines.engine("python").compile(
         f"{asked} && url(args.u, ['https']).host == url(args.u, ['https']).host"
@@ -369,7 +369,7 @@ def test_a_name_that_is_left_out_is_an_error_only_where_it_matters(name: EngineN
         (" || ".join(f"args.a{n} == 1" for n in range(100)) + " || args.ok", TRUE),
         ("args.l.exists(x, x.startsWith('a'))", ERROR),
         ("args.l.all(x, x.startsWith('a'))", ERROR),
-        ("args.l.exists(x, x.startsWith('a') || x == 999)", TRUE),
+        ("args.l.exists(x, x.startsWith('a') || x == 399)", TRUE),
         ("args.l.exists(x, args.l.all(y, y.startsWith('a') && x < y))", FALSE),
         ("size(args.nothing) > 0", ERROR),
         ("size(args.ok) > 0", ERROR),
@@ -379,7 +379,7 @@ def test_a_name_that_is_left_out_is_an_error_only_where_it_matters(name: EngineN
     ],
 )
 def test_many_errors_in_one_condition_are_one_error(name: EngineName, text: str, expected: Verdict) -> None:
-    numbers = list(range(1000)) if "all(y" not in text else list(range(40))
+    numbers = list(range(400)) if "all(y" not in text else list(range(40))
     assert verdict(name, text, {"l": numbers, "ok": True, "t": "text", "nothing": None}) is expected
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct, json
 
-from mcpguard.core.conditions.hoisted import HoistedCall, compute
-from mcpguard.core.conditions.hoisting import Members, number_of
+from mcpguard.core.conditions.hoisted import MOST_CHARACTERS, HoistedCall, compute, number_of
+from mcpguard.core.conditions.hoisting import Members
 from mcpguard.core.functions import FunctionError, Holds, nothing_held
 from mcpguard.core.model import Json
 
@@ -24,6 +24,16 @@ TEXT_LIMIT = 16_384
 """The longest condition, in characters."""
 
 json_text = json.Encoder().encode
+
+MOST_ITEMS = 1000
+"""How long a list, or a map, may be for a condition with a costly loop (`loops.py`): some 20 ms. Of others
+the C++ engine takes 10,000 iterations."""
+
+MOST_VALUES: Mapping[EngineName, int] = {"cpp": 100_000, "python": 10_000}
+"""How many values each engine is given at most, since it makes its own form of each: some 30 ms."""
+
+TOO_MANY = f"There are more items than the rule can look at: a list may have at most {MOST_ITEMS:,} at a time"
+_TOO_LARGE = "This is more than the rule can look at: at most {:,} values and {:,} characters at a time"
 _ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """U+0000 in JSON text: its escape, and not a backslash before the letters of it."""
 
@@ -50,6 +60,10 @@ class ConditionError(Exception):
         self.mistakes = mistakes
 
 
+class TooMuch(Exception):
+    """More work than a decision may take. The message is a sentence for the refusal: how much would pass."""
+
+
 class Bound(Struct, eq=False):
     """What the conditions of one decision may read: `view` has some of `NAMES`. A name that is left out is
     an error wherever it matters to the answer. `members` are what the conditions read of it themselves;
@@ -62,10 +76,18 @@ class Bound(Struct, eq=False):
     members: Members | None = None
     holds: Holds = nothing_held
     """Whether a held value is in a text."""
+    reading: Mapping[str, Json] | None = None
+    """What the C++ engine is given of it; None where that is not known yet, or it is more than it takes."""
+    excess: str = ""
+    """Why it takes no more."""
+    beyond: dict[str, str] = {}
+    """By the text of a condition, why it was too much work."""
     cpp: Any = None
     python: Any = None
     called: dict[str, Json] = {}
-    """By number (`hoisting.number_of`), those that could be computed."""
+    """By number (`hoisted.number_of`), those that could be computed."""
+    longest: int = 0
+    """The items of the longest list or map in what is read and what was computed."""
     unreadable: tuple[str, ...] = ()
     """The names that an engine was not given, since it would not read all of them."""
     tried: set[str] = set()
@@ -84,15 +106,58 @@ class Bound(Struct, eq=False):
                 value = compute(call, self.view, self.holds)
             except FunctionError:
                 continue
-            # What a function decodes may have U+0000 where the request does not.
-            if type(value) is bool or not has_zero(value):
-                self.called[number] = value
-                self.cpp = None
+            if type(value) is not bool:
+                text = json_text(value)
+                # What a function decodes may have U+0000 where the request does not.
+                if _has_zero(text):
+                    continue
+                if len(text) > 2 * MOST_ITEMS:
+                    self.longest = max(self.longest, measured(value, "cpp"))
+            self.called[number] = value
+            self.cpp = None
+
+
+def part_of(view: Mapping[str, Json], members: Members | None) -> dict[str, Json]:
+    """What of `view` is read, or all of it."""
+    if members is None:
+        return dict(view)
+    found = {}
+    for name, some in members.items():
+        if name not in view:
+            continue
+        value = found[name] = view[name]
+        if some is not None and type(value) is dict:
+            found[name] = {key: value[key] for key in some if key in value}
+    return found
+
+
+def measured(value: Any, engine: EngineName) -> int:
+    """How many items the longest list or map in `value` has, which is given to `engine`. Raises TooMuch for
+    more than that takes."""
+    most = MOST_VALUES[engine]
+    size, characters, longest, level = 1, 0, 0, [value]
+    while level:
+        below: list[Any] = []
+        for one in level:
+            if type(one) is str:
+                characters += len(one)
+            elif type(one) is dict or type(one) is list:
+                size += len(one)
+                longest = max(longest, len(one))
+                if size <= most:
+                    below += one.values() if type(one) is dict else one
+        if size > most or characters > MOST_CHARACTERS:
+            raise TooMuch(_TOO_LARGE.format(most, MOST_CHARACTERS))
+        level = below
+    return longest
 
 
 def has_zero(value: Any) -> bool:
     """Whether U+0000 is anywhere in it, keys included."""
-    text = json_text(value)
+    return _has_zero(json_text(value))
+
+
+def _has_zero(text: bytes) -> bool:
     return b"\\u0000" in text and _ZERO.search(text) is not None
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from functools import lru_cache, reduce
+from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
 from itertools import pairwise
@@ -32,16 +31,28 @@ from mcpguard.core.conditions.cel import (
     ConditionError,
     Engine,
     EngineName,
+    TooMuch,
     Verdict,
     check_length,
+    measured,
     offset_of,
+    part_of,
 )
-from mcpguard.core.conditions.cel_strict import JOINED, KEYS, NAMED, PICKING, STRICT, first_error, no_overload
+from mcpguard.core.conditions.cel_calls import (
+    TOO_LONG,
+    TOO_MANY_SO_FAR,
+    StepsLeft,
+    activation_of,
+    bound_values,
+    from_cel,
+)
+from mcpguard.core.conditions.cel_strict import JOINED, KEYS, NAMED, PICKING, first_error, no_overload
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.hoisted import HoistedCall
-from mcpguard.core.conditions.hoisting import Members, hoist
+from mcpguard.core.conditions.hoisting import Members, hoist, joined, read_by
+from mcpguard.core.conditions.loops import MACROS
 from mcpguard.core.conditions.names import LATER, POLICY, Vocabulary, advised
-from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Holds, apply, nothing_held
+from mcpguard.core.functions import FUNCTIONS, FunctionError, nothing_held
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.engine.matching import tables
 
@@ -50,67 +61,13 @@ celtypes.Value = celtypes.CELType = object
 evaluation.Result = evaluation.Result_Function = evaluation.CELFunction = object
 
 
-def bound_value(value: Json | datetime) -> Any:
-    """What one name of conditions stands for. A number out of range, however deep in it, makes all of it an
-    error, as it does in the C++ engine."""
-    try:
-        return to_cel(value)
-    except ValueError:
-        return evaluation.CELEvalError("out of range")
-
-
-def to_cel(value: Json | datetime) -> Any:
-    """A JSON value or a time as the library's types. Raises ValueError for a number out of range."""
-    if isinstance(value, str):
-        return celtypes.StringType(value)
-    if isinstance(value, dict):
-        return celtypes.MapType({celtypes.StringType(key): to_cel(one) for key, one in value.items()})
-    if isinstance(value, list):
-        return celtypes.ListType([to_cel(one) for one in value])
-    return _KINDS[type(value)](value)
-
-
-def _whole(value: int) -> Any:
-    if not -(1 << 63) <= value < 1 << 63:
-        raise ValueError
-    # The library's own way to make one costs 20 microseconds, which a list of arguments multiplies.
-    return int.__new__(celtypes.IntType, value)
-
-
-_KINDS: dict[type, Callable[[Any], Any]] = {
-    type(None): lambda _: None,
-    bool: celtypes.BoolType,
-    int: _whole,
-    float: celtypes.DoubleType,
-    datetime: celtypes.TimestampType,
-}
-
-
-def from_cel(value: Any) -> Json:
-    """The JSON value that a value of the library stands for. Raises FunctionError for a time or bytes."""
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, dict):
-        return {from_cel(key): from_cel(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [from_cel(one) for one in value]
-    if value is None:
-        return None
-    for kind, plain in ((celtypes.BoolType, bool), (celtypes.IntType, int), (celtypes.DoubleType, float)):
-        if isinstance(value, kind):
-            return plain(value)
-    raise FunctionError("no JSON value")
-
-
 _TYPES = frozenset(["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"])
-_MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
 _LEVELS = frozenset(
     [
         "expr", "conditionalor", "conditionaland", "relation", "addition", "multiplication", "unary",
         "member", "paren_expr",
     ]
 )  # fmt: skip
-_NO_VALUE = object()
 _OF_CEL = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
 
 
@@ -148,7 +105,7 @@ class PythonEngine:
             raise ConditionError([(0, "nested too deeply")]) from None
         if reader.mistakes:
             raise ConditionError(advised(text, reader.mistakes, self._vocabulary.names))
-        return PythonCondition(self, text, tree, hoisted.reads)
+        return PythonCondition(self, text, tree, hoisted.reads, read_by(text, self._vocabulary))
 
     def either(self, conditions: Sequence[Condition]) -> None:
         """See `Engine.either`: it would evaluate no faster."""
@@ -195,14 +152,15 @@ class PythonCondition:
 
     __slots__ = ("_short", "calls", "engine", "members", "reads", "text", "tree")
 
-    def __init__(self, owner: Engine, text: str, tree: Any, reads: frozenset[str]) -> None:
+    def __init__(self, owner: Engine, text: str, tree: Any, reads: frozenset[str], members: Members) -> None:
         self.engine = owner
         self.text = text
         self.tree = tree
-        self._short = _shortened(tree, _Evaluator(tree, _activation(nothing_held)).literal)
+        steps = StepsLeft()
+        self._short = _shortened(tree, _Evaluator(tree, activation_of(nothing_held, steps), steps).literal)
         self.reads = reads
         self.calls: tuple[HoistedCall, ...] = ()
-        self.members: Members = {}  # It binds the view itself, whole.
+        self.members = members
 
     def verdict(self, bound: Bound) -> Verdict:
         value = self._evaluated(bound)
@@ -225,11 +183,18 @@ class PythonCondition:
         if not self.reads & LATER <= bound.view.keys():
             return ERROR
         try:
+            others = bound.members
+            found = part_of(bound.view, others if others is None else joined([others, self.members]))
+            measured(found, "python")
             if bound.python is None:
-                values = {name: bound_value(value) for name, value in bound.view.items()}
-                bound.python = values, _activation(bound.holds)
-            values, activation = bound.python
-            return _Evaluator(self._short, activation).evaluate(values)
+                steps = StepsLeft()
+                bound.python = activation_of(bound.holds, steps), steps, {}
+            activation, steps, converted = bound.python
+            steps.begin()
+            return _Evaluator(self._short, activation, steps).evaluate(bound_values(found, converted))
+        except TooMuch as problem:
+            bound.beyond[self.text] = str(problem)
+            return ERROR
         except Exception:
             return ERROR
 
@@ -257,10 +222,15 @@ def _passes_on(tree: Any) -> bool:
 
 
 class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
-    """`has()` by the specification: an error, or anything but a map, is not an absent key."""
+    """`has()` by the specification: an error, or anything but a map, is not an absent key. What cannot change
+    the answer is not evaluated."""
+
+    def __init__(self, ast: Any, activation: Any, steps: StepsLeft) -> None:
+        super().__init__(ast, activation)
+        self._steps = steps
 
     def sub_evaluator(self, ast: Any) -> _Evaluator:
-        return _Evaluator(ast, activation=self.activation)
+        return _Evaluator(ast, self.activation, self._steps)
 
     def known(self, tree: Any) -> Any:
         """A literal that was read when the condition was compiled."""
@@ -269,20 +239,51 @@ class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
     def member_dot_arg(self, tree: Any) -> Any:
         """Macros with our own connectives, as `&&` and `||` have them, and over lists and maps alone."""
         name = tree.children[1].value
-        if name not in _MACROS:
+        if name not in MACROS:
             return super().member_dot_arg(tree)
         members = self.visit(tree.children[0])
         if not isinstance(members, list | dict):
             return no_overload(members)
-        said = map(self.build_ss_macro_eval(tree), members)
+        said = self._said(tree, members)
         if name in JOINED:
             join, value = JOINED[name]
-            return reduce(join, said, value)
+            decisive = not value
+            for one in said:
+                value = join(value, one)
+                if type(value) is celtypes.BoolType and bool(value) is decisive:
+                    break
+            return value
         says = list(said)
         if name == "map":
             return first_error(says) or celtypes.ListType(says)
         undecided = [one for one in says if type(one) is not celtypes.BoolType]
         return no_overload(undecided[0]) if undecided else PICKING[name](list(members), says)
+
+    def _said(self, tree: Any, members: Any) -> Iterator[Any]:
+        """The answer for each of `members`, the list or map of a macro."""
+        says = self.build_ss_macro_eval(tree)
+        for done, one in enumerate(members):
+            try:
+                self._steps.take(1)
+                value = says(one)
+            except TooMuch:
+                raise TooMuch(TOO_MANY_SO_FAR.format(done) if done else TOO_LONG) from None
+            yield value
+
+    def conditionaland(self, tree: Any) -> Any:
+        """`&&`, whose right side is looked at where the left one is not false."""
+        return self._joined(tree, "all")
+
+    def conditionalor(self, tree: Any) -> Any:
+        """`||`, whose right side is looked at where the left one is not true."""
+        return self._joined(tree, "exists")
+
+    def _joined(self, tree: Any, name: str) -> Any:
+        join, value = JOINED[name]
+        left = self.visit(tree.children[0])
+        if type(left) is celtypes.BoolType and bool(left) is not bool(value):
+            return left
+        return join(left, self.visit(tree.children[1]))
 
     def mapinits(self, tree: Any) -> Any:
         """A map that contains an error, an invalid key or the same key twice is an error."""
@@ -329,7 +330,7 @@ class _SyntaxWalker:
             self._call(tree.children[0], tree.children[1:], True)
         elif tree.data in ("member_object", "dot_ident_arg"):
             self._mistake(tree.meta, "protocol buffer messages are not supported")
-        elif tree.data == "member_dot_arg" and tree.children[1].value in _MACROS:
+        elif tree.data == "member_dot_arg" and tree.children[1].value in MACROS:
             self._macro(tree, loop_names)
             return
         elif tree.data == "member_dot_arg":
@@ -361,45 +362,3 @@ class _SyntaxWalker:
 
     def _mistake(self, place: Any, sentence: str) -> None:
         self.mistakes.append((offset_of(self._text, place.line, place.column), sentence))
-
-
-def _activation(holds: Holds) -> Any:
-    """What the conditions of one decision may call; our functions look for held values with `holds`."""
-    given: dict[tuple[Any, ...], Any] = {}
-    ours = {name: _native(function, holds, given) for name, function in FUNCTIONS.items()}
-    return evaluation.Activation(functions={**STRICT, **ours})
-
-
-def _native(function: Function, holds: Holds, given: dict[tuple[Any, ...], Any]) -> Callable[..., Any]:
-    """One of our functions as the library calls it. What it gives for texts is kept in `given`: the rules of
-    a policy, and the loops in them, ask several times about the same command or statement."""
-
-    def computed(arguments: tuple[Any, ...]) -> Any:
-        try:
-            return to_cel(apply(function, tuple(map(from_cel, arguments)), holds))
-        except (FunctionError, ValueError):
-            return _NO_VALUE
-
-    def called(*arguments: Any) -> Any:
-        texts = _texts(arguments)
-        key = (function.name, texts)
-        value = given[key] if key in given else computed(arguments)
-        if texts is not None:
-            given[key] = value
-        return evaluation.CELEvalError("no value") if value is _NO_VALUE else value
-
-    return called
-
-
-def _texts(arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """The arguments as a key, if they are texts and lists of texts: of other values some are equal that are
-    not the same, such as 1 and true."""
-    key: list[Any] = []
-    for one in arguments:
-        if isinstance(one, str):
-            key.append(str(one))
-        elif isinstance(one, list) and all(isinstance(inner, str) for inner in one):
-            key.append(tuple(map(str, one)))
-        else:
-            return None
-    return tuple(key)

@@ -8,11 +8,11 @@ loaded. Only what is plain from the words counts: a constant, or a list of them,
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from mcpguard.core.conditions.cel_text import CelToken, string_value
+from mcpguard.core.conditions.loops import closing
 from mcpguard.core.errors import did_you_mean
 from mcpguard.core.functions import FUNCTIONS
 
 _EQUAL = (["=", "="], ["!", "="])
-_OPEN, _CLOSED = frozenset("([{"), frozenset(")]}")
 
 
 def never_found(tokens: Sequence[CelToken], loops: frozenset[str]) -> Iterator[tuple[int, str]]:
@@ -27,10 +27,10 @@ def never_found(tokens: Sequence[CelToken], loops: frozenset[str]) -> Iterator[t
         if at >= end:
             if token.text not in FUNCTIONS or tokens[after].text != "(":
                 continue
-            function, member, after = token.text, "", _closing(tokens, after) + 1
+            function, member, after = token.text, "", closing(tokens, after) + 1
         member, after = _member(tokens, member, after)
         if tokens[after].text == "." and tokens[after + 1].text in loops and tokens[after + 2].text == "(":
-            variables[tokens[after + 3].text] = function, member, _closing(tokens, after + 2)
+            variables[tokens[after + 3].text] = function, member, closing(tokens, after + 2)
         whole, _, last = member.rpartition(".")
         members = FUNCTIONS[function].elements.get(whole, ())
         if members and last not in members:
@@ -63,17 +63,6 @@ def compared(tokens: Sequence[CelToken], names: Container[str]) -> Iterator[tupl
                 yield path, constant
 
 
-def _closing(tokens: Sequence[CelToken], at: int) -> int:
-    """The index of what closes the bracket at `at`, or of the end."""
-    depth = 0
-    while tokens[at].kind != "end":
-        depth += (tokens[at].text in _OPEN) - (tokens[at].text in _CLOSED)
-        if depth == 0:
-            break
-        at += 1
-    return at
-
-
 def _member(tokens: Sequence[CelToken], member: str, at: int) -> tuple[str, int]:
     """The member that is selected, without indexes, and the index behind it."""
     steps = [member] if member else []
@@ -97,6 +86,6 @@ def _compared(tokens: Sequence[CelToken], start: int, after: int) -> Iterator[Ce
     right = after + 1 if behind[:1] == ["in"] else after + 2 if behind in _EQUAL else -1
     if right < 0:
         return
-    end = _closing(tokens, right) if tokens[right].text == "[" else right
+    end = closing(tokens, right) if tokens[right].text == "[" else right
     if tokens[end + 1].text != "+":
         yield from (token for token in tokens[right : end + 1] if token.kind == "string")

@@ -19,25 +19,31 @@ from typing import Any
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
+    MOST_ITEMS,
     NOT_BOOLEAN,
+    TOO_MANY,
     TRUE,
     Bound,
     Condition,
     ConditionError,
     Engine,
     EngineName,
+    TooMuch,
     Verdict,
     check_length,
     has_zero,
     json_text,
+    measured,
     offset_of,
 )
+from mcpguard.core.conditions.hoisted import MOST_CHARACTERS
 from mcpguard.core.conditions.hoisting import CALLED, Hoisted, hoist
 from mcpguard.core.conditions.names import POLICY, Vocabulary, advised
 from mcpguard.core.expressions import expression
 from mcpguard.core.model import Json
 
 _MISTAKE = expression(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_HOLDING = frozenset((dict, list))
 _NOISE = expression(r" \(in container ''\)| expecting \{.*")
 
 
@@ -111,7 +117,7 @@ class _UncompiledCondition:
 
 
 class _CppCondition:
-    __slots__ = ("_activation", "_eval", "calls", "engine", "members", "reads", "text")
+    __slots__ = ("_activation", "_eval", "calls", "costly", "engine", "members", "reads", "text")
 
     def __init__(self, owner: _CppEngine, expression: Any, hoisted: Hoisted) -> None:
         self.engine: Engine = owner
@@ -121,12 +127,15 @@ class _CppCondition:
         self.members = hoisted.members
         self._activation = owner.activation
         self._eval = expression.eval
+        self.costly = hoisted.costly
 
     def verdict(self, bound: Bound) -> Verdict:
         try:
             while True:
                 if bound.cpp is None:
                     bound.cpp = self._activation({**_readable(bound), CALLED: bound.called})
+                if self.costly and bound.longest > MOST_ITEMS:
+                    raise TooMuch(TOO_MANY)
                 value = self._eval(bound.cpp).value()
                 if value is True or value is False:
                     return TRUE if value else FALSE
@@ -134,6 +143,9 @@ class _CppCondition:
                 bound.compute(self.calls)
                 if bound.cpp is not None:
                     return ERROR
+        except TooMuch as problem:
+            bound.beyond[self.text] = str(problem)
+            return ERROR
         except Exception:
             return ERROR
 
@@ -141,22 +153,39 @@ class _CppCondition:
 def _readable(bound: Bound) -> Mapping[str, Json]:
     """What may be given to an engine that ends every text at U+0000: what the conditions read, without the
     names in which there is one, so that whatever depends on these is an error."""
-    view = found = bound.view
-    if bound.members is not None:
-        found = {}
-        for name, some in bound.members.items():
-            if name not in view:
-                continue
-            value = found[name] = view[name]
-            if some is not None and type(value) is dict:
-                part = found[name] = {}
-                for key in some:
-                    if key in value:
-                        part[key] = value[key]
+    if bound.reading is not None:
+        return bound.reading
+    if bound.excess:
+        raise TooMuch(bound.excess)
+    view, members, large = bound.view, bound.members, bound.members is None
+    found: dict[str, Json] = dict(view) if members is None else {}
+    for name, some in (members or {}).items():  # As `part_of`, on the road of every call.
+        if name not in view:
+            continue
+        value = found[name] = view[name]
+        if some is None or type(value) is not dict:
+            large = large or type(value) is not str
+            continue
+        part = found[name] = {}
+        for key in some:
+            if key in value:
+                one = part[key] = value[key]
+                large = large or type(one) in _HOLDING or (type(one) is str and len(one) > MOST_CHARACTERS)
+    if large:
+        _measure(bound, found)
     if b"\\u0000" in json_text(found) and has_zero(found):
         bound.unreadable = tuple([name for name, value in found.items() if has_zero(value)])
         found = {name: value for name, value in found.items() if name not in bound.unreadable}
+    bound.reading = found
     return found
+
+
+def _measure(bound: Bound, found: Mapping[str, Json]) -> None:
+    try:
+        bound.longest = max(bound.longest, measured(found, "cpp"))
+    except TooMuch as problem:
+        bound.excess = str(problem)
+        raise
 
 
 class _CppEngine:
@@ -209,7 +238,8 @@ class _CppEngine:
         except RuntimeError:  # Together they are longer or deeper than the engine takes.
             return None
         reads = frozenset().union(*[one.reads for one in conditions])
-        return _CppCondition(self, expression, Hoisted(text, (), reads, {}, False, ()))
+        costly = any([isinstance(one, _CppCondition) and one.costly for one in conditions])
+        return _CppCondition(self, expression, Hoisted(text, (), reads, {}, False, costly, ()))
 
     def any_true(self, texts: Sequence[str], names: Sequence[str]) -> Rows | None:
         # A condition may end in a comment.

@@ -21,6 +21,9 @@ SIZE = "size"
 """CEL's own function, which is hoisted where it is given a member of the request: the engine would convert
 all of it, such as a list of 10,000 objects, in order to count it."""
 
+MOST_CHARACTERS = 4_000_000
+"""Of a text that is matched, and of all that conditions read: some 15 ms, with most patterns."""
+
 Steps = tuple[str | int, ...]
 
 
@@ -33,11 +36,13 @@ class Constant(Struct, frozen=True):
 
 
 class ValuePath(Struct, frozen=True):
-    """A value of the request: `root` is a name of conditions, `steps` are members and indexes."""
+    """A value of the request: `root` is a name of conditions, `steps` are members and indexes. With `each` it
+    is a list of what these steps lead to from each element of the list that it is."""
 
     root: str
     steps: Steps
     key: str
+    each: Steps | None = None
 
 
 class HoistedCall(Struct, frozen=True):
@@ -69,6 +74,8 @@ def compute(call: HoistedCall, view: Mapping[str, Json], holds: Holds = nothing_
     if call.name == MATCHES:
         if type(arguments[0]) is not str:
             raise MissingValue("matches() needs a string")
+        if len(arguments[0]) > MOST_CHARACTERS:
+            raise FunctionError(f"matches() reads at most {MOST_CHARACTERS:,} characters")
         # In bytes, since the library counts the characters before what it finds in a str.
         return compiled(arguments[1]).search(arguments[0].encode()) is not None
     if call.name == SIZE:
@@ -111,6 +118,14 @@ def key_of(head: str, steps: Steps) -> str:
     return head + "".join([f"[{step!r}]" for step in steps])
 
 
+_NUMBERS: dict[str, int] = {}
+
+
+def number_of(key: str) -> str:
+    """What stands for the call `key` in rewritten conditions: the same in all of them, and short."""
+    return str(_NUMBERS.setdefault(key, len(_NUMBERS)))
+
+
 def _value(term: Term, view: Mapping[str, Json], holds: Holds) -> Json:
     if isinstance(term, Constant):
         return term.value
@@ -118,7 +133,12 @@ def _value(term: Term, view: Mapping[str, Json], holds: Holds) -> Json:
         return compute(term, view, holds)
     if term.root not in view:
         raise MissingValue(f"`{term.root}` is not known yet")
-    return _walk(view[term.root], term.steps)
+    value = _walk(view[term.root], term.steps)
+    if term.each is None:
+        return value
+    if type(value) is not list:
+        raise MissingValue("this is not a list")
+    return [_walk(one, term.each) for one in value]
 
 
 def _walk(value: Json, steps: Steps) -> Json:

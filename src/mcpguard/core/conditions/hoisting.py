@@ -29,7 +29,9 @@ from mcpguard.core.conditions.hoisted import (
     ValuePath,
     compiled,
     key_of,
+    number_of,
 )
+from mcpguard.core.conditions.loops import MACROS, is_costly, is_loop
 from mcpguard.core.conditions.names import POLICY, Vocabulary, unknown_member
 from mcpguard.core.functions import FUNCTIONS, Function
 from mcpguard.core.functions.function import unfit
@@ -37,8 +39,6 @@ from mcpguard.core.model import Json
 
 CALLED = "_f"
 """The variable that stands for the calls in a rewritten condition: a map from a call's key to its value."""
-
-MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
 
 _BEYOND = re.compile(r"perl operator: \(\?[=!<P]|escape sequence: \\[1-9]")
 """Reasons of RE2 for what other engines have."""
@@ -53,14 +53,15 @@ Members = Mapping[str, frozenset[str] | None]
 class Hoisted(Struct, frozen=True):
     """A condition without its calls. `calls` are those whose values `CALLED` must hold for it, by number;
     `reads` are the names that the whole condition reads, `members` what `text` itself reads of them. `left`
-    says that a call of ours still stands in `text`, which then is unchanged. `mistakes` are (offset in
-    characters, sentence)."""
+    says that a call of ours still stands in `text`, which then is unchanged, `costly` that a loop in it is
+    (`loops.py`). `mistakes` are (offset in characters, sentence)."""
 
     text: str
     calls: tuple[HoistedCall, ...]
     reads: frozenset[str]
     members: Members
     left: bool
+    costly: bool
     mistakes: tuple[tuple[int, str], ...]
 
 
@@ -78,6 +79,11 @@ def hoist(text: str, vocabulary: Vocabulary = POLICY) -> Hoisted:
     """Take the calls out of `text`, which may read names of `vocabulary`. Never raises: what is not CEL is
     left to the engine, which says so."""
     return _Hoister(text, vocabulary).run()
+
+
+def read_by(text: str, vocabulary: Vocabulary) -> Members:
+    """What a condition reads, where no calls are taken out of it."""
+    return _Hoister(text, vocabulary).read()
 
 
 class MemberRead(Struct, frozen=True):
@@ -107,7 +113,7 @@ class _Hoister:
         found: dict[str, HoistedCall] = {}
         parts: list[str] = []
         members: list[Members] = []
-        done, left, at = 0, False, 0
+        done, left, costly, at = 0, False, False, 0
         while tokens[at].kind != "end":
             call, after = self._fact(at) if self._begins(at) else (None, at)
             if call is not None:
@@ -117,17 +123,24 @@ class _Hoister:
                 done, at = end, after
                 continue
             left = left or (self._is_call(at) and tokens[at].text in FUNCTIONS)
-            if self._begins(at) and tokens[at].text in self._names:
+            costly = costly or is_costly(tokens, at, self._names)
+            if self._is_name(at):
                 members.append(self._member(at))
             at += 1
-        rest = "".join(parts) + self._text[done:]
-        calls = () if left else tuple(found.values())
-        text, read = self._text if left else rest, self._reads()
-        return Hoisted(text, calls, read, joined(members), left, tuple(self._mistakes))
+        if left:  # The other engine reads all of it.
+            done, parts, found = 0, [], {}
+            members = [self.read()]
+        text, read = "".join(parts) + self._text[done:], self._reads()
+        calls, mistakes = tuple(found.values()), tuple(self._mistakes)
+        return Hoisted(text, calls, read, joined(members), left, costly, mistakes)
+
+    def read(self) -> Members:
+        """What all of it reads, the arguments of calls included."""
+        return joined([self._member(at) for at in range(len(self._tokens)) if self._is_name(at)])
 
     def members(self) -> Iterator[MemberRead]:
         for at, token in enumerate(self._tokens):
-            if self._begins(at) and token.text in self._names:
+            if self._is_name(at):
                 steps, after = self._steps(at + 1)
                 yield MemberRead(self._text[token.start : self._end_before(after)], token.text, steps)
 
@@ -145,7 +158,7 @@ class _Hoister:
         for at, token in enumerate(self._tokens):
             if token.kind == "name":
                 self._check_name(at)
-            if self._begins(at) and token.text in self._names:
+            if self._is_name(at):
                 found.add(token.text)
                 self._check_members(at)
         return frozenset(found)
@@ -165,6 +178,10 @@ class _Hoister:
         """Whether a term may begin here: a name that is not a member of something."""
         return self._tokens[at].kind == "name" and (at == 0 or self._tokens[at - 1].text != ".")
 
+    def _is_name(self, at: int) -> bool:
+        """Whether a name of the request begins here."""
+        return self._begins(at) and self._tokens[at].text in self._names
+
     def _is_call(self, at: int) -> bool:
         return self._tokens[at].kind == "name" and self._tokens[at + 1].text == "("
 
@@ -181,7 +198,7 @@ class _Hoister:
             self._mistakes.append((tokens[at].start, "a name does not begin with a dot"))
         if tokens[at].text == MATCHES and self._is_call(at):
             self._check_pattern(at)
-        if tokens[at].text in MACROS and self._is_call(at) and tokens[at - 1].text == ".":
+        if is_loop(tokens, at):
             variable = tokens[at + 2]
             if variable.text in self._names:
                 said = f"`{variable.text}` cannot be the name of a loop's variable"
@@ -255,10 +272,23 @@ class _Hoister:
         self._check_field(term, after)
         steps, after = self._steps(after)
         if isinstance(term, ValuePath):
-            term = ValuePath(term.root, steps, key_of(term.root, steps))
+            each, after = self._each(after)
+            key = key_of(term.root, steps) + ("" if each is None else f".map({key_of('', each)})")
+            term = ValuePath(term.root, steps, key, each)
         elif steps:
             term = HoistedCall(term.name, term.arguments, steps, key_of(term.key, steps))
         return self._matched(term, after)
+
+    def _each(self, at: int) -> tuple[Steps | None, int]:
+        """What `.map(x, x.a.b)` selects from each element, and the index behind it."""
+        tokens = self._tokens
+        if not (is_loop(tokens, at + 1) and tokens[at + 1].text == "map" and tokens[at + 4].text == ","):
+            return None, at
+        variable, again = tokens[at + 3], tokens[at + 5]
+        steps, after = self._steps(at + 6)
+        if variable.kind != "name" or again.text != variable.text or tokens[after].text != ")":
+            return None, at
+        return steps, after + 1
 
     def _check_field(self, term: Term | None, after: int) -> None:
         if not isinstance(term, HoistedCall):
@@ -405,14 +435,6 @@ def constant_of(token: CelToken) -> Constant | None:
     else:
         return None
     return Constant(value, token.text if token.kind == "name" else repr(value))
-
-
-_NUMBERS: dict[str, int] = {}
-
-
-def number_of(key: str) -> str:
-    """What stands for the call `key` in rewritten conditions: the same in all of them, and short."""
-    return str(_NUMBERS.setdefault(key, len(_NUMBERS)))
 
 
 def _in_place(call: HoistedCall, text: str) -> str:

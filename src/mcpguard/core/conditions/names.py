@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from mcpguard.core.conditions.cel_text import tokens_of
+from mcpguard.core.conditions.loops import MACROS
 from mcpguard.core.errors import did_you_mean
 from mcpguard.core.expressions import expression
 from mcpguard.core.functions import PLACES
@@ -105,7 +106,6 @@ _ABSENT = {
     ),
 }
 """What CEL does not have, and what serves."""
-_MACROS = frozenset(("all", "exists", "exists_one", "filter", "map"))
 _UNKNOWN = expression(r"undeclared reference to '(\w+)[\w.]*'")
 _WRONG = (
     ("===", "write `==` to compare"),
@@ -238,7 +238,7 @@ def _form(name: str, names: Mapping[str, str]) -> str:
     if name in names:
         return f"`{name}` is a value, not a function"
     form = f"{name}(args.x)"
-    if name in _MACROS:
+    if name in MACROS:
         form = f"args.list.{name}(x, …)"
     elif name in METHODS:
         form = f'args.x.{name}("…")'

@@ -21,7 +21,7 @@ from mcpguard.core.conditions.cel import FALSE, TRUE, Bound, ConditionError, Eng
 from mcpguard.core.conditions.cel_python import PythonCondition, PythonEngine
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
-from mcpguard.core.conditions.hoisting import MACROS
+from mcpguard.core.conditions.loops import MACROS
 from mcpguard.core.model import Json
 
 Role = Literal["whole", "operand", "test", "side", "value"]

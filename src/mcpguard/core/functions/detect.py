@@ -14,6 +14,7 @@ from mcpguard.core.functions.function import (
     Parameter,
     ReturnedTexts,
     as_list,
+    check_amount,
     nothing_held,
 )
 from mcpguard.core.model import Json
@@ -23,13 +24,17 @@ from mcpguard.core.redaction.scanning import kinds_in
 LIMIT = 65_536
 """Bytes of all texts in a value."""
 
+MOST_VALUES = 65_536
+"""In one, such as numbers."""
+
 
 def detect(value: Json, kinds: str | list[str] | None = None, holds: Holds = nothing_held) -> list[Json]:
     """The kinds that hit, sorted, each once: all of them, or those of `kinds` alone, kinds and GROUPS.
 
-    Raises FunctionError for an unknown kind, for a value of more than LIMIT bytes of text or nested deeper
-    than 128 levels, and for a flood of hits.
+    Raises FunctionError for an unknown kind, for a value of more than LIMIT bytes of text, MOST_VALUES
+    values or 128 levels, and for a flood of hits.
     """
+    check_amount("detect", value, MOST_VALUES)
     named = ["all"] if kinds is None else as_list(kinds)
     wanted = frozenset[str]().union(*(GROUPS.get(name, {name}) for name in named))
     if not wanted <= GROUPS["all"]:

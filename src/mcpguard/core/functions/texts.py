@@ -17,8 +17,22 @@ from functools import lru_cache
 
 import msgspec
 
-from mcpguard.core.functions.function import Function, FunctionError, Parameter, as_list, check_size, of_kind
+from mcpguard.core.functions.function import (
+    Function,
+    FunctionError,
+    Parameter,
+    as_list,
+    check_amount,
+    check_size,
+    of_kind,
+)
 from mcpguard.core.model import Json
+
+MOST_GIVEN = 20_000
+"""Texts in lists."""
+
+MOST_CHARACTERS = 4_000_000
+"""Of all texts."""
 
 
 def texts(value: Json, names: str | list[str], lists: str | list[str] | None = None) -> list[Json]:
@@ -28,9 +42,13 @@ def texts(value: Json, names: str | list[str], lists: str | list[str] | None = N
         raise FunctionError("texts() reads the members of a map")
     single = [value[name] for name in as_list(names) if name in value]
     several = [value[name] for name in as_list(lists or []) if name in value]
+    check_amount("texts", several, MOST_GIVEN)
     if not of_kind("list", single) or not all(of_kind("list", member) for member in several):
         raise FunctionError("texts() found a member that is not a text, or not a list of texts")
-    return [*single, *(text for member in several for text in member)]
+    found = [*single, *(text for member in several for text in member)]
+    if sum(map(len, found)) > MOST_CHARACTERS:
+        raise FunctionError(f"texts() returns at most {MOST_CHARACTERS:,} characters")
+    return found
 
 
 TEXTS = Function(

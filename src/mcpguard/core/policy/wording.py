@@ -95,5 +95,8 @@ def known_reason(rules: Iterable[CompiledRule], bound: Bound) -> str:
     if unset:
         said = ", ".join(f"`params.{name}`" for name in unset)
         return f"{said} has no value: whoever runs mcpguard has to set it where this policy is listed."
+    for rule in rules:
+        if rule.condition is not None and rule.condition.text in bound.beyond:
+            return f"{bound.beyond[rule.condition.text]}."
     where = " and ".join(f"`{name}`" for name in bound.unreadable)
     return where and f"A value in {where} contains the character U+0000, which rules cannot read."

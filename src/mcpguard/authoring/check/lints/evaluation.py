@@ -49,8 +49,9 @@ def _slow(subject: LintSubject) -> Iterator[Problem]:
         condition = placed.rule.condition
         if condition is not None and condition.engine.name != engine().name:
             said = (
-                "it calls a function on a computed value or a loop variable, so it runs on the slow "
-                "engine; pathWithin() and hostIn() accept a whole list"
+                "it calls a function on a computed value or a loop variable, so it runs on the slow engine, "
+                "and more than some 100 to 250 items are an error; pathWithin(), hostIn() and secretName() "
+                "accept a whole list, such as `args.files.map(f, f.path)`"
             )
             yield placed.problem(("when",), said)
 

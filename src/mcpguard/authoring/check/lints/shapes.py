@@ -148,7 +148,7 @@ def names_in(call: HoistedCall) -> set[str]:
     found: set[str] = set()
     for one in call.arguments:
         if isinstance(one, ValuePath) and one.root in ("args", "resource"):
-            found |= {step for step in one.steps if isinstance(step, str)}
+            found |= {step for step in (*one.steps, *(one.each or ())) if isinstance(step, str)}
         elif isinstance(one, HoistedCall):
             found |= names_in(one)
         elif isinstance(one, Constant):

@@ -9,14 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mcpguard.core.functions.function import MOST_TEXTS, Function, FunctionError, Parameter
+from mcpguard.core.functions.function import MOST_TEXTS, Function, FunctionError, Parameter, check_amount
 from mcpguard.core.model import Json
 
 LIMIT = 4_000_000
 """Characters of all texts in a value."""
 
+MOST_VALUES = 20_000
+"""Texts, and what holds them."""
+
+MOST_LINES = 200_000
+"""Of all texts."""
+
+MOST_IN_HEADERS = 250_000
+"""Characters of all lines that name files, and _OF_A_HEADER for each: some 30 ms."""
+_OF_A_HEADER = 30
+
+# Behind a line break, which is found much faster than the beginning of a line.
 _HEADER = re.compile(
-    r"^(?:(diff --git )|--- |\+\+\+ |diff --(?:cc|combined) |(?:rename|copy) (?:from|to) )(.+)", re.MULTILINE
+    r"\n(?:(diff --git )|--- |\+\+\+ |diff --(?:cc|combined) |(?:rename|copy) (?:from|to) )(.+)"
 )
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\([0-7]{3}|.)")
@@ -25,14 +36,22 @@ _MEANS = {"n": 10, "t": 9, "r": 13, "a": 7, "b": 8, "f": 12, "v": 11}
 
 def diff_files(value: Json) -> list[Json]:
     """The names, sorted, each once, without the prefixes of git. Raises FunctionError for a value
-    of more than LIMIT characters, and for more than MOST_TEXTS names."""
+    of more than LIMIT characters, with more in it, more lines or more lines that name files than it may have,
+    and for more than MOST_TEXTS names."""
     found: set[str] = set()
-    left = LIMIT
+    left, lines, headers = LIMIT, MOST_LINES, MOST_IN_HEADERS
+    check_amount("diffFiles", value, MOST_VALUES)
     for text in _texts(value):
         left -= len(text)
-        if left < 0:
-            raise FunctionError(f"diffFiles() reads at most {LIMIT:,} characters")
-        for header in _HEADER.finditer(text):
+        lines -= text.count("\n")
+        if left < 0 or lines < 0:
+            raise FunctionError(f"diffFiles() reads at most {LIMIT:,} characters in {MOST_LINES:,} lines")
+        for header in _HEADER.finditer(f"\n{text}"):
+            headers -= len(header[0]) + _OF_A_HEADER
+            if headers < 0:
+                raise FunctionError(
+                    f"diffFiles() reads at most {MOST_IN_HEADERS:,} characters of lines that name files"
+                )
             found.update(_names(header[2], bool(header[1])))
         if len(found) > MOST_TEXTS:
             raise FunctionError(f"diffFiles() returns at most {MOST_TEXTS} names")
@@ -80,4 +99,5 @@ DIFF_FILES = Function(
     name="diffFiles",
     parameters=(Parameter("value", "any"),),
     call=diff_files,
+    slow=65_536,
 )

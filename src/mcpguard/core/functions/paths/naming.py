@@ -25,6 +25,11 @@ from mcpguard.core.tables import entries
 GLOBS = 64
 """The most characters of a name that is a glob, names of a path that are, and paths that braces stand for."""
 
+MOST_COMPARED = 20_000
+"""Pairs of a glob of ours and a name that one call compares, where globs stand in paths: some 30 ms."""
+_OF_A_PATH = 50
+"""What it takes to look at a path that braces stand for, in such pairs."""
+
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 # What copies, editors and archives append.
 _TAIL = re.compile(
@@ -137,13 +142,17 @@ class KindFinder:
         if taken not in TAKEN:
             raise FunctionError(f"{self._name}() takes a path as: {', '.join(TAKEN)}")
         whole, literal = taken == "folder", is_literal(self._name, spelling)
-        return of_each(paths, lambda path: self.finds(path, whole=whole, literal=literal))
+        left = _Comparisons()
+        return of_each(paths, lambda path: self.finds(path, whole=whole, literal=literal, left=left))
 
-    def finds(self, path: str, *, whole: bool = False, literal: bool = False) -> bool:
+    def finds(
+        self, path: str, *, whole: bool = False, literal: bool = False, left: _Comparisons | None = None
+    ) -> bool:
         """Whether a name in `path` is of one of the kinds, or with `whole` is the folder of one. `literal`:
-        `$x` in it stands for itself.
-        Raises FunctionError for a path that is empty or longer than a path can be, and where it depends on a
-        glob, braces or a variable."""
+        `$x` in it stands for itself. `left` is what may be compared for this path and others.
+        Raises FunctionError for a path that is empty or longer than a path can be, where it depends on a
+        glob, braces or a variable, and where these need more than is left."""
+        left = _Comparisons() if left is None else left
         check_size(self._name, path, LIMIT)
         if not path:
             raise FunctionError("a path must not be empty")
@@ -159,7 +168,7 @@ class KindFinder:
                 raise FunctionError("a path must not have a glob or a variable within an escape")
             for text in _expanded(variable.sub("*", reading)):
                 for names in dict.fromkeys(zip(*map(_variants, _names(text)), strict=True)):
-                    self._check(list(names))
+                    self._check(list(names), left)
         return False
 
     def _in(self, text: str) -> bool:
@@ -174,19 +183,35 @@ class KindFinder:
     def _is_plain(self, name: str) -> bool:
         return bool(self._plain) and name.endswith(self._plain) and not name.startswith(".")
 
-    def _check(self, names: list[str]) -> None:
+    def _check(self, names: list[str], left: _Comparisons) -> None:
         tokens = [_tokens(name) for name in names]
         globs = [one for one in tokens if _TEXT in one or _ONE in one]
         if len(globs) > GLOBS or any(len(one) > GLOBS for one in globs):
             raise FunctionError(f"{self._name}() reads globs of at most {GLOBS} characters")
         if not globs:
+            left.take(_OF_A_PATH + len(tokens))
             could = any(self._in(text) for text in _forms(names))
         elif self._is_plain(names[-1]):
+            left.take(len(self._exact_globs))
             could = any(_meets(steps, tokens[-len(steps) :]) for steps in self._exact_globs)
         else:
+            left.take(len(self._globs) * len(tokens))
             could = any(_meets(steps, tokens[at:]) for steps in self._globs for at in range(len(tokens)))
         if could:
             raise FunctionError("the answer depends on what a glob, braces or a variable stand for")
+
+
+class _Comparisons:
+    """What is left of MOST_COMPARED in one call."""
+
+    def __init__(self) -> None:
+        self._left = MOST_COMPARED
+
+    def take(self, pairs: int) -> None:
+        """Raises FunctionError where fewer are left."""
+        self._left -= pairs
+        if self._left < 0:
+            raise FunctionError("there are too many globs, braces or variables in the paths of one call")
 
 
 class _Glob:

@@ -48,6 +48,7 @@ SHELL = Function(
     name="shell",
     parameters=(Parameter("text", "string"), Parameter("folder", "string", optional=True)),
     call=shell,
+    slow=16,
     prepare=lambda: shell("git log"),
     fields=(
         *("programs", "unknown", "commands", "redirects", "reads", "writes", "outside", "indirect"),

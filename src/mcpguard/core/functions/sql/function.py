@@ -288,6 +288,7 @@ def _stays(node: Node, root: Node, exp: Any) -> bool:
 
 SQL = Function(
     name="sql",
+    slow=64,
     parameters=(
         Parameter("text", "string"),
         Parameter("dialect", "string", choices=tuple(sorted(LEXIS))),
