@@ -11,8 +11,10 @@ import pytest
 from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.explain.reach import reach
 from mcpguard.authoring.snapshot import read_snapshot
-from mcpguard.core.model import Invocation, Listed, Principal
+from mcpguard.core.model import Deny, Invocation, Listed, Permit, Principal
 from mcpguard.core.policy.compiled import compile_policy
+from mcpguard.core.policy.pdp import decide
+from mcpguard.core.policy.session import Session
 from mcpguard.core.redaction.detectors import OPT_IN
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, file, loaded, tools
 
@@ -27,12 +29,8 @@ P203 github one-repository
 """`list_tables` says nothing about itself, and one of the two servers of GitHub calls an argument `q`."""
 MEANT = {
     "read-only": "P302 fetch fetch\nP302 filesystem what-was-read",
-    "careful": """P201 github by-number-alone
-P602 github pushed-files
-P602 github runs-by-itself""",
-    "open-with-guards": """P201 github by-number-alone
-P602 github pushed-files
-P602 github runs-by-itself""",
+    "careful": "P201 github by-number-alone",
+    "open-with-guards": "P201 github by-number-alone",
 }
 
 
@@ -67,3 +65,20 @@ def test_a_principal_reaches_with_a_pack_what_is_written_down(pack: Pack) -> Non
         told = reach(loaded(pack), asking, Listed(pack.server, name, name, tool, facts, ""))
         found[told.answer].append(name)
     assert found == REACH[str(pack)]
+
+
+@pytest.mark.parametrize("posture", ["careful", "open-with-guards"])
+def test_hundreds_of_files_are_pushed_in_one_call_and_thousands_are_not(posture: str) -> None:
+    facts = {"name": "push_files", "title": "", "description": "", "annotations": {}}
+    target = Listed("github", "push_files", "push_files", {}, facts, "d")
+
+    def pushed(count: int) -> Permit | Deny:
+        files = [{"path": f"src/a{number}.py", "content": "x"} for number in range(count)]
+        args = {"owner": "acme", "repo": "site", "branch": "agent/x", "message": "m", "files": files}
+        call = Invocation("i", "tools/call", Principal("ada", "os-user"), TODAY, None, "github", target, args)
+        return decide(loaded(Pack("github", posture)), call, Session())
+
+    assert isinstance(pushed(500), Permit)
+    refused = pushed(20_000)
+    assert isinstance(refused, Deny)
+    assert "a list may have at most 1,000 at a time" in refused.message
