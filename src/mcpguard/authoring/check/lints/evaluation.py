@@ -13,10 +13,13 @@ from mcpguard.authoring.check.lints.entry import Finder, LintSubject, PlacedRule
 from mcpguard.authoring.conditions import ValueRead
 from mcpguard.authoring.snapshot import Presence, Steps, presence
 from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName
+from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.errors import Problem
 
 _NAMES: tuple[EngineName, ...] = ("cpp", "python")
+_LARGEST = 2**53 - 1
+"""Of the whole numbers that all programs read as they are (RFC 8259, section 6)."""
 
 
 def _engines() -> Iterator[Engine]:
@@ -54,6 +57,17 @@ def _slow(subject: LintSubject) -> Iterator[Problem]:
                 "accept a whole list, such as `args.files.map(f, f.path)`"
             )
             yield placed.problem(("when",), said)
+
+
+def _unsafe(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        for token in tokens_of(placed.written.when or ""):
+            if token.kind == "number" and int(token.text, 16 if "x" in token.text else 10) > _LARGEST:
+                said = (
+                    "programs in JavaScript read other whole numbers as this one, and the rule does not; "
+                    "have such ids sent as text, and compare them as text"
+                )
+                yield placed.problem(("when",), said, token.start)
 
 
 def _on_tools(subject: LintSubject) -> Iterator[PlacedRule]:
@@ -178,4 +192,5 @@ EVALUATION: dict[str, Finder] = {
     "P204": _cost,
     "P601": _refused,
     "P602": _slow,
+    "P603": _unsafe,
 }
