@@ -59,6 +59,14 @@ def test_what_does_not_stand_side_by_side_is_left_alone() -> None:
     assert redactor().inspect(value).value is value
 
 
+def test_a_text_that_only_says_of_what_type_a_block_is_stands_between_nothing() -> None:
+    leaves = Leaves([{"type": "a", "text": "b"}, {"type": "c", "name": "d"}, {"text": "e"}])
+    parts = leaves.parts()
+    _, as_they_stand = leaves.orders()
+    assert as_they_stand.indices is not None
+    assert [parts[index] for index in as_they_stand.indices] == ["b", "d", "e"] == leaves.document
+
+
 @settings(deadline=None)
 @given(VALUE)
 def test_each_order_has_each_text_once(value: Json) -> None:
