@@ -181,14 +181,13 @@ def test_a_question_that_waits_while_its_client_is_gone_is_refused() -> None:
     assert len(told(world)) == 1
 
 
-def test_a_question_of_a_call_that_waits_for_a_person_is_told_from_that_of_another() -> None:
+def test_a_call_that_waits_for_a_person_does_not_hold_the_question_of_another() -> None:
+    """Its client may never come back to it."""
     world = open_calls(ALL_CAPABILITIES)
     asked(world, "for the first")
     post(world, "write", 2)
-    asked(world, "for one of them", 2)
-    assert shown(world) == [(1, "for the first")]
-    end(world, 0)
-    assert shown(world) == [(1, "for the first"), (2, "for one of them")]
+    asked(world, "for the second", 2)
+    assert shown(world) == [(1, "for the first"), (2, "for the second")]
 
 
 def test_over_stdio_the_oldest_request_that_can_carry_it_does() -> None:

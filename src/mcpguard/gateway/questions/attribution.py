@@ -1,8 +1,8 @@
 """Which request a question of a legacy upstream is about. Over stdio that is not stated.
 
 Law of this file: over HTTP, where the requests of one principal may be those of several agents, a question
-goes to a request only if it can be about no other one. Such a question waits until the other requests are
-over, for a bounded time, and then it is refused: nobody is shown what another agent is asked.
+goes to a request only if it can be about no other one that runs. Such a question waits until the other
+requests are over, for a bounded time, and then it is refused: nobody is shown what another agent is asked.
 """
 
 from functools import partial
@@ -42,6 +42,8 @@ class Attribution:
     def interrupt(self, question: Question) -> None:
         """Let the modern client's request that the question is about carry it."""
         about = [one for one in self._about(question) if one.method in eras.MAY_ASK]
+        # One that waits for a person is in the middle of a question. Many a client never comes back to it.
+        about = [one for one in about if one in self._scope.requests.values()] or about
         if len(about) > 1 and about[0].headers is not None:
             Flight(self._hold(question, about))
         else:  # Over stdio all requests are of one client.
