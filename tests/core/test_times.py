@@ -18,7 +18,6 @@ OTHERS = {
     "adapters/audit/bounded.py",  # The detail of a record, which says UTC.
     "adapters/audit/chain_file.py",  # The name of a chain, and the detail of a record; both end in Z.
     "adapters/audit/checking.py",  # Compared with bytes of records.
-    "adapters/telemetry/diagnostics.py",  # Lines on standard error, which end in Z: made a thousand times a second.
     "cli/onboarding/import.py",  # A day of the configuration.
     "cli/report.py",  # Two days.
 }
