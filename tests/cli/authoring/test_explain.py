@@ -788,6 +788,17 @@ def test_a_resource_that_is_not_listed_is_one_of_the_only_server(
     assert explain(*words, "f:b").startswith("allow:" if alone else "deny (unknown):")
 
 
+@pytest.mark.parametrize(("uri", "said"), [("file:///srv/a", "allow:"), ("file:///etc/a", "deny (no-rule):")])
+def test_the_uri_of_a_resource_is_in_its_arguments(
+    explain: Explain, folder: Path, uri: str, said: str
+) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n"
+        "  - {id: r, effect: allow, action: [resources/read], when: 'pathWithin(filePath(args.uri), \"/srv\")'}\n"
+    )
+    assert explain("--server", "git", "--resource", uri).startswith(said)
+
+
 def test_groups_and_claims_of_somebody_elsewhere_are_not_known(explain: Explain, folder: Path) -> None:
     (folder / "p.yaml").write_text(
         "version: 1\npolicy: p\nrules:\n"

@@ -255,7 +255,7 @@ class CheckedFollowing(Following):
             self._take_removed(_checkpoint(line).removed_until)
 
     def _take_removed(self, until: str) -> None:
-        # Names begin with a time, and the oldest are removed first: what was listed before is none of these.
+        # Names begin with a time, and the oldest are removed first: what was listed before is gone.
         if until > self.listed_before and until not in self.listed:
             self.removed[until] = None
 

@@ -107,11 +107,14 @@ def asked_by(options: Namespace, config: Config | None) -> Supposition:
         )
     if options.action:
         _check_action(options.action, kind, None if config is None else config.servers.get(options.server))
+    method = options.action or _METHODS[kind]
     args = arguments_of(options) or {}
+    if options.resource and method.startswith("resources/"):
+        args = {"uri": options.resource, **args}  # As the request itself has it.
     target = target_of(options, options.server, kind, getattr(options, kind), config) if kind else None
     invocation = Invocation(
         id="explain",
-        method=options.action or _METHODS[kind],
+        method=method,
         principal=principal_of(options),
         now=options.now or datetime.now(UTC),
         agent=options.agent or (config.agent if config else None),
