@@ -9,7 +9,6 @@ Source: the Unicode Character Database 15.0 (DerivedCoreProperties: Default_Igno
 Bidi_Control; emoji-data: Extended_Pictographic) and ECMA-48, section 5.4 (control sequences).
 """
 
-import re
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -146,7 +145,14 @@ _SEQUENCE = (
     r"|(?<=\x1b)(?: [FGLMN]|[!-/]{1,4}[0-~])|(?<=\x1b)[6-9<=>DEHMNOZ\\cln-o|}~]"
 )
 _BLANK = "\u2800"
-# What takes long to compile is compiled when it is first needed.
+_SHOWN_BY_NONE = expression(
+    # The first character stands alone, so that a search passes over all others at once.
+    f"([{HIDDEN}](?:(?<=[\x1b\x90\x98\x9b\x9d-\x9f])(?:{_SEQUENCE})|(?<={_BLANK}){_BLANK}*+"
+    rf"|(?!{_NEEDED})(?:(?![\x1b\x90\x98\x9b\x9d-\x9f{_BLANK}])[{HIDDEN}](?!{_NEEDED}))*+))"
+)
+"""A sequence of a terminal, a run of blanks of Braille, or a run of other hidden characters."""
+_ONE_SEQUENCE = expression(rf"[\x1b\x90\x98\x9b\x9d-\x9f](?:{_SEQUENCE})")
+_FROM_RIGHT = expression(f"[{_RIGHT_TO_LEFT}]")
 _BEGINS = expression("[\x08\x1b\x90\x98\x9b\x9d-\x9f]")
 _OVERSTRUCK = expression(r"([^\x08\n])(?:\x08\1)++|_\x08(?=[^\x08\n_])")
 """Bold and underlined text as a printer makes it, which is how `man` writes to a file."""
@@ -160,26 +166,6 @@ _SHORT = 512
 _WRITTEN = 8
 _BYTE_ORDER_MARK = "\ufeff"
 _SEEN = bytes({*range(0x20, 0x7F), *b"\t\n\x0c\r\xff"})
-
-
-@cache
-def _hidden() -> re.Pattern[str]:
-    """A sequence of a terminal, a run of blanks of Braille, or a run of other hidden characters."""
-    # The first character stands alone, so that a search passes over all others at once.
-    return re.compile(
-        f"([{HIDDEN}](?:(?<=[\x1b\x90\x98\x9b\x9d-\x9f])(?:{_SEQUENCE})|(?<={_BLANK}){_BLANK}*+"
-        rf"|(?!{_NEEDED})(?:(?![\x1b\x90\x98\x9b\x9d-\x9f{_BLANK}])[{HIDDEN}](?!{_NEEDED}))*+))"
-    )
-
-
-@cache
-def _sequence() -> re.Pattern[str]:
-    return re.compile(rf"[\x1b\x90\x98\x9b\x9d-\x9f](?:{_SEQUENCE})")
-
-
-@cache
-def _from_right() -> re.Pattern[str]:
-    return re.compile(f"[{_RIGHT_TO_LEFT}]")
 
 
 def neutral(text: str, counts: Counter[str]) -> str:
@@ -252,11 +238,11 @@ def _shown(whole: str, start: int, stop: int, counts: Counter[str]) -> str:
     if "\b" in whole:
         text, count = _OVERSTRUCK.subn(r"\1", whole[start:stop])
         counts[TERMINAL] += count
-        parts = _hidden().split(text)
+        parts = _SHOWN_BY_NONE.split(text)
     else:
         # No call of a function for each: a hostile text has nothing else in it.
         first = max(0, start - _FAR)
-        parts = _hidden().split(whole[first : stop + _FAR])
+        parts = _SHOWN_BY_NONE.split(whole[first : stop + _FAR])
         _trim(parts, start - first)
         _trim_end(parts, min(len(whole), stop + _FAR) - stop)
     if len(parts) == 1:
@@ -289,7 +275,7 @@ def _trim(parts: list[str], size: int) -> None:
         del parts[:2]
     if size > len(parts[0]):
         hidden = parts[1]
-        parts[1] = "" if _sequence().fullmatch(hidden) else hidden[size - len(parts[0]) :]
+        parts[1] = "" if _ONE_SEQUENCE.fullmatch(hidden) else hidden[size - len(parts[0]) :]
     parts[0] = parts[0][size:]
 
 
@@ -298,7 +284,7 @@ def _trim_end(parts: list[str], size: int) -> None:
     while len(parts) > 1 and size >= len(parts[-1]) + len(parts[-2]):
         size -= len(parts[-1]) + len(parts[-2])
         del parts[-2:]
-    if size > len(parts[-1]) and not _sequence().fullmatch(parts[-2]):
+    if size > len(parts[-1]) and not _ONE_SEQUENCE.fullmatch(parts[-2]):
         parts[-2] = parts[-2][: len(parts[-1]) - size]
     parts[-1] = parts[-1][: max(0, len(parts[-1]) - size)]
 
@@ -313,13 +299,13 @@ def _stays(found: str, before: str, after: str) -> bool:
     if before[-2:-1] in _MARKS or before[-1:] in _MARKS or (before[-1:].isalnum() and after[:1].isalnum()):
         return False
     line = before.rpartition("\n")[2] + after[:_FAR].partition("\n")[0]
-    return _from_right().search(line) is not None
+    return _FROM_RIGHT.search(line) is not None
 
 
 def _kinds(found: str) -> Iterable[tuple[str, int]]:
     if len(found) == 1:
         return _kinds_of_one(found)
-    if _sequence().fullmatch(found):
+    if _ONE_SEQUENCE.fullmatch(found):
         return ((TERMINAL, 1),)
     # A run may be as long as the text, and is of few different characters.
     return [(kind, times) for one, times in Counter(found).items() for kind, _ in _kinds_of_one(one)]
@@ -331,7 +317,7 @@ def _kinds_of_one(found: str) -> tuple[tuple[str, int]]:
 
 
 def _written(found: str) -> str:
-    if len(found) > 1 and _sequence().fullmatch(found):
+    if len(found) > 1 and _ONE_SEQUENCE.fullmatch(found):
         return ""
     if len(found) > _WRITTEN:
         return f"[U+{ord(found[0]):04X} and {len(found) - 1} more hidden characters]"

@@ -4,7 +4,6 @@ that are not seen; escapes of URLs, JSON, HTML and languages undone; letters of 
 import re
 from binascii import Error, a2b_base64, a2b_hex
 from collections.abc import Callable, Iterator
-from functools import cache
 from unicodedata import normalize
 
 from mcpguard.core.expressions import expression
@@ -60,6 +59,9 @@ _DISGUISES: dict[bytes, bytes] = {
     **{b"\\x%02x" % one: b"[%s]*+" % re.escape(_CONTROLS) for one in _CONTROLS},
 }
 _DISGUISE = b"|".join(begin + rest for begin, rest in _DISGUISES.items())
+_ESCAPE = expression(_DISGUISE)
+_ESCAPES = expression(b"(" + re.sub(rb"\(\?P<\w+>", b"(?:", _DISGUISE) + b")")
+"""The same as one group."""
 _KNOWN: dict[bytes, bytes] = {}
 """What escapes of one character stand for."""
 _MOST_KNOWN = 2_000
@@ -85,7 +87,6 @@ _WORDS = expression(
     rb"|\?=(?:\s{1,4}(?==\?))?|_)"
 )
 _QUOTES = {b"=%02X" % byte: bytes([byte]) for byte in range(256)}
-_GROUP = re.compile(rb"\(\?P<\w+>")
 _SLICE = 32 * 1024
 _RUN = 4
 """Escapes of one kind in a row that are one piece."""
@@ -143,18 +144,6 @@ def marks() -> list[bytes]:
     return sorted(found | {text.lower().encode() for text in texts})
 
 
-@cache
-def _disguise() -> re.Pattern[bytes]:
-    # It takes long to compile, and few texts have one.
-    return re.compile(_DISGUISE)
-
-
-@cache
-def _disguises() -> re.Pattern[bytes]:
-    """The same as one group."""
-    return re.compile(b"(" + _GROUP.sub(b"(?:", _DISGUISE) + b")")
-
-
 class Undisguised(View):
     """A view as it would be seen, or read by whoever undoes its escapes."""
 
@@ -173,7 +162,7 @@ class Undisguised(View):
 
     def _parts(self, text: bytes) -> list[bytes]:
         """A text, an escape, a text, and so on."""
-        return _disguises().split(text)
+        return _ESCAPES.split(text)
 
     def _meant(self, parts: list[bytes]) -> list[bytes]:
         """What the escapes of some `_parts` stand for, "" for nothing."""
@@ -226,7 +215,7 @@ def _plain(escape: bytes) -> bytes:
     if known is not None:
         return known
     # One of them is such before this mark alone.
-    match = _disguise().fullmatch(escape) or _disguise().match(escape + b"[")
+    match = _ESCAPE.fullmatch(escape) or _ESCAPE.match(escape + b"[")
     said = _read(match) if match else escape
     # One character each, and few.
     if len(_KNOWN) < _MOST_KNOWN and len(said) < 2:
