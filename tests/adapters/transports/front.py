@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import convert
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.transports.http import Endpoint, HttpServer, Verifier
+from mcpguard.adapters.transports.http import Endpoint, HttpServer
 from mcpguard.adapters.transports.http.bearer import BearerError, Verified
 from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.config.terms import HttpTerms
@@ -311,7 +311,7 @@ def notice(method: str, **params: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def serving(
     http: HttpEntry | None = None,
-    verifier: Verifier | None = None,
+    verifier: Any = None,
     message_bytes: int = 1_000_000,
     body_seconds: float = 20.0,
     head_seconds: float = 20.0,

@@ -190,7 +190,6 @@ class Engine(Protocol):
     def either(self, conditions: Sequence[Condition]) -> Condition | None:
         """One that is FALSE only where each of these is, all of this engine; what else it says means nothing.
         None where they cannot be joined."""
-        ...
 
 
 NOT_BOOLEAN = "a condition must be true or false: this is something else"

@@ -10,7 +10,7 @@ where a client does not take its answer.
 """
 
 from mcpguard.adapters.transports.http.client import HttpClient
-from mcpguard.adapters.transports.http.endpoint import Endpoint, Verifier
+from mcpguard.adapters.transports.http.endpoint import Endpoint
 from mcpguard.adapters.transports.http.guard import refuse_address, split_address
 from mcpguard.adapters.transports.http.server import HttpServer
 from mcpguard.adapters.transports.http.sessions import ClientEntrance
@@ -20,7 +20,6 @@ __all__ = [
     "Endpoint",
     "HttpClient",
     "HttpServer",
-    "Verifier",
     "refuse_address",
     "split_address",
 ]

@@ -175,7 +175,6 @@ class HttpClient:
     # --- ports.Client ----------------------------------------------------------------------------
 
     def reply(self, request_id: RequestId, result: Redacted) -> None:
-        """See `ports.Client.reply`."""
         asked = self._done(request_id)
         if asked is not None and asked.original is not None:
             parts = jsonrpc.result_line(asked.original, result.payload)
@@ -185,7 +184,6 @@ class HttpClient:
                 asked.stream.answer(asked.original, 200, parts, granted=True)
 
     def refuse(self, request_id: RequestId | None, error: Redacted) -> None:
-        """See `ports.Client.refuse`."""
         asked = self._done(request_id)
         if asked is None:
             return
@@ -198,23 +196,19 @@ class HttpClient:
         asked.stream.answer(asked.original, status, (line,))
 
     def notify(self, method: str, params: Redacted, related: RequestId | None = None) -> None:
-        """See `ports.Client.notify`."""
         self._say(jsonrpc.notification_line(method, params.payload), related)
 
     def ask(
         self, question_id: RequestId, method: str, params: Redacted, related: RequestId | None = None
     ) -> None:
-        """See `ports.Client.ask`."""
         self._say(jsonrpc.question_line(question_id, method, params.payload), related)
 
     def part(self, request_id: RequestId) -> None:
-        """See `ports.Client.part`."""
         asked = self._asked.get(request_id)
         if asked is not None and asked.stream is not None:
             asked.stream.part()
 
     def shown(self, request_id: RequestId) -> RequestId:
-        """See `ports.Client.shown`."""
         asked = self._asked.get(request_id)
         return request_id if asked is None or asked.original is None else asked.original
 

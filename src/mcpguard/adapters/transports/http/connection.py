@@ -111,7 +111,6 @@ class HttpConnection(asyncio.Protocol):
     # --- the transport -----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self.transport = transport
         self.put = transport.write
@@ -127,7 +126,6 @@ class HttpConnection(asyncio.Protocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`."""
         self._unclaimed += len(data)
         if self._deaf:
             if self._parting and self._unclaimed > LINGER_BYTES:
@@ -158,12 +156,10 @@ class HttpConnection(asyncio.Protocol):
             self._late = self._loop.call_later(self.shared.head_seconds, self._head_is_late)
 
     def pause_writing(self) -> None:
-        """See `asyncio.Protocol`."""
         self.takes = False
         self._stall = self._loop.call_later(STALLED_SECONDS, self._look, self.unsent)
 
     def resume_writing(self) -> None:
-        """See `asyncio.Protocol`."""
         self.takes = True
         self.shared.stalled.discard(self)
         if self._stall is not None:
@@ -174,7 +170,6 @@ class HttpConnection(asyncio.Protocol):
             resumes()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
         self.shared.open.discard(self)
         self.shared.unverified.discard(self)
         self._rest()

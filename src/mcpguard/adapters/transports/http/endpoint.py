@@ -6,12 +6,11 @@ client's token was verified where one is configured. An inbound `Authorization` 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.bearer import BearerError, Verified, bearer_of
+from mcpguard.adapters.transports.http.bearer import BearerError, TokenVerifier, Verified, bearer_of
 from mcpguard.adapters.transports.http.events import MESSAGES, Events
 from mcpguard.adapters.transports.http.quotas import OverQuotaError, Quotas
 from mcpguard.adapters.transports.http.request import (
@@ -45,14 +44,6 @@ BODY_SECONDS = 30.0
 Handler = Callable[[HttpRequest], Awaitable[None]]
 
 
-class Verifier(Protocol):
-    """Who shows that a token is good, and whose it is."""
-
-    async def verify(self, token: str) -> Verified:
-        """Whom it was issued for. Raises BearerError."""
-        ...
-
-
 class Endpoint:
     """All paths of the front. `close` ends what it opened."""
 
@@ -64,7 +55,7 @@ class Endpoint:
         http: HttpTerms,
         bound: str,
         message_bytes: int,
-        verifier: Verifier | None = None,
+        verifier: TokenVerifier | None = None,
         body_seconds: float = BODY_SECONDS,
         connections: int | None = None,
     ) -> None:
@@ -160,7 +151,7 @@ class Endpoint:
             if request.kept is not None:
                 request.let_go()
 
-    async def _admit(self, verifier: Verifier, request: HttpRequest) -> None:
+    async def _admit(self, verifier: TokenVerifier, request: HttpRequest) -> None:
         """Let the request of a client with a good token begin, when it is its principal's turn."""
         request.connection.doubt()
         verified = await self._identify(verifier, request)
@@ -180,7 +171,7 @@ class Endpoint:
             raise _wrong_method(", ".join(methods))
         self._well_known(request)
 
-    async def _identify(self, verifier: Verifier, request: HttpRequest) -> Verified:
+    async def _identify(self, verifier: TokenVerifier, request: HttpRequest) -> Verified:
         if request.authorization is None:
             raise self._unauthorized(401, "a bearer token is required", "")
         try:

@@ -63,36 +63,28 @@ class Connection(Protocol):
     @property
     def unsent(self) -> int:
         """Bytes that were handed over and that the system has not taken yet."""
-        ...
 
     def put(self, data: bytes | memoryview) -> None:
         """Hand over bytes of an answer."""
-        ...
 
     def cut(self) -> None:
         """End it now; its request is then over as if the client had gone."""
-        ...
 
     def doubt(self) -> None:
         """Its client has to show who it is, for another request."""
-        ...
 
     def welcome(self, in_use: InUse | None = None) -> None:
         """Its client has shown who it is: this is one of the connections that this principal has `in_use`,
         until the client has its answer. Raises OverQuotaError where the principal has too many."""
-        ...
 
     def read_on(self) -> None:
         """Read what was not read while nobody had taken what came before."""
-        ...
 
     def answered(self, keep_alive: bool) -> None:
         """The answer has been handed over."""
-        ...
 
     def fail(self, request: HttpRequest, defect: BaseException) -> None:
         """Report a defect of ours: an answer that is not whole ends with its connection."""
-        ...
 
 
 class HttpRefusal(McpGuardError):

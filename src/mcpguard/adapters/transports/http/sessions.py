@@ -31,11 +31,9 @@ class ClientEntrance(Protocol):
 
     def enter(self, client: HttpClient, principal: Principal) -> Receiver:
         """Open a world: a gateway with its own upstreams, none of them started yet."""
-        ...
 
     async def leave(self, receiver: Receiver, gently: bool) -> None:
         """End it: requests in flight leave their outcome, its upstreams end, `gently` with time to do so."""
-        ...
 
 
 class HttpWorld:

@@ -28,7 +28,6 @@ class UnverifiedConnection(Protocol):
 
     def give_way(self) -> None:
         """End it now, and leave its place at once."""
-        ...
 
 
 class UnverifiedConnections:
