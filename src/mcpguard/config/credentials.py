@@ -11,16 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, Tag
 
-from mcpguard.config.minted import (
-    MINTED,
-    ClientCredentialsEntry,
-    GithubAppEntry,
-    OAuthEntry,
-    PostgresEntry,
-    TokenExchangeEntry,
-    VaultEntry,
-    server_mistakes,
-)
+from mcpguard.config import minted
 from mcpguard.config.references import (
     ENTRY,
     Headers,
@@ -122,18 +113,20 @@ class CredentialEntry(Written):
         ]
         | None
     ) = Field(None, description="A program that prints it.")
-    vault: VaultEntry | None = Field(None, description="A secret of HashiCorp Vault or OpenBao.")
-    github_app: GithubAppEntry | None = Field(None, description="A token of a GitHub App's installation.")
-    postgres: PostgresEntry | None = Field(
+    vault: minted.VaultEntry | None = Field(None, description="A secret of HashiCorp Vault or OpenBao.")
+    github_app: minted.GithubAppEntry | None = Field(
+        None, description="A token of a GitHub App's installation."
+    )
+    postgres: minted.PostgresEntry | None = Field(
         None, description="A login role of PostgreSQL, made for the session."
     )
-    oauth: OAuthEntry | None = Field(
+    oauth: minted.OAuthEntry | None = Field(
         None, description="The access token of somebody who ran `mcpguard secret login NAME`."
     )
-    client_credentials: ClientCredentialsEntry | None = Field(
+    client_credentials: minted.ClientCredentialsEntry | None = Field(
         None, description="An OAuth token for mcpguard itself."
     )
-    token_exchange: TokenExchangeEntry | None = Field(
+    token_exchange: minted.TokenExchangeEntry | None = Field(
         None, description="An OAuth token in exchange for another."
     )
     hosts: Items[Host] = Field(
@@ -171,7 +164,7 @@ KINDS = (
 )  # fmt: skip
 """The fields of a CredentialEntry that say where the value comes from: exactly one of them is given."""
 
-ENTRIES: tuple[type[Written], ...] = (CredentialEntry, CommandEntry, JsonEntry, *MINTED)
+ENTRIES: tuple[type[Written], ...] = (CredentialEntry, CommandEntry, JsonEntry, *minted.MINTED)
 """The models of an entry, for the reference."""
 
 
@@ -196,7 +189,7 @@ def binding_mistakes(credentials: Credentials, servers: Servers) -> Iterator[Mis
         yield from _site_mistakes(at, entry, credentials, servers)
         if entry.oauth is not None:
             urls = {server: one.url or "" for server, one in _remote(entry, servers).items()}
-            for said in server_mistakes(entry.oauth, urls):
+            for said in minted.server_mistakes(entry.oauth, urls):
                 yield (*at, "oauth"), said
     for name, one in servers.items():
         yield from _server_mistakes(name, one, credentials)

@@ -7,21 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from mcpguard.config import terms
 from mcpguard.config.credentials import CredentialEntry, binding_mistakes
 from mcpguard.config.evidence import AlertsEntry, AuditEntry, TelemetryEntry
 from mcpguard.config.references import SOLE_REFERENCE, FilePath, wrong_reference
 from mcpguard.config.servers import ClientName, ServerEntry, ServerName, ViewEntry, client_mistakes
-from mcpguard.config.terms import (
-    APPROVAL_TICKET_SECONDS,
-    APPROVAL_WAIT_SECONDS,
-    DESKTOP,
-    DRAIN_SECONDS,
-    LIST_SECONDS,
-    MESSAGE_BYTES,
-    SESSION_IDLE_SECONDS,
-    THINK_SECONDS,
-    Algorithm,
-)
 from mcpguard.config.urls import UrlName, is_url
 from mcpguard.core.document.constraints import Constraint, Mistake, Path, above, between, filled, matching
 from mcpguard.core.document.written import (
@@ -69,7 +59,7 @@ class SessionEntry(Written):
     `session` in their condition. It is kept across connections and processes."""
 
     idle_seconds: Annotated[float, between(60, 2_592_000, "seconds")] = Field(
-        SESSION_IDLE_SECONDS,
+        terms.SESSION_IDLE_SECONDS,
         description="A session ends when it has not been used for this long and no connection that used it "
         "is open, since the model may still hold what a label stands for. Limits keep counting.",
     )
@@ -102,8 +92,8 @@ _NO_TARGET = (
 NotifyTarget = Annotated[
     str,
     Constraint(
-        lambda text: "" if text == DESKTOP else wrong_reference(text, _NO_TARGET),
-        pattern=f"^(?:{DESKTOP}|{SOLE_REFERENCE})$",
+        lambda text: "" if text == terms.DESKTOP else wrong_reference(text, _NO_TARGET),
+        pattern=f"^(?:{terms.DESKTOP}|{SOLE_REFERENCE})$",
     ),
 ]
 
@@ -126,12 +116,13 @@ class ApprovalsEntry(Written):
     """`approvals`: calls that rules with `effect: ask` leave to a person."""
 
     wait_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
-        APPROVAL_WAIT_SECONDS,
+        terms.APPROVAL_WAIT_SECONDS,
         description="How long such a call waits for the person. After that it is refused with the number of "
         "its ticket, and the same call made again counts as the one that was asked about.",
     )
     ticket_seconds: Annotated[float, between(60, 86_400, "seconds")] = Field(
-        APPROVAL_TICKET_SECONDS, description="How long a ticket can be answered, and its approval be used."
+        terms.APPROVAL_TICKET_SECONDS,
+        description="How long a ticket can be answered, and its approval be used.",
     )
     policy: FilePath | None = Field(
         None,
@@ -195,8 +186,8 @@ class TokenEntry(Written):
         description="Where its keys are. Default: `jwks_uri` of the issuer's metadata (RFC 8414, OpenID "
         "Discovery).",
     )
-    algorithms: Annotated[Items[Algorithm], filled("at least one algorithm is needed", minItems=1)] = Field(
-        ("RS256", "ES256"), description="Signature algorithms that are accepted; all are asymmetric."
+    algorithms: Annotated[Items[terms.Algorithm], filled("at least one algorithm is needed", minItems=1)] = (
+        Field(("RS256", "ES256"), description="Signature algorithms that are accepted; all are asymmetric.")
     )
     scopes: Items[str] = Field((), description="Scopes that a token must have, all of them.")
     groups_claim: str = Field(
@@ -322,21 +313,21 @@ class Limits(Written):
     take."""
 
     message_bytes: Annotated[int, between(1024, 1 << 30, "bytes")] = Field(
-        MESSAGE_BYTES, description="The largest JSON-RPC message in bytes, either way."
+        terms.MESSAGE_BYTES, description="The largest JSON-RPC message in bytes, either way."
     )
     think_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
-        THINK_SECONDS,
+        terms.THINK_SECONDS,
         description="How long a call waits for an answer of the client, who may be a person. Then it is "
         "cancelled at the server and recorded as `expired`.",
     )
     list_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
-        LIST_SECONDS,
+        terms.LIST_SECONDS,
         description="How long the answer to a list (`tools/list` and the others) waits for a server that is "
         "slow to start or to list. Its part follows by `list_changed`; raise this for a client that ignores "
         "that.",
     )
     drain_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
-        DRAIN_SECONDS,
+        terms.DRAIN_SECONDS,
         description="How long calls in flight may take after SIGTERM or SIGINT, while new ones are refused. "
         "What is not finished by then is recorded as `abandoned` and answered with an error. A second signal "
         "ends it at once.",

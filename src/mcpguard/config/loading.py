@@ -14,19 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, convert, structs
 
+from mcpguard.config import terms
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
 from mcpguard.config.references import ENTRY, references, texts_in
-from mcpguard.config.terms import (
-    DESKTOP,
-    MAX_LANES,
-    SESSION_IDLE_SECONDS,
-    ApprovalSettings,
-    ArgumentsOnRecord,
-    Durability,
-    HttpTerms,
-    ServingLimits,
-    UpkeepTerms,
-)
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.config.user_state import home_needed, state_folder
 from mcpguard.core.errors import ConfigError, McpGuardError, Problem
@@ -65,7 +55,7 @@ class Server(Struct, frozen=True, kw_only=True):
     disabled: bool = False
     eager: bool = False
     stateful: bool = False
-    max_lanes: int = MAX_LANES
+    max_lanes: int = terms.MAX_LANES
     type: str | None = None
     url: Template | None = None
     headers: dict[str, Template] = {}
@@ -118,12 +108,12 @@ class Audit(Struct, frozen=True):
     """Where evidence goes, and how it is kept. `path` is absolute, None for the default of the user."""
 
     path: Path | None = None
-    durability: Durability = "flush"
-    arguments: ArgumentsOnRecord = "redacted"
+    durability: terms.Durability = "flush"
+    arguments: terms.ArgumentsOnRecord = "redacted"
     key: CredentialRef | None = None
     heads: HeadsEntry | None = None
     """Its file, if it has one, is absolute."""
-    upkeep: UpkeepTerms = UpkeepTerms()
+    upkeep: terms.UpkeepTerms = terms.UpkeepTerms()
     bounds: BoundTerms = BoundTerms()
 
 
@@ -156,11 +146,11 @@ class Config(Struct, frozen=True):
     agent: str | None = None
     policies: tuple[PolicyFile, ...] = ()
     audit: Audit = Audit()
-    limits: ServingLimits = ServingLimits()
-    http: HttpTerms = HttpTerms()
+    limits: terms.ServingLimits = terms.ServingLimits()
+    http: terms.HttpTerms = terms.HttpTerms()
     session_folder: Path | None = None
-    session_idle_seconds: float = SESSION_IDLE_SECONDS
-    approvals: ApprovalSettings = ApprovalSettings()
+    session_idle_seconds: float = terms.SESSION_IDLE_SECONDS
+    approvals: terms.ApprovalSettings = terms.ApprovalSettings()
     telemetry: Telemetry = Telemetry()
     alerts: AlertsEntry | None = None
     observe: Observation | None = None
@@ -200,7 +190,7 @@ class Config(Struct, frozen=True):
         if self.alerts is not None and self.alerts.webhook_reference is not None:
             found.append((("alerts", "webhook"), self.alerts.webhook_reference))
         for index, target in enumerate(self.approvals.targets):
-            if target.to != DESKTOP:
+            if target.to != terms.DESKTOP:
                 found.append((("approvals", "notify", index), sole_reference(target.to)))
         return found
 
@@ -331,11 +321,11 @@ def load_config(path: Path) -> Config:
         policies=with_own(policy_files(full, written.policies), own),
         own_policy=own,
         audit=Audit() if audit is None else _audit(audit, folder),
-        limits=convert(written.limits, ServingLimits, from_attributes=True),
-        http=convert(written.http, HttpTerms, from_attributes=True),
+        limits=convert(written.limits, terms.ServingLimits, from_attributes=True),
+        http=convert(written.http, terms.HttpTerms, from_attributes=True),
         session_folder=None if written.session.path is None else _absolute(folder, written.session.path),
         session_idle_seconds=written.session.idle_seconds,
-        approvals=convert(written.approvals, ApprovalSettings, from_attributes=True),
+        approvals=convert(written.approvals, terms.ApprovalSettings, from_attributes=True),
         clients=written.clients,
         alerts=written.alerts,
         telemetry=Telemetry() if written.telemetry is None else _telemetry(written.telemetry, folder),
@@ -390,7 +380,7 @@ def _audit(entry: AuditEntry, folder: Path) -> Audit:
         entry.arguments,
         key=None if entry.key is None else sole_reference(entry.key),
         heads=heads,
-        upkeep=UpkeepTerms(
+        upkeep=terms.UpkeepTerms(
             entry.checkpoint_seconds, size or 0, age or 0.0, entry.compress, days, most, entry.free_bytes
         ),
         bounds=BoundTerms(entry.bounds.refusals_per_minute, entry.bounds.arguments_bytes_per_minute),

@@ -34,17 +34,8 @@ from mcpguard.onboarding.discovery.entry import Entry, NotMoved
 from mcpguard.onboarding.discovery.ourselves import PROJECT, fetched
 from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.installing import as_administrator
+from mcpguard.onboarding.locks import lockable
 from mcpguard.onboarding.locks.forms import is_locked, more, refused, says
-from mcpguard.onboarding.locks.lockable import (
-    LOCKABLE,
-    Lockable,
-    LockSurvey,
-    SystemFolders,
-    look,
-    projects_in,
-    served,
-    titles,
-)
 
 _GONE = "delete it there, and replace it at its issuer"
 _OURS = "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME}, and delete it there"
@@ -145,7 +136,7 @@ def _file(
 def _is_of_others(subject: CheckSubject, entry: Entry) -> bool:
     """Whether an entry of mcpguard in a file of the project serves what is not the user's: those who write
     that file then decide what it starts, and what is allowed."""
-    return subject.config is not None and served(entry) != str(subject.config.path)
+    return subject.config is not None and lockable.served(entry) != str(subject.config.path)
 
 
 def _refusal(subject: CheckSubject, entry: Entry) -> str:
@@ -342,15 +333,15 @@ def check_locks(subject: CheckSubject) -> Iterator[Checked]:
     places = subject.at.places
     if places is None:
         return  # The check of clients reports that.
-    for one in LOCKABLE:
+    for one in lockable.LOCKABLE:
         mine = None if subject.config is None else subject.config.path
-        seen = look(one, places, projects_in(subject.config, one), mine)
+        seen = lockable.look(one, places, lockable.projects_in(subject.config, one), mine)
         if seen.allowed:
             yield from _lock(subject, one, seen)
 
 
-def _lock(subject: CheckSubject, one: Lockable, seen: LockSurvey) -> Iterator[Checked]:
-    path = SystemFolders(subject.at.system, subject.at.platform).file(one)
+def _lock(subject: CheckSubject, one: lockable.Lockable, seen: lockable.LockSurvey) -> Iterator[Checked]:
+    path = lockable.SystemFolders(subject.at.system, subject.at.platform).file(one)
     text = text_of(path)
     if isinstance(text, Unchecked):
         yield text
@@ -362,7 +353,7 @@ def _lock(subject: CheckSubject, one: Lockable, seen: LockSurvey) -> Iterator[Ch
         return
     name = seen.allowed[0].client
     if not is_locked(one, there):
-        said = f"{titles(seen.allowed)} could start servers without mcpguard"
+        said = f"{lockable.titles(seen.allowed)} could start servers without mcpguard"
         yield found(
             "D204",
             path,

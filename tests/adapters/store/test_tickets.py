@@ -164,7 +164,7 @@ def test_what_tickets_wrote_is_moved_to_the_file(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(
         sqlite, "Thread", lambda target, args, daemon: SimpleNamespace(start=partial(target, *args))
     )
-    monkeypatch.setattr(sqlite, "checkpoint", moved.append)
+    monkeypatch.setattr(sqlite.upkeep, "checkpoint", moved.append)
     mine = store(tmp_path)
     for number in range(5):
         given_by(mine.ask(fresh(id=f"t{number}", args=str(number))))

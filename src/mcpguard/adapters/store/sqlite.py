@@ -18,17 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from msgspec import Struct
 
-from mcpguard.adapters.store import sessions, tickets
+from mcpguard.adapters.store import sessions, tickets, upkeep
 from mcpguard.adapters.store.sessions import OpenSessions, SessionRow, decode, decode_earlier, encode
-from mcpguard.adapters.store.upkeep import (
-    REPLACED,
-    checkpoint,
-    is_busy,
-    of_later,
-    problem_of,
-    unmade,
-    unusable,
-)
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.disk import WaitedDisk
 from mcpguard.adapters.system.files import private_file
@@ -127,7 +118,7 @@ class SqliteStore:
 
     def problem(self) -> str:
         """Why it cannot be used, "" where it can. May block, and is called in a thread."""
-        problem = problem_of(self._path, FORM, bool(self.failing))
+        problem = upkeep.problem_of(self._path, FORM, bool(self.failing))
         if not problem:
             self.failing = ""
         return problem
@@ -194,10 +185,10 @@ class SqliteStore:
             try:
                 return look()
             except sqlite3.Error as problem:
-                if not is_busy(problem) or time.monotonic() > ends:
-                    raise SessionError(unusable(self._path, problem)) from None
+                if not upkeep.is_busy(problem) or time.monotonic() > ends:
+                    raise SessionError(upkeep.unusable(self._path, problem)) from None
             except OSError as problem:
-                raise SessionError(unmade(self._path.parent, problem)) from None
+                raise SessionError(upkeep.unmade(self._path.parent, problem)) from None
             time.sleep(PAUSE)
 
     def _known(self, found: tuple[Any, ...]) -> KnownSession | None:
@@ -263,11 +254,11 @@ class SqliteStore:
                     self._is("")
                     return True, value
         except sqlite3.Error as problem:
-            if not is_busy(problem):
+            if not upkeep.is_busy(problem):
                 self.close()
-                raise self._is(unusable(self._path, problem)) from None
+                raise self._is(upkeep.unusable(self._path, problem)) from None
         except OSError as problem:
-            raise self._is(unmade(self._path.parent, problem)) from None
+            raise self._is(upkeep.unmade(self._path.parent, problem)) from None
         return False, None
 
     def _is(self, failing: str) -> SessionError:
@@ -343,7 +334,7 @@ class SqliteStore:
                 if os.stat(self._path).st_ino == self._inode:
                     return database
             self.close()
-            self.replaced(REPLACED.format(self._path))
+            self.replaced(upkeep.REPLACED.format(self._path))
         import sqlite3
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -362,7 +353,7 @@ class SqliteStore:
     def _prepare(self, database: "sqlite3.Connection") -> None:
         ((form,),) = database.execute("PRAGMA user_version").fetchall()
         if form > FORM:
-            raise self._is(of_later(self._path))
+            raise self._is(upkeep.of_later(self._path))
         database.execute("PRAGMA journal_mode = WAL")
         # Durable against the end of a process; the thread of the checkpoints waits for the disk.
         database.execute("PRAGMA synchronous = NORMAL")
@@ -394,7 +385,7 @@ class SqliteStore:
     def _note_change(self) -> None:
         self._changes += 1
         if self._changes % CHECKPOINT == 0:
-            Thread(target=checkpoint, args=(self._path,), daemon=True).start()
+            Thread(target=upkeep.checkpoint, args=(self._path,), daemon=True).start()
 
     # --- a session -------------------------------------------------------------------------------
 

@@ -13,14 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import structs
 
-from mcpguard.adapters.telemetry.destinations import (
-    Destination,
-    Headers,
-    OtlpPoints,
-    Rendered,
-    destination,
-    shown,
-)
+from mcpguard.adapters.telemetry import destinations
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.adapters.telemetry.evidence_events import CallJoiner, EvidenceEvent, single
 from mcpguard.adapters.telemetry.formats import cef, csv_rows, ocsf, otlp
@@ -95,14 +88,14 @@ class Exporter(Generic[LineT]):
         to: str,
         form: str,
         source: EvidenceSource[LineT],
-        sink: Destination[Any],
+        sink: destinations.Destination[Any],
         host: str,
         report: Callable[[str, Level], None] = lambda _line, _level: None,
         changed: Callable[[SinkState], None] = lambda _state: None,
         since: datetime | None = None,
     ) -> None:
         """What was over before `since` is left out."""
-        self.state = SinkState(shown(to), form)
+        self.state = SinkState(destinations.shown(to), form)
         self._source = source
         self._sink = sink
         self._render = rendering(form, host)
@@ -325,14 +318,16 @@ def rendering(form: str, host: str) -> Callable[[EvidenceEvent], Any]:
     return lambda one: (one, line(one, host))
 
 
-def sink_of(to: str, form: str, host: str, headers: Headers = lambda: {}) -> Destination[Any]:
+def sink_of(
+    to: str, form: str, host: str, headers: destinations.Headers = lambda: {}
+) -> destinations.Destination[Any]:
     """Where a format goes. Raises TelemetryError."""
     if form == "otlp":
-        return OtlpPoints(to, host, headers)
-    return destination(to, host, LINES[form].media_type, LINES[form].header, headers)
+        return destinations.OtlpPoints(to, host, headers)
+    return destinations.destination(to, host, LINES[form].media_type, LINES[form].header, headers)
 
 
-def _raw(line: EvidenceLine) -> list[Rendered]:
+def _raw(line: EvidenceLine) -> list[destinations.Rendered]:
     """The record as it is in the chain."""
     one = single(line.file, line.data)
     return [] if one is None else [(one, line.data.decode().rstrip("\n"))]

@@ -17,15 +17,8 @@ from mcpguard.core.conditions.hoisting import constant_of
 from mcpguard.core.conditions.tree import DecidedTree, LogicNode, tree_of
 from mcpguard.core.legible import utc
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
+from mcpguard.core.policy import obligations
 from mcpguard.core.policy.compiled import Candidates, CompiledRule
-from mcpguard.core.policy.obligations import (
-    ObligationError,
-    are_set,
-    arguments_of,
-    charges_of,
-    credential_of,
-    with_arguments,
-)
 from mcpguard.core.policy.pdp import approved_ahead, bind, over
 from mcpguard.core.policy.session import Session
 
@@ -134,7 +127,7 @@ class Changes:
     def _room(self, allowing: list[CompiledRule]) -> Iterator[Change]:
         """What must have room, of the limits of rules that allow it."""
         call, session = self._invocation, self._session
-        for rule, charge in charges_of(allowing, call).items():
+        for rule, charge in obligations.charges_of(allowing, call).items():
             if session.room(charge, call.now):
                 continue
             if charge.amount > charge.most:
@@ -171,18 +164,18 @@ class SupposedDecision:
         cannot be obeyed."""
         holding = self._holding(candidates, bound)
         try:
-            arguments = arguments_of(holding)
-            credential_of(holding)
-            charges_of(holding, self._invocation)
-        except ObligationError:
+            arguments = obligations.arguments_of(holding)
+            obligations.credential_of(holding)
+            obligations.charges_of(holding, self._invocation)
+        except obligations.ObligationError:
             return []
         if not arguments:
             return holding
-        changed = with_arguments(self._invocation, arguments)
+        changed = obligations.with_arguments(self._invocation, arguments)
         holding = self._holding(candidates, bind(candidates, changed, self._session))
         try:
-            return holding if are_set(changed, arguments_of(holding)) else []
-        except ObligationError:
+            return holding if obligations.are_set(changed, obligations.arguments_of(holding)) else []
+        except obligations.ObligationError:
             return []
 
     def proved(self, decide: Decide) -> bool:
@@ -194,7 +187,7 @@ class SupposedDecision:
         for text, value in self._atoms.items():
             if not _made_so(text, value, args):
                 return True
-        verdict = decide(with_arguments(structs.replace(self._invocation, args={}), args))
+        verdict = decide(obligations.with_arguments(structs.replace(self._invocation, args={}), args))
         if isinstance(verdict, Permit) or verdict.cause is Cause.LIMIT:
             return True
         return verdict.cause is Cause.APPROVAL and set(verdict.rules) <= self._asked

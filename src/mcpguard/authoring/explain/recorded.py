@@ -15,28 +15,12 @@ from typing import Any
 
 import msgspec
 
+from mcpguard.adapters.audit import reader
 from mcpguard.adapters.audit.calls import calls_by_id, counted_in
-from mcpguard.adapters.audit.reader import (
-    NothingRecorded,
-    chain_files,
-    chain_name,
-    examined,
-    file_name,
-    sound_lines,
-)
+from mcpguard.authoring.explain import hypothesis
 from mcpguard.authoring.explain.changes import CLEARED
 from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, KnownFacts, no_such
 from mcpguard.authoring.explain.explanation import Change, ConsideredRule, Done, Explanation, Recorded
-from mcpguard.authoring.explain.hypothesis import (
-    RequestTarget,
-    Supposition,
-    arguments_of,
-    explained,
-    principal_of,
-    session_of,
-    target_of,
-    unknown_of,
-)
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only
 from mcpguard.core.errors import AuditError
@@ -157,7 +141,7 @@ def _told(decision: dict[str, Any], outcome: dict[str, Any], altered: str, under
         return found.model_copy(update={"notes": (_UNROUTED[found.cause],)})
     if found.cause in _UNROUTED:
         return found.model_copy(update={"explanation": _unrouted(found, kind)})
-    args = arguments_of(under.options)
+    args = hypothesis.arguments_of(under.options)
     if args is None and decision.get("args") == _EMPTY:
         args = {}
     if args is None and found.arguments is not None and _digest(found.arguments) == decision.get("args"):
@@ -206,16 +190,18 @@ def _recorded(values: dict[str, Any]) -> Recorded:
         raise AuditError(f"the record of this call has a different form than mcpguard writes{said}") from None
 
 
-def _explained(found: Recorded, decision: dict[str, Any], asked: Supposition, under: _Under) -> Recorded:
+def _explained(
+    found: Recorded, decision: dict[str, Any], asked: hypothesis.Supposition, under: _Under
+) -> Recorded:
     options, config, invocation = under.options, under.config, asked.invocation
     policies = under.policies.observing(_as_then(found, invocation.now, config))
     counted = options.session is not None
-    session = session_of(options, None if counted else _session(decision))
+    session = hypothesis.session_of(options, None if counted else _session(decision))
     approved = frozenset(found.rules if found.approval else ())
     if not any(_digest(args) == decision.get("args") for args in _as_sent(policies, invocation)):
         raise AuditError(NOT_THESE)
-    known = KnownFacts(unknown_of(options, asked, config, counted), approved=approved)
-    told = explained(policies, invocation, session, options.result, under.redactor, known)
+    known = KnownFacts(hypothesis.unknown_of(options, asked, config, counted), approved=approved)
+    told = hypothesis.explained(policies, invocation, session, options.result, under.redactor, known)
     notes = [NO_STATE] if found.groups is not None else [NO_STATE, NO_IDENTITY]
     if found.altered:
         notes.append(ALTERED)
@@ -326,7 +312,7 @@ def _session(decision: dict[str, Any]) -> StoredSession:
 
 def _asked(
     found: Recorded, decision: dict[str, Any], args: dict[str, Json], kind: str, under: _Under
-) -> Supposition:
+) -> hypothesis.Supposition:
     options = under.options
     named = who_began(str(decision.get("session")), found.principal, found.agent)
     source, who = named or split_principal(found.principal)
@@ -335,15 +321,15 @@ def _asked(
         options.claims = found.claims if options.claims is None else options.claims
     options.principal, options.source = options.principal or who, options.source or source
     name = found.tool or found.subject
-    target = target_of(options, found.server, kind, name, under.config) if kind else None
+    target = hypothesis.target_of(options, found.server, kind, name, under.config) if kind else None
     if target is not None and target.known:
         # The snapshot may be of another time.
         same = target.listed.digest == decision.get("tool_digest", target.listed.digest)
-        target = RequestTarget(target.listed, known=same)
+        target = hypothesis.RequestTarget(target.listed, known=same)
     invocation = Invocation(
         id=found.id,
         method=found.method,
-        principal=principal_of(options),
+        principal=hypothesis.principal_of(options),
         now=options.now or datetime.fromisoformat(found.at),
         agent=options.agent or found.agent,
         server=found.server,
@@ -351,7 +337,7 @@ def _asked(
         args=args,
         params={"arguments": args},
     )
-    return Supposition(invocation, target)
+    return hypothesis.Supposition(invocation, target)
 
 
 def _digest(args: Json) -> str:
@@ -372,7 +358,7 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
         if call is not None and (several := call.several(ids[0])):
             raise AuditError(several)
     for file in reversed(files):
-        found = list(_records(sound_lines(file, {}), ids[0]))
+        found = list(_records(reader.sound_lines(file, {}), ids[0]))
         decisions = [record for record in found if record["kind"] == "decision"]
         if decisions:
             outcome: dict[str, Any] = next(
@@ -396,11 +382,11 @@ def _files_of(config: Config | None) -> list[Path]:
     folder, of_wrap = evidence_folder(config), evidence_folder(None)
     found: list[Path] = []
     if folder.resolve() != of_wrap.resolve():
-        with suppress(NothingRecorded):
-            found = chain_files(of_wrap)
+        with suppress(reader.NothingRecorded):
+            found = reader.chain_files(of_wrap)
     try:
-        return [*found, *chain_files(folder)]
-    except NothingRecorded:
+        return [*found, *reader.chain_files(folder)]
+    except reader.NothingRecorded:
         if not found:
             raise
         return found
@@ -421,10 +407,10 @@ def _decided(decisions: list[dict[str, Any]]) -> dict[str, Any]:
 def altered_at(file: Path, files: list[Path]) -> str:
     """What is wrong with `file` by itself, and by what the first records of the others state about its
     end."""
-    claims = (claim for one in files for claim in anchors(next(sound_lines(one, {}), b"")))
-    heads = [claim.head for claim in claims if claim.file == chain_name(file)]
-    flaws = examined(file, heads).flaws
-    return f"{file_name(file)}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
+    claims = (claim for one in files for claim in anchors(next(reader.sound_lines(one, {}), b"")))
+    heads = [claim.head for claim in claims if claim.file == reader.chain_name(file)]
+    flaws = reader.examined(file, heads).flaws
+    return f"{reader.file_name(file)}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
 
 
 def _records(chain: Iterator[bytes], id_: str) -> Iterator[dict[str, Any]]:

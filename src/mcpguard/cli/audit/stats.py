@@ -7,14 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.audit.query import (
-    add_filters,
-    filters_of,
-    opened,
-    positive,
-    same_place,
-    warn_unknown,
-)
+from mcpguard.cli.audit import query
 from mcpguard.cli.audit.rows import amount, duration, fitted, sparkline, trust, width
 from mcpguard.core.evidence.bounds import only_counted
 
@@ -29,9 +22,9 @@ def add_stats(parser: argparse.ArgumentParser) -> None:
     """The arguments of `stats`."""
     parser.add_argument("--by", choices=BY, default="server", help="what to count by (default: server)")
     parser.add_argument(
-        "-n", type=positive, default=20, metavar="N", help="the N with most calls (default: 20)"
+        "-n", type=query.positive, default=20, metavar="N", help="the N with most calls (default: 20)"
     )
-    add_filters(parser)
+    query.add_filters(parser)
 
 
 def stats(path: Path, args: argparse.Namespace) -> int:
@@ -40,18 +33,18 @@ def stats(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.authoring.asking.matching import only_counted_of
     from mcpguard.authoring.asking.question import CallQuestion
 
-    question = CallQuestion("", filters_of(args))
-    with opened(path, args) as index:
+    question = CallQuestion("", query.filters_of(args))
+    with query.opened(path, args) as index:
         found = figures_by(index, question, args.by)
         folded = only_counted_of(index, question)
         if not found:
-            warn_unknown(index, question)
+            query.warn_unknown(index, question)
     if args.json:
         from mcpguard.cli.audit.outputs import AuditStatistics
 
         made = {"by": args.by, "rows": found[: args.n], "folded": folded}
         print(AuditStatistics.model_validate(made).model_dump_json())
-        return trust(index.altered, same_place(args))
+        return trust(index.altered, query.same_place(args))
     for line in _lines(found[: args.n], args.by, PARTS) if found else ():
         print(line.rstrip())
     if not found:
@@ -60,7 +53,7 @@ def stats(path: Path, args: argparse.Namespace) -> int:
         print(style(f"{len(found) - args.n} more: -n {len(found)}", "dim"))
     if folded:
         print(only_counted(folded))
-    return trust(index.altered, same_place(args))
+    return trust(index.altered, query.same_place(args))
 
 
 def _lines(found: list[Figures], by: str, parts: int) -> list[str]:

@@ -21,30 +21,13 @@ from mcpguard.core.conditions.cel import ERROR, FALSE, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.spelling import CONTAINERS, Spelling, inherited
 from mcpguard.core.functions import Holds, ReturnedTexts, nothing_held
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit
+from mcpguard.core.policy import obligations, wording
 from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.egress import Egress
-from mcpguard.core.policy.obligations import (
-    DIFFER,
-    ObligationError,
-    are_set,
-    arguments_of,
-    charges_of,
-    credential_of,
-    exceptions_of,
-    with_arguments,
-)
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.terms import Effect
-from mcpguard.core.policy.wording import (
-    PLACEHOLDER,
-    first_message,
-    known_reason,
-    limits_reached,
-    what_passes,
-    why_failed,
-)
 from mcpguard.core.redaction.removal.placeholder import VISIBLE, WORD, carries_placeholder
 
 NEEDS_APPROVAL = "a person has to approve this call."
@@ -157,7 +140,7 @@ def _misplaced(
     asking, failed = holding(candidates, "ask", bound)
     allowing = [one for one in holding(candidates, "allow", bound)[0] if not over(one, sent)]
     wanted = any(rule.written.placeholders for rule in asking + failed + allowing)
-    return None if wanted else Deny(verdict.invocation, Cause.PLACEHOLDER, message=PLACEHOLDER)
+    return None if wanted else Deny(verdict.invocation, Cause.PLACEHOLDER, message=wording.PLACEHOLDER)
 
 
 def _astray(egress: Egress, invocation: Invocation) -> Deny | None:
@@ -316,13 +299,13 @@ def _settled(
         _, arguments = _once(candidates, invocation, session, holds, None)
     if not arguments:
         return _once(candidates, invocation, session, holds, approved)[0]
-    changed = with_arguments(invocation, arguments)
+    changed = obligations.with_arguments(invocation, arguments)
     verdict, again_set = _once(candidates, changed, session, holds, approved)
     if isinstance(verdict, Deny):
         # A person is asked about the call as it came: once it is approved, this is done again.
         return structs.replace(verdict, invocation=invocation) if verdict.cause is Cause.APPROVAL else verdict
-    if not are_set(changed, again_set):
-        return Deny(invocation, Cause.ERROR, verdict.rules, DIFFER.format(_OTHERS))
+    if not obligations.are_set(changed, again_set):
+        return Deny(invocation, Cause.ERROR, verdict.rules, obligations.DIFFER.format(_OTHERS))
     if (unfit := _unfit(verdict.invocation, candidates.spelling)) is not None:
         return unfit
     # Also those of a rule that holds no more, since the argument is there now: what it set is sent.
@@ -343,16 +326,16 @@ def _once(
     if approved is not None:
         denied, failed = holding(candidates, "deny", bound)
         if denied:
-            return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
+            return Deny(invocation, Cause.RULE, names(denied), wording.first_message(denied)), {}
         if failed:
-            return Deny(invocation, Cause.ERROR, names(failed), why_failed(failed, bound)), {}
+            return Deny(invocation, Cause.ERROR, names(failed), wording.why_failed(failed, bound)), {}
     asking: list[CompiledRule] = []
     if candidates.ask:
         asking, failed = holding(candidates, "ask", bound)
         asking = sorted(asking + failed, key=lambda rule: rule.name)
         left = [] if approved is None else _left(asking, candidates, invocation, bound)
         if approved is not None and any([rule.name not in approved for rule in left]):
-            said = first_message(left) or NEEDS_APPROVAL
+            said = wording.first_message(left) or NEEDS_APPROVAL
             return Deny(invocation, Cause.APPROVAL, names(left), said), {}
     true, failed = holding(candidates, "allow", bound)
     allowing = asking
@@ -361,7 +344,7 @@ def _once(
         (failed if ended else allowing).append(rule)
     if not allowing and approved is not None:
         others = (rule for rule in candidates.allow if not over(rule, invocation))
-        said = known_reason(failed, bound) or what_passes(others)
+        said = wording.known_reason(failed, bound) or wording.what_passes(others)
         return Deny(invocation, Cause.NO_RULE, message=said), {}
     if not failed and not any(map(_adds, allowing)):
         return Permit(invocation, tuple(map(_name, allowing))), {}
@@ -384,10 +367,10 @@ def _allowed(
     limited: bool,
 ) -> tuple[Permit | Deny, dict[str, Json]]:
     try:
-        charges = charges_of(allowing, invocation)
-        arguments = arguments_of(allowing)
-        credential = credential_of(allowing)
-    except ObligationError as problem:
+        charges = obligations.charges_of(allowing, invocation)
+        arguments = obligations.arguments_of(allowing)
+        credential = obligations.credential_of(allowing)
+    except obligations.ObligationError as problem:
         return Deny(invocation, Cause.ERROR, names(allowing), str(problem)), {}
     full = _full(charges, invocation, session)
     if full is not None and (limited or full.cause is not Cause.LIMIT):
@@ -401,7 +384,7 @@ def _allowed(
         union("fact", allowing),
         credential,
         spotlight=any([rule.written.spotlight for rule in allowing + failed]),
-        unredacted=exceptions_of(allowing),
+        unredacted=obligations.exceptions_of(allowing),
     )
     return permit, arguments
 
@@ -416,7 +399,7 @@ def _full(
     full = {rule: charge for rule, charge in charges.items() if not session.room(charge, invocation.now)}
     if not full:
         return None
-    return Deny(invocation, Cause.LIMIT, names(full), limits_reached(full, invocation, session))
+    return Deny(invocation, Cause.LIMIT, names(full), wording.limits_reached(full, invocation, session))
 
 
 def _differs(verdict: Permit | Deny, trial: Permit | Deny) -> str:

@@ -12,25 +12,8 @@ from pydantic import Field, Tag
 from mcpguard.core.document.constraints import Constraint, Mistake, filled, matching
 from mcpguard.core.document.written import VERSION_1, Filled, Items, TextOr, TextOrList, by_shape, whole
 from mcpguard.core.model import Json
+from mcpguard.core.policy import terms
 from mcpguard.core.policy.placeholders import problems_in
-from mcpguard.core.policy.terms import (
-    ANY_ACTION,
-    ASKED,
-    MAX_TIMEOUT,
-    OBLIGATIONS,
-    RESERVED,
-    WINDOW,
-    Action,
-    Channel,
-    Effect,
-    Mode,
-    Moment,
-    ParamType,
-    as_tuple,
-    end_of,
-    misfit,
-    window_of,
-)
 
 _UNITS = ("calls", "bytes", "units")
 _ARGUMENT = r"args((?:\.[A-Za-z_][A-Za-z0-9_]*)+)"
@@ -51,7 +34,7 @@ Name = Annotated[
 ParamName = Annotated[
     str,
     matching(
-        f"(?!(?:{'|'.join(RESERVED)})$)[A-Za-z_][A-Za-z0-9_]{{0,63}}",
+        f"(?!(?:{'|'.join(terms.RESERVED)})$)[A-Za-z_][A-Za-z0-9_]{{0,63}}",
         "the name of a param has 1 to 64 of the characters A-Z a-z 0-9 _, does not start with a digit and is "
         "not a reserved word of CEL",
     ),
@@ -60,21 +43,25 @@ ParamName = Annotated[
 
 def _matching_something(key: str) -> Constraint:
     said = f"`{key}` must not be empty: leave it out to match all"
-    return Constraint(lambda globs: "" if all(as_tuple(globs) or [""]) else said)
+    return Constraint(lambda globs: "" if all(terms.as_tuple(globs) or [""]) else said)
 
 
-A_DAY = Constraint(lambda day: "" if end_of(day) else "write a day as YYYY-MM-DD", format="date")
+A_DAY = Constraint(lambda day: "" if terms.end_of(day) else "write a day as YYYY-MM-DD", format="date")
 _A_TIMEOUT = Constraint(
     lambda time: (
-        "" if 0 < (window_of(time) or 0) <= MAX_TIMEOUT else "a time is a number with s, m or h, at most 24h"
+        ""
+        if 0 < (terms.window_of(time) or 0) <= terms.MAX_TIMEOUT
+        else "a time is a number with s, m or h, at most 24h"
     ),
-    pattern=f"^{WINDOW.pattern}$",
+    pattern=f"^{terms.WINDOW.pattern}$",
 )
 _A_WINDOW = Constraint(
     lambda per: (
-        "a window is `session`, or a number with s, m, h or d, at most 31d" if window_of(per) is None else ""
+        "a window is `session`, or a number with s, m, h or d, at most 31d"
+        if terms.window_of(per) is None
+        else ""
     ),
-    pattern=f"^(?:session|{WINDOW.pattern})$",
+    pattern=f"^(?:session|{terms.WINDOW.pattern})$",
 )
 _AN_AMOUNT = Constraint(
     lambda amount: "" if 0 < amount <= 1 << 53 else "a limit is a whole number above 0",
@@ -152,7 +139,7 @@ class AskEntry(Filled):
         "or `h`. Default: `approvals.ticket_seconds` of the configuration.",
     )
     via: Annotated[
-        TextOrList[Channel], Constraint(lambda via: "" if via else "name at least one channel")
+        TextOrList[terms.Channel], Constraint(lambda via: "" if via else "name at least one channel")
     ] = Field(
         ("console", "terminal"),
         description="The channels that may answer: `console`, `terminal`, and `client`: the client asks its "
@@ -186,7 +173,7 @@ class AskEntry(Filled):
     )
 
     @property
-    def channels(self) -> tuple[Channel, ...]:
+    def channels(self) -> tuple[terms.Channel, ...]:
         return (self.via,) if isinstance(self.via, str) else self.via
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -229,7 +216,7 @@ class Rule(Filled):
     }
 
     id: Name = Field(description="Its name, unique in the policy; records and refusals call it `POLICY/ID`.")
-    effect: Effect = Field(
+    effect: terms.Effect = Field(
         description="Deny overrides ask overrides allow; where no rule holds, the call is refused."
     )
     server: Annotated[TextOrList[str], _matching_something("server")] = Field(
@@ -238,7 +225,7 @@ class Rule(Filled):
     tools: Annotated[Items[str], _matching_something("tools")] | None = Field(
         None, description="Globs of tool names, as the upstream itself calls them."
     )
-    action: Annotated[Items[Literal[Action, "*"]], _matching_something("action")] = Field(
+    action: Annotated[Items[Literal[terms.Action, "*"]], _matching_something("action")] = Field(
         ("tools/call",),
         description="The methods that the rule applies to; `*` is all of them, `extension` those that a "
         "server's configuration declares.",
@@ -246,13 +233,13 @@ class Rule(Filled):
     when: str | None = Field(
         None, description="A CEL condition, which must be a boolean. Left out: the rule always holds."
     )
-    on: Moment = Field(
+    on: terms.Moment = Field(
         "call",
         description="`call`: the request is decided. `result`: what came back is: `deny` withholds it, "
         "`allow` lets it through with what the rule adds (`redact`, `label`, `fact`, `spotlight`); without "
         "any such rule it goes through.",
     )
-    mode: Mode = Field(
+    mode: terms.Mode = Field(
         "enforce",
         description="`shadow`: the rule changes nothing; the evidence says what it would have done.",
     )
@@ -317,10 +304,10 @@ class Rule(Filled):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        if self.tools is not None and not {"tools/call", ANY_ACTION} & set(self.action):
+        if self.tools is not None and not {"tools/call", terms.ANY_ACTION} & set(self.action):
             yield ("tools",), "`tools` can match only the action tools/call"
         yield from self._misplaced()
-        if self.credential and set(self.action) <= ASKED:
+        if self.credential and set(self.action) <= terms.ASKED:
             yield ("credential",), "the client answers this, so there is no server to use a credential with"
         if self.on == "result":
             yield from self._result_mistakes()
@@ -330,7 +317,7 @@ class Rule(Filled):
             yield ("argument", *place), said
 
     def _misplaced(self) -> Iterator[Mistake]:
-        for key in OBLIGATIONS:
+        for key in terms.OBLIGATIONS:
             if getattr(self, key) and self.effect == "deny":
                 yield (key,), _LETS_NOTHING.format(key=key)
             elif getattr(self, key) and self.on == "result" and key in _OF_CALLS:
@@ -349,7 +336,7 @@ class Rule(Filled):
             said = "`redact`, `label`, `fact` or `spotlight`"
             yield (), f"an `allow` rule on results changes nothing without {said}"
         for index, action in enumerate(self.action):
-            if action in ASKED:
+            if action in terms.ASKED:
                 yield ("action", index), "the client answers this, so there is no result of a server"
 
 
@@ -357,7 +344,7 @@ class Param(Filled):
     """A value that conditions read as `params.NAME`, and that whoever uses the policy sets in the
     configuration. Without a value, whatever depends on it is refused."""
 
-    type: ParamType = Field(
+    type: terms.ParamType = Field(
         description="`string`, `strings` (a list of texts), `folders` (a list of absolute folders), "
         "`integer`, `boolean`, or `map` (names with lists of texts)."
     )
@@ -370,7 +357,7 @@ class Param(Filled):
 
     def misfit(self, value: Json) -> str:
         """Why `value` cannot be its value, "" where it can."""
-        return misfit(self.type, value)
+        return terms.misfit(self.type, value)
 
     def mistakes(self) -> Iterator[Mistake]:
         if self.is_set and (said := self.misfit(self.default)):
@@ -395,7 +382,7 @@ class Policy(Filled):
     )
     owner: str = Field("", description="Who is responsible for it; for readers only.")
     description: str = Field("", description="What it is for; for readers.")
-    mode: Mode = Field(
+    mode: terms.Mode = Field(
         "enforce", description="`shadow`: none of its rules changes anything, as with a rule's `mode`."
     )
     expires: Annotated[str, A_DAY] | None = Field(

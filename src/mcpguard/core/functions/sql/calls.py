@@ -16,27 +16,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.sql import words
 from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
-from mcpguard.core.functions.sql.words import (
-    ALARM_PAIRS,
-    ALARMS,
-    BEFORE_STRING,
-    CALLED_UNLESS_AFTER,
-    CATALOGUE,
-    MAY_BE_CALLED,
-    MODULES,
-    NOT_CALLED,
-    POSTGRES_OPERATORS,
-    POSTGRES_TYPES,
-    PURE,
-    READ_NODES,
-    READING_TABLES,
-    RUNS_TEXT,
-    RUNS_TEXT_POSTGRES,
-    TYPES,
-    WITHOUT_BRACKETS,
-)
 
 _QUANTIFIERS = frozenset({"all", "any", "some"})
 """Reserved words, which the parser takes for functions before an array."""
@@ -60,19 +42,19 @@ def tables_that_run(tables: set[str]) -> set[str]:
     known to read only. Source: sqlite.org/vtab.html 1.1.2, sqlite.org/pragma.html#pragfunc."""
     names = {name.rpartition(".")[2] for name in tables}
     own = {name for name in names if name.startswith(("pragma_", "sqlite_"))}
-    return own - READING_TABLES | names & MODULES
+    return own - words.READING_TABLES | names & words.MODULES
 
 
 def refuse_text_as_sql(functions: set[str], dialect: str) -> None:
     """Raises FunctionError for a function whose tables stand in a text."""
-    runs = RUNS_TEXT_POSTGRES if dialect == "postgres" else RUNS_TEXT
+    runs = words.RUNS_TEXT_POSTGRES if dialect == "postgres" else words.RUNS_TEXT
     if any(name.rpartition(".")[2] in runs for name in functions):
         raise FunctionError("sql() found a function that runs a text as SQL")
 
 
 def pure(functions: set[str], dialect: str) -> bool:
     """Whether all functions are known to have no effect."""
-    return all(name.removeprefix("pg_catalog.") in PURE[dialect] for name in functions)
+    return all(name.removeprefix("pg_catalog.") in words.PURE[dialect] for name in functions)
 
 
 def _is_call(tokens: list[SqlToken], place: int) -> bool:
@@ -81,13 +63,13 @@ def _is_call(tokens: list[SqlToken], place: int) -> bool:
         return False
     after = tokens[place + 1].text if place + 1 < len(tokens) else ""
     after_dot = place > 0 and tokens[place - 1].text == "." and tokens[place - 1].kind == "mark"
-    if token.kind == "word" and token.text in WITHOUT_BRACKETS and not after_dot:
+    if token.kind == "word" and token.text in words.WITHOUT_BRACKETS and not after_dot:
         return True
     if after != "(" or tokens[place + 1].kind != "mark":
         return False
-    if token.kind == "word" and token.text in CALLED_UNLESS_AFTER:
-        return place == 0 or tokens[place - 1].text not in CALLED_UNLESS_AFTER[token.text]
-    return token.kind == "name" or after_dot or token.text not in NOT_CALLED | TYPES
+    if token.kind == "word" and token.text in words.CALLED_UNLESS_AFTER:
+        return place == 0 or tokens[place - 1].text not in words.CALLED_UNLESS_AFTER[token.text]
+    return token.kind == "name" or after_dot or token.text not in words.NOT_CALLED | words.TYPES
 
 
 def _schema(tokens: list[SqlToken], place: int, dialect: str) -> list[str]:
@@ -128,12 +110,12 @@ def plain_read(
 
 def _may_be_a_file(table: str, written: frozenset[str]) -> bool:
     """DuckDB reads a file where it has no table of the name: `users.csv`, with quotes or without."""
-    known = table in CATALOGUE or any(one.startswith(f"{table}.") for one in written)
+    known = table in words.CATALOGUE or any(one.startswith(f"{table}.") for one in written)
     return '"' in table or ("." in table and not known)
 
 
 def _reads(node: Node, exp: Any) -> bool:
-    if type(node).__name__ in READ_NODES:
+    if type(node).__name__ in words.READ_NODES:
         return True
     if isinstance(node, exp.PropertyEQ | exp.NextValueFor):
         return False
@@ -145,10 +127,10 @@ def _alarms(tokens: list[SqlToken]) -> bool:
     for place, token in enumerate(tokens):
         if token.kind == "word":
             after = tokens[place + 1].text if place + 1 < len(tokens) else ""
-            harmless = token.text in MAY_BE_CALLED and after == "("
-            if token.text in ALARMS and not harmless:
+            harmless = token.text in words.MAY_BE_CALLED and after == "("
+            if token.text in words.ALARMS and not harmless:
                 return True
-            if last.kind == "word" and (last.text, token.text) in ALARM_PAIRS:
+            if last.kind == "word" and (last.text, token.text) in words.ALARM_PAIRS:
                 return True
         elif token.kind == "name" and token.text.lower() in ("nextval", "currval"):
             return True
@@ -171,15 +153,15 @@ def unknown_types(tree: Tree, exp: Any, dialect: str) -> set[str]:
 
 def implicit(tokens: list[SqlToken], tree: Tree, exp: Any) -> set[str]:
     """The types and the operators that are not known."""
-    found = {name for name in _types(tokens) if name not in POSTGRES_TYPES}
-    found |= {one for one in _operators(tokens) if one not in POSTGRES_OPERATORS}
+    found = {name for name in _types(tokens) if name not in words.POSTGRES_TYPES}
+    found |= {one for one in _operators(tokens) if one not in words.POSTGRES_OPERATORS}
     for node in tree.of_kind(exp.DataType):
         kind = node.args.get("kind")
-        if isinstance(kind, exp.Expression) and (name := _shown_type(kind, exp)) not in POSTGRES_TYPES:
+        if isinstance(kind, exp.Expression) and (name := _shown_type(kind, exp)) not in words.POSTGRES_TYPES:
             found.add(name)
         elif (
             isinstance(node, exp.ObjectIdentifier | exp.PseudoType)
-            and node.name.lower() not in POSTGRES_TYPES
+            and node.name.lower() not in words.POSTGRES_TYPES
         ):
             found.add(node.name.lower())
     return found
@@ -202,7 +184,9 @@ def _types(tokens: list[SqlToken]) -> Iterator[str]:
             token.kind == "word" and token.text == "as" and opened and opened[-1] in ("cast", "treat")
         ):
             yield _type_at(tokens, place + 1)
-        elif token.kind == "string" and last.kind in ("word", "name") and last.text not in BEFORE_STRING:
+        elif (
+            token.kind == "string" and last.kind in ("word", "name") and last.text not in words.BEFORE_STRING
+        ):
             yield shown(last.text, last.kind == "name", "postgres")
 
 

@@ -18,20 +18,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from mcpguard.core.functions.sql import words
 from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
-from mcpguard.core.functions.sql.words import (
-    BEFORE_TEXT,
-    CATALOGUE,
-    MYSQL_BEFORE_TEXT,
-    MYSQL_SYNTAX,
-    NAMES,
-    POSTGRES_TYPES,
-    ROLES,
-    SYNTAX,
-    UNITS,
-    WITHOUT_BRACKETS,
-)
 
 Names = frozenset[str]
 Chain = tuple[str, ...]
@@ -167,7 +156,7 @@ class Relations:
         table = self._tree.read.get(id(node))
         if table is not None:
             last = table.rpartition(".")[2]
-            return CATALOGUE.get(table, frozenset()) | frozenset(
+            return words.CATALOGUE.get(table, frozenset()) | frozenset(
                 one.removeprefix(head)
                 for head in (f"{table}.", f"{last}.")
                 for one in self._written
@@ -218,7 +207,7 @@ class Relations:
         return frozenset(name_of(name, "postgres") for name in names)
 
 
-MYSQL = MYSQL_SYNTAX | UNITS | WITHOUT_BRACKETS
+MYSQL = words.MYSQL_SYNTAX | words.UNITS | words.WITHOUT_BRACKETS
 _NOTHING = SqlToken("mark", "", -1, -1)
 
 
@@ -244,7 +233,7 @@ def _has_role(name: Any, exp: Any) -> bool:
     """Whether an identifier is the name of something other than a column, or of a column that is reported."""
     if isinstance(name.parent, exp.Dot):
         return name.arg_key == "expression" or isinstance(name.parent.expression, exp.Func | exp.Identifier)
-    return f"{type(name.parent).__name__}.{name.arg_key}" in ROLES
+    return f"{type(name.parent).__name__}.{name.arg_key}" in words.ROLES
 
 
 def _is_syntax(
@@ -254,16 +243,16 @@ def _is_syntax(
     word = tokens[place].text
     last = tokens[place - 1] if place else _NOTHING
     if dialect != "postgres" and after.kind == "string":
-        return word in BEFORE_TEXT or (dialect == "mysql" and word in MYSQL_BEFORE_TEXT)
+        return word in words.BEFORE_TEXT or (dialect == "mysql" and word in words.MYSQL_BEFORE_TEXT)
     if dialect == "mysql":
-        return word in MYSQL and word not in NAMES[dialect]
-    known = (word in SYNTAX or word in WITHOUT_BRACKETS) and word not in NAMES[dialect]
+        return word in MYSQL and word not in words.NAMES[dialect]
+    known = (word in words.SYNTAX or word in words.WITHOUT_BRACKETS) and word not in words.NAMES[dialect]
     if known or _is_argument(tokens, place + 1):
         return True
-    if word in UNITS:
+    if word in words.UNITS:
         extracted = last.text == "(" and place > 1 and tokens[place - 2].text == "extract"
         return last.kind in ("string", "number") or last.text == "to" or extracted
-    if word in POSTGRES_TYPES or word in ("precision", "varying"):
+    if word in words.POSTGRES_TYPES or word in ("precision", "varying"):
         before = last.text in (":", "as", "double", "character", "bit", "char")
         return before or after.kind == "string" or after.text in ("with", "without") or last.text in defined
     return False
