@@ -15,11 +15,12 @@ from hashlib import sha256
 from io import BytesIO
 from itertools import pairwise
 from pkgutil import get_data
+from sys import intern
 from typing import Any
 
 import celpy
 from celpy import celparser, celtypes, evaluation
-from lark import Lark
+from lark import Lark, Tree
 from lark import __version__ as lark_version
 
 from mcpguard.core.conditions.cel import (
@@ -207,12 +208,15 @@ def _shortened(tree: Any, literal: Callable[[Any], Any]) -> Any:
         tree = tree.children[0]
     if tree.data == "literal":
         return type(tree)("known", [literal(tree)], tree.meta)
+    if tree.data == "primary" and tree.children[0].data == "ident":
+        return type(tree)("named", [str(tree.children[0].children[0]), tree], tree.meta)
     children = [
         _shortened(child, literal) if hasattr(child, "children") else child for child in tree.children
     ]
     if tree.data == "ident_arg" and children[0].value in NAMED:
         children[0] = children[0].update(value=f"strict {children[0].value}")
-    return type(tree)(tree.data, children, tree.meta)
+    # The library has tokens there, which take long to be compared.
+    return type(tree)(intern(str(tree.data)), children, tree.meta)
 
 
 def _passes_on(tree: Any) -> bool:
@@ -232,9 +236,27 @@ class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
     def sub_evaluator(self, ast: Any) -> _Evaluator:
         return _Evaluator(ast, self.activation, self._steps)
 
+    def visit(self, tree: Any) -> Any:
+        """As the library's own, which looks at each node for decorators and counts levels."""
+        return getattr(self, tree.data)(tree)
+
+    def visit_children(self, tree: Any) -> list[Any]:
+        """The same for what is in a node."""
+        return [self.visit(one) if isinstance(one, Tree) else one for one in tree.children]
+
     def known(self, tree: Any) -> Any:
         """A literal that was read when the condition was compiled."""
         return tree.children[0]
+
+    def named(self, tree: Any) -> Any:
+        """A name that is bound, in a loop or in the request."""
+        name, written = tree.children
+        scope = self.activation.identifiers
+        while scope is not None:
+            if name in scope:
+                return scope[name].value
+            scope = scope.parent
+        return self.primary(written)
 
     def member_dot_arg(self, tree: Any) -> Any:
         """Macros with our own connectives, as `&&` and `||` have them, and over lists and maps alone."""
