@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter, apply
-from mcpguard.core.functions.function import MOST_KEPT, check_size, pages
+from mcpguard.core.functions.function import MOST_KEPT, Holds, check_size, nothing_held, pages
 from tests.rows import each
 
 
@@ -68,6 +69,30 @@ def test_the_answer_for_short_texts_is_kept(arguments: Any, asked: int) -> None:
 
     function = Function("f", (Parameter("x", "any"), Parameter("y", "any")), counted)
     assert [apply(function, arguments), apply(function, arguments)] == [1, asked]
+
+
+@each(
+    ("arguments", "others", "asked"),
+    [
+        (({"a": ["b", 1]}, "secret"), ({"a": ["b", 1]}, "secret"), 1),
+        (({"a": 1}, "secret"), ({"a": True}, "secret"), 2),
+        (({"a": "\ud800"}, None), ({"a": "\ud800"}, None), 1),
+        (("a" * MOST_KEPT, None), ("a" * MOST_KEPT, None), 2),
+        (({"a": datetime.now(UTC)}, None), ({"a": 1}, None), 2),
+    ],
+)
+def test_the_answer_of_a_search_is_kept_where_nothing_is_held(
+    arguments: Any, others: Any, asked: int
+) -> None:
+    calls: list[Any] = []
+
+    def counted(*given: Any, holds: Holds = nothing_held) -> Any:
+        calls.append(given)
+        return len(calls)
+
+    function = Function("f", (Parameter("x", "any"), Parameter("y", "any")), counted, searches=True)
+    assert [apply(function, arguments), apply(function, others)] == [1, asked]
+    assert [apply(function, others, lambda _: True) for _ in range(2)] == [asked + 1, asked + 2]
 
 
 @pytest.mark.parametrize("arguments", [(), (1, 2, 3)])

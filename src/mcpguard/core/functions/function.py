@@ -6,6 +6,7 @@ bounded time and without IO; what it cannot read to its end it refuses, since a 
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -155,7 +156,10 @@ def apply(function: Function, arguments: tuple[Json, ...], holds: Holds = nothin
             raise FunctionError(f"{function.name}() needs `{parameter.name}` to be a {parameter.kind}")
     try:
         if function.searches:
-            return function.call(*arguments, holds=holds)
+            written = _written(arguments) if holds is nothing_held else None
+            if written is None:
+                return function.call(*arguments, holds=holds)
+            return _found(function.call, written)
         if _can_be_kept(arguments):
             return _answer(function.call, arguments)
         return function.call(*arguments)
@@ -176,6 +180,21 @@ def _answer(call: Callable[..., Json], texts: tuple[Json, ...]) -> Json:
     """The last answers are kept: a call that waits for an approval is decided twice, its result is decided
     on as well, and tests ask the same of each posture and each engine. Nobody changes an answer."""
     return call(*texts)
+
+
+def _written(arguments: tuple[Json, ...]) -> bytes | None:
+    """The arguments as a key, which tells 1 from true. None for what is long or deep, or has a time in it."""
+    try:
+        written = marshal.dumps(arguments, 2)  # Later versions write the same value in several ways.
+    except ValueError:
+        return None
+    return written if len(written) <= MOST_KEPT else None
+
+
+@lru_cache(maxsize=64)
+def _found(call: Callable[..., Json], written: bytes) -> Json:
+    """As `_answer`, for any arguments, where nothing is held: what is held may change between two calls."""
+    return call(*marshal.loads(written))  # noqa: S302 - it was written by `_written`
 
 
 def check_size(name: str, text: str, limit: int) -> None:
