@@ -35,7 +35,7 @@ import relay
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
-from tests.core.redaction.hostile import HELD, SHAPES, TOKEN, filled
+from tests.core.redaction.hostile import HELD, PASSWORD, SHAPES, TOKEN, filled
 
 POLICY = """
 version: 1
@@ -183,7 +183,7 @@ def forget_peak():
 
 def one(options):
     made = redactor(20)
-    made.hold("env:A", Secret(HELD))
+    made.hold_all([("env:A", Secret(HELD)), ("env:B", Secret(PASSWORD))])
     made.settle()
     for warm in (
         {"a": f"{HELD} {TOKEN} %41 eyJ ://a:b@ x@y.z"},

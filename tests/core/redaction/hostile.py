@@ -13,6 +13,7 @@ from typing import Any
 
 TOKEN = "ghp_" + "aB3kQ9xZ7mT2" * 3
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
+PASSWORD = "Kq9!vR2#mZ5$pLw8&dT4"
 """What is held while they are inspected."""
 
 Make = Callable[[int], Any]
@@ -111,6 +112,8 @@ UNITS = {
     "lines that go on": "zq3Hv7kP9xWb5nT2\n",
     "half of a held one": HELD[4:14] + " ",
     "pieces of a held one": f"{HELD[4:8]} {HELD[8:12]}|",
+    "parts of a password": f"{PASSWORD[4:7]} {PASSWORD[:3]} ",
+    "an escaped password": PASSWORD.replace("#", "=23") + " ",
 }
 """What is repeated in one text."""
 

@@ -12,7 +12,7 @@ import pytest
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
-from tests.core.redaction.hostile import HELD, SHAPES, TOKEN
+from tests.core.redaction.hostile import HELD, PASSWORD, SHAPES, TOKEN
 from tests.rows import each
 
 SIZE = 4000 * int(os.environ.get("MCPGUARD_EXAMPLES", "50")) // 50
@@ -21,7 +21,7 @@ GROWN = 8
 
 def redactor() -> Redactor:
     made = Redactor(b"key")
-    made.hold("env:A", Secret(HELD))
+    made.hold_all([("env:A", Secret(HELD)), ("env:B", Secret(PASSWORD))])
     with suppress(InspectionError):
         made.inspect({"a": f"{HELD} {TOKEN} %41 eyJ ://a:b@"})
     return made

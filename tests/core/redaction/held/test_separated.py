@@ -13,9 +13,9 @@ import pytest
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.engine.matching import PAD
+from mcpguard.core.redaction.held.chains import separated
 from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.held.search import HeldSet, held
-from mcpguard.core.redaction.held.separated import separated
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.rows import each

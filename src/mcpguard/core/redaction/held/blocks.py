@@ -4,21 +4,63 @@ Law of this file: tokens of one issuer have much in common, and a place of a tex
 values that are alike around a block, however many these are. What is found comes to the same.
 """
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
+from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import HeldForm
-from mcpguard.core.redaction.held.fragments import HEXADECIMAL, UnguessablePiece
-from mcpguard.core.redaction.held.payloads import HexMatch
-from mcpguard.core.redaction.held.scattered import Rows, ScatteredLetters
-from mcpguard.core.redaction.held.separated import SeparatedRuns
-from mcpguard.core.redaction.held.shards import Shards
+from mcpguard.core.redaction.held.payloads import HEXADECIMAL, HexMatch
+from mcpguard.core.secret import Unprinted
 
-Piece = UnguessablePiece | Shards | ScatteredLetters | SeparatedRuns
+Run = tuple[int, int]
+
+
+class FoundForm(Protocol):
+    """In what form something is found."""
+
+    def widen(self, text: bytes, start: int, end: int) -> tuple[int, int]:
+        """The span of all of it, of which that from `start` to `end` was found."""
+
+
+class Piece(Unprinted, frozen=True):
+    """A text of which any part that counts is found in what a text is reduced to: from its blocks on, which
+    are compiled."""
+
+    text: bytes
+    leads_on: ClassVar[bool] = False
+    """Whether what counts is more than what is the same around a block."""
+
+    @abstractmethod
+    def blocks(self) -> Iterator[tuple[bytes, int]]:
+        """What is searched for, and where it is in the text."""
+
+    @abstractmethod
+    def contexts(self, at: int) -> Iterator[tuple[int, bytes]]:
+        """What decides whether a block that begins at `at` leads to anything: with how far it begins before
+        the block. Of several, one is in any run around it."""
+
+    @abstractmethod
+    def runs(self, seen: bytes, end: int, at: int) -> list[Run]:
+        """What is found around a block that ends at `end` of `seen` and begins at `at` of the text: stretches
+        that come to something together, nothing where that is too little."""
+
+    def cost(self, found: int) -> int:
+        """Triggers of a budget where it leads to so many runs."""
+        return 1
+
+    def said(self, seen: bytes, runs: list[Run], end: int) -> Iterator[bytes]:
+        """What the runs around a block that ends at `end` say of the value."""
+        yield self.text
+
+    def form(self, run: Run, end: int, at: int) -> FoundForm:
+        """In what form a run is found."""
+        is_dumped = HEXADECIMAL.issuperset(self.text)
+        return HexMatch(self.text) if is_dumped else HeldForm(self.text, True, b"", 0, 0)
 
 
 class Held(Struct, frozen=True):
@@ -38,10 +80,10 @@ class Held(Struct, frozen=True):
 
 Place = tuple[Held, Piece, int]
 """A piece of a value, and where in it the block begins."""
-Run = tuple[int, int]
 Alike = tuple[bytes, list[Place]]
 """Places that are alike, and the text that all of them have around the block; b"" where that is not known."""
 
+_NOWHERE = 0, 0
 _FEW, _MANY = 4, 16
 """Up to how many places of a block are looked at one by one, and beyond how many last."""
 
@@ -75,13 +117,14 @@ class Block:
         keys = [(ahead, text[start - ahead : start - ahead + size]) for ahead, size in self._shapes]
         return [found for key in keys if (found := self._by_text.get(key))]
 
+    @property
     def leads_on(self) -> bool:
-        """Whether what counts is more than what is the same around the block."""
-        return type(self.places[0][1]) in (Shards, SeparatedRuns)
+        """As of its pieces."""
+        return self.places[0][1].leads_on
 
     def are_many(self) -> bool:
         """Whether many places have to be looked at wherever the block is."""
-        return len(self.places) > _MANY and self.leads_on() and len(self.alike(b"", 0)) > _MANY
+        return len(self.places) > _MANY and self.leads_on and len(self.alike(b"", 0)) > _MANY
 
     def _grouped(self) -> list[Alike]:
         if len(self.places) <= _FEW:
@@ -90,7 +133,7 @@ class Block:
         for place in self.places:
             for ahead, text in place[1].contexts(place[2]):
                 groups.setdefault((ahead, text), (text, []))[1].append(place)
-        if self.leads_on():
+        if self.leads_on:
             return [(b"", places) for _, places in groups.values()]
         self._by_text = groups
         self._shapes = sorted({(ahead, len(text)) for ahead, text in groups})
@@ -104,78 +147,56 @@ def runs_of(alike: list[Place], text: bytes, end: int) -> Iterator[tuple[Place, 
         _, piece, at = place
         runs = piece.runs(text, end, at)
         yield place, runs
-        if runs or type(piece) is Shards:  # All of these lead to the same.
+        if runs or piece.leads_on:  # All of these lead to the same.
             return
 
 
-Hit = tuple[int, int, Held, HeldForm | Rows | HexMatch]
+Hit = tuple[int, int, Held, FoundForm]
 """Start, end, a value that has what is there, and in what form."""
-Covered = dict[tuple[bytes, type[Piece]], tuple[int, int]]
-"""By the mark of a value and the class of a piece, what was found of that."""
-
-
-def _form(core: Piece, run: tuple[int, int], end: int, at: int) -> HeldForm | Rows | HexMatch:
-    """What is found where a `run` of `core` is, around a block."""
-    if type(core) is ScatteredLetters:
-        return core.rows(*run, end, at)
-    if type(core) is not SeparatedRuns and HEXADECIMAL.issuperset(core.text):
-        return HexMatch(core.text)
-    return HeldForm(core.text, True, b"", 0, 0)
-
-
-def count(budget: Budget, core: Piece, runs: int, again: bool) -> None:
-    """Count a place at which so many `runs` were found; one that counts alone is a place of a core too. The
-    more values there are, the more blocks are met by chance, once: one that is there `again` and leads to
-    nothing counts for what that takes."""
-    if runs != 1 or type(core) is not Shards:
-        budget.trigger(core.cost if again and not runs else 1)
+Covered = dict[tuple[bytes, bool], Run]
+"""By the mark of a value, and whether it is a chain: what was found of that last."""
 
 
 def fragments(
     block: Block, text: bytes, end: int, covered: Covered, budget: Budget, again: bool
 ) -> list[Hit]:
-    """What is found around a `block` that ends at `end` of `text`; `covered` is what was found last. `again`:
-    it was there before."""
+    """What is found around a `block` that ends at `end` of `text`; `covered` is what was found last. The more
+    values there are, the more blocks are met by chance, once: one that is there `again` counts for what it
+    takes."""
     if len(block.places) > 1:
         return _longest(block, text, end, covered, budget, again)
     value, core, at = block.places[0]
-    key = value.mark, type(core)
-    found = covered.get(key)
-    if found is not None and found[0] < end <= found[1]:
+    if _is_known(block.places[0], covered, end):
         return []  # One run has many blocks.
     runs = core.runs(text, end, at)
-    count(budget, core, len(runs), again)
+    budget.trigger(core.cost(len(runs)) if again else 1)
     if not runs:
         return []
-    covered[key] = runs[0][0], runs[-1][1]
-    if len(runs) == 1 and type(core) is Shards:
-        return []  # It is the hit of a core too.
+    covered[value.mark, len(runs) > 1] = runs[0][0], runs[-1][1]
     budget.hit(len(runs))
-    return [(*run, value, _form(core, run, end, at)) for run in runs]
+    return [(*run, value, core.form(run, end, at)) for run in runs]
 
 
 def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budget, again: bool) -> list[Hit]:
     """The same of a block that stands in several places: of those in one value the longest."""
-    longest: dict[tuple[bytes, type[Piece]], list[Hit]] = {}
+    longest: dict[bytes, list[Hit]] = {}
     done: set[int] = set()
     for _, places in block.alike(text, end):
         # Where a run of one core goes on, all that are alike have as much of it.
-        some = places if block.leads_on() else places[:1]
+        some = places if block.leads_on else places[:1]
         first = next((at for at, one in enumerate(some) if not _is_known(one, covered, end)), -1)
         if first < 0 or id(places[first]) in done:
             continue
         done.add(id(places[first]))
         for (value, core, at), runs in runs_of(places[first:], text, end):
-            count(budget, core, len(runs), again)
+            budget.trigger(core.cost(len(runs)) if again else 1)
             if runs:
-                key = value.mark, type(core)
-                made = [(*run, value, _form(core, run, end, at)) for run in runs]
-                longest[key] = _longer(longest[key], made) if key in longest else made
-    known: dict[tuple[tuple[int, int], ...], list[Hit]] = {}
-    for key, found in longest.items():
-        covered[key] = found[0][0], found[-1][1]
-        if len(found) > 1 or key[1] is not Shards:  # Else it is the hit of a core too.
-            known.setdefault(tuple((start, last) for start, last, _, _ in found), found)
+                made = [(*run, value, core.form(run, end, at)) for run in runs]
+                longest[value.mark] = _longer(longest.get(value.mark, made), made)
+    known: dict[tuple[Run, ...], list[Hit]] = {}
+    for mark, found in longest.items():
+        covered[mark, len(found) > 1] = found[0][0], found[-1][1]
+        known.setdefault(tuple((start, last) for start, last, _, _ in found), found)
     budget.hit(sum(map(len, known)))
     return [hit for found in known.values() for hit in found]
 
@@ -192,9 +213,13 @@ def last_ones(late: list[tuple[Block, int]], hits: list[Hit], text: bytes, budge
 
 
 def _is_known(place: Place, covered: Covered, end: int) -> bool:
-    """Whether a block that ends at `end` is in what was found of its value last."""
-    found = covered.get((place[0].mark, type(place[1])))
-    return found is not None and found[0] < end <= found[1]
+    """Whether a block that ends at `end` is in what was found of its value last. What is between the pieces
+    of a chain is not."""
+    mark, core = place[0].mark, place[1]
+    first, last = covered.get((mark, False), _NOWHERE)
+    if not first < end <= last and core.leads_on:
+        first, last = covered.get((mark, True), _NOWHERE)
+    return first < end <= last
 
 
 def _longer(one: list[Hit], two: list[Hit]) -> list[Hit]:

@@ -7,16 +7,14 @@ character after another.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.shapes import looks_random
+from mcpguard.core.redaction.held.blocks import Piece, Run
 from mcpguard.core.redaction.held.reduced import skeleton_of
 
 LEAST = 12
 """How many characters of a skeleton in a row, with a digit and a letter among them."""
-HEXADECIMAL = frozenset(b"0123456789abcdef")
-"""Digits, of which a dump has rows."""
 _BLOCK = 8
 _STRIDE = 16
 _STEP = LEAST - _BLOCK + 1
@@ -33,15 +31,8 @@ _ARMOUR = "PRIVATE KEY-----"
 _LINE = expression(r"\\[nr]|[\n\r]")
 
 
-class UnguessablePiece(NamedTuple):
+class UnguessablePiece(Piece, frozen=True):
     """A stretch of the skeleton of a value that nobody can guess."""
-
-    text: bytes
-
-    @property
-    def cost(self) -> int:
-        """Triggers of a budget."""
-        return 1
 
     @property
     def least(self) -> int:
@@ -49,31 +40,26 @@ class UnguessablePiece(NamedTuple):
         return LEAST
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """What is searched for, and where it is in the core."""
         for at in range(0, len(self.text) - _BLOCK + 1, _STEP):
             yield self.text[at : at + _BLOCK], at
 
     def contexts(self, at: int) -> Iterator[tuple[int, bytes]]:
-        """What is in any run around a block that begins at `at`: one of these at least, each with how far it
-        begins before the block."""
         for ahead in range(min(at, LEAST - _BLOCK) + 1):
             if at - ahead + LEAST <= len(self.text):
                 yield ahead, self.text[at - ahead : at - ahead + LEAST]
 
-    def runs(self, skeleton: bytes, end: int, at: int) -> list[tuple[int, int]]:
-        """Around a block that ends at `end` of `skeleton` and begins at `at` of the core: how far both are
-        the same, nothing where that is too little."""
-        first, last = around(skeleton, end - _BLOCK, end, self.text, at)
+    def runs(self, seen: bytes, end: int, at: int) -> list[Run]:
+        first, last = around(seen, end - _BLOCK, end, self.text, at)
         if last - first < LEAST:
             return []
-        found = skeleton[first:last]
+        found = seen[first:last]
         return [] if found.isdigit() or found.isalpha() else [(first, last)]
 
-    def said(self, skeleton: bytes, runs: list[tuple[int, int]], end: int, _at: int) -> Iterator[bytes]:
+    def said(self, seen: bytes, runs: list[Run], end: int) -> Iterator[bytes]:
         """Each LEAST characters of such runs that have the block in them."""
         for first, last in runs:
             for start in range(max(first, end - LEAST), min(end - _BLOCK, last - LEAST) + 1):
-                yield skeleton[start : start + LEAST]
+                yield seen[start : start + LEAST]
 
 
 def around(seen: bytes, start: int, end: int, text: bytes, at: int) -> tuple[int, int]:

@@ -133,7 +133,7 @@ class ReducedText:
         self.skeleton = skeleton_of(padded) if skeleton is None else skeleton
         self._spread: bytes | None = None
         self.near = near
-        self.attempts = _ATTEMPTS + len(padded) // 4
+        self.attempts = _ATTEMPTS + len(padded) // 8
         self._escape: re.Pattern[bytes] | None = None
         self._bare: bytes | None = None
         self._unescaped: bytes | None = None

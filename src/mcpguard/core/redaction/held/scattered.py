@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import compress
 from typing import NamedTuple
 
+from mcpguard.core.redaction.held.blocks import Piece, Run
 from mcpguard.core.redaction.held.disguise import aligned
 from mcpguard.core.redaction.held.fragments import around
 from mcpguard.core.redaction.held.reduced import FROM_MARKS, LETTERS
@@ -51,21 +52,14 @@ class Rows(NamedTuple):
         return max(floor, text.rfind(gap, floor, first) + 1), ceiling if stop < 0 else stop
 
 
-class ScatteredLetters(NamedTuple):
+class ScatteredLetters(Piece, frozen=True):
     """The capitals of a value, or its letters. `at` says where in the value each of them is; `size` is how
     long that is."""
 
-    text: bytes
     at: tuple[int, ...]
     size: int
 
-    @property
-    def cost(self) -> int:
-        """Triggers of a budget."""
-        return 1
-
     def blocks(self) -> Iterator[tuple[bytes, int]]:
-        """What is searched for, and where it is in the text: what any run that counts has in it."""
         yield self.block, self._begin
 
     @property
@@ -74,27 +68,19 @@ class ScatteredLetters(NamedTuple):
 
     @property
     def block(self) -> bytes:
-        """What is searched for."""
+        """What is searched for: what any run that counts has in it."""
         return self.text[self._begin : _least(self.text)][:_LONGEST_BLOCK]
 
-    def contexts(self, _at: int) -> Iterator[tuple[int, bytes]]:
-        """What any run that counts has in it, which begins with the block."""
+    def contexts(self, at: int) -> Iterator[tuple[int, bytes]]:
         yield 0, self.text[self._begin : _least(self.text)]
 
-    def runs(self, spread: bytes, end: int, at: int) -> list[tuple[int, int]]:
-        """Around a block that ends at `end` of `spread` and begins at `at` of the text: how far both are the
-        same, nothing where that is too little."""
-        first, last = around(spread, end - len(self.block), end, self.text, at)
+    def runs(self, seen: bytes, end: int, at: int) -> list[Run]:
+        first, last = around(seen, end - len(self.block), end, self.text, at)
         return [(first, last)] if last - first >= _least(self.text) else []
 
-    def said(self, _spread: bytes, _runs: list[tuple[int, int]], _end: int, _at: int) -> Iterator[bytes]:
-        """The same."""
-        yield self.text
-
-    def rows(self, first: int, last: int, end: int, at: int) -> Rows:
-        """What is found where such a run is, around a block that ends at `end` and begins at `at`."""
+    def form(self, run: Run, end: int, at: int) -> Rows:
         ahead = end - len(self.block) - at
-        begins, ends = self.at[first - ahead], self.at[last - ahead - 1] + 1
+        begins, ends = self.at[run[0] - ahead], self.at[run[1] - ahead - 1] + 1
         return Rows(self.text, begins, ends - begins, self.size - ends)
 
 

@@ -19,11 +19,11 @@ from mcpguard.core.redaction.held.blocks import (
     Held,
     Hit,
     Piece,
-    count,
     fragments,
     last_ones,
     runs_of,
 )
+from mcpguard.core.redaction.held.chains import SeparatedRuns, separated, shards, without_parts
 from mcpguard.core.redaction.held.disguise import HeldForm, anchor, needles
 from mcpguard.core.redaction.held.fragments import UnguessablePiece, cores, single, stretches
 from mcpguard.core.redaction.held.guessing import FEWEST_DIGITS, guessed
@@ -42,8 +42,6 @@ from mcpguard.core.redaction.held.reduced import (
 )
 from mcpguard.core.redaction.held.sampled import Sampled, may_be_sampled
 from mcpguard.core.redaction.held.scattered import ScatteredLetters, scattered, signs
-from mcpguard.core.redaction.held.separated import SeparatedRuns, separated
-from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.secret import Secret
 
 SHORTEST = 6
@@ -176,7 +174,7 @@ class _Table:
             return False
         for _, places in what.alike(text, end):
             for (_, core, _), runs in runs_of(places, text, end):
-                of.attempts -= core.cost
+                of.attempts -= core.cost(len(runs))
                 if of.attempts < 0 or runs:
                     return True
         return False
@@ -224,11 +222,11 @@ class _Table:
                 of.near = True
                 return
             for shared, places in what.alike(text, end):
-                for (_, core, at), runs in runs_of(places, text, end):
-                    count(budget, core, len(runs), what in seen)
-                    if len(runs) > 1 or (runs and type(core) is not Shards):
+                for (_, core, _), runs in runs_of(places, text, end):
+                    budget.trigger(core.cost(len(runs)) if what in seen else 1)
+                    if runs:
                         values = [value for value, _, _ in places]
-                        keys = [shared] if shared else core.said(text, runs, end, at)
+                        keys = [shared] if shared else core.said(text, runs, end)
                         made.extend((key, values) for key in keys)
             seen.add(what)
 

@@ -11,10 +11,10 @@ import pytest
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.engine.matching import PAD
+from mcpguard.core.redaction.held.chains import Shards, shards, without_parts
 from mcpguard.core.redaction.held.fragments import UnguessablePiece, cores
 from mcpguard.core.redaction.held.reduced import ReducedText, skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, held
-from mcpguard.core.redaction.held.shards import Shards, shards, without_parts
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.rows import each
