@@ -180,6 +180,23 @@ def test_what_a_rule_would_change_of_the_calls_on_record_is_shown_before_it_is_w
     browser.desk.store.close()
 
 
+def test_what_changed_since_the_calls_were_recorded_is_not_said_to_be_changed_by_the_rule(
+    tmp_path: Path,
+) -> None:
+    browser = for_good(tmp_path)
+    args = {"force": True, "branch": "x"}
+    asked = structs.replace(DECIDED, tool="push", effect="ask", cause="approval", rules=("p/push",))
+    browser.records(
+        structs.replace(DECIDED, tool="gone", rules=("p/gone",)),
+        structs.replace(DECIDED, id="c-2", server="other", rules=("o/all",)),
+        structs.replace(asked, id="c-3", args=sha256(encode(args)).hexdigest(), arguments=args),
+    )
+    page = shown_for_good(browser)
+    assert "It would change 1 of the last 3 decisions on record: 1 loosened, 0 tightened." in page
+    assert "tightened</b>" not in page
+    browser.desk.store.close()
+
+
 def shown_for_good(browser: Browser) -> str:
     return browser.post(f"{browser.root}/tickets/t1/approve", lasts="always").text
 

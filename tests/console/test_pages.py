@@ -268,7 +268,7 @@ def test_decisions_come_newest_first_with_effect_and_outcome(browser: Browser) -
         DECIDED,
         Outcome(NOW, "c-1", "ok", 12.4, findings={"email $.x": 2}),
         structs.replace(DECIDED, id="c-2", effect="deny", cause="no-rule", rules=(), tool="send"),
-        structs.replace(DECIDED, id="c-3", effect="deny", cause="approval", tool="push"),
+        structs.replace(DECIDED, id="c-3", effect="ask", cause="approval", tool="push"),
         structs.replace(DECIDED, id="c-4", approval="ab by os-user:bob (console)", tool="push"),
         structs.replace(DECIDED, id="c-5"),
         Outcome(NOW, "c-5", "withheld", 1.0),
@@ -280,6 +280,18 @@ def test_decisions_come_newest_first_with_effect_and_outcome(browser: Browser) -
     assert "12 ms 2 redacted" in said
     assert "under way" in said
     assert "no-rule" in said
+
+
+def test_a_call_that_a_person_refused_or_nobody_answered_is_denied_and_no_longer_asked(
+    browser: Browser,
+) -> None:
+    asked = structs.replace(DECIDED, effect="ask", cause="approval", ticket="ab12")
+    browser.records(asked, structs.replace(asked, effect="deny"), structs.replace(asked, id="c-2"))
+    for effect, shown, hidden in (("denied", "c-1", "c-2"), ("asked", "c-2", "c-1")):
+        page = browser.see(f"/decisions?effect={effect}")
+        assert f'data-key="c-{shown}"' in page
+        assert f'data-key="c-{hidden}"' not in page
+    assert '<p class="verdict"><span class="effect effect-denied">' in browser.see("/calls/c-1")
 
 
 @pytest.mark.parametrize(

@@ -229,12 +229,13 @@ def preview_of(desk: Desk, own: OwnPolicy, made: Proposal) -> PolicyPreview:
     own_one = compile_policy(made.policy_text, str(own.path), OPT_IN)
     desk.rulebook.refresh()
     present = desk.rulebook.policies
-    replay = Replay(PolicySet([*own.others, own_one]), [] if present is None else [present])
     try:
         found = last(desk.evidence.folder, MOST_DECISIONS)
     except AuditError as problem:
         return PolicyPreview(None, str(problem))
-    return PolicyPreview(replay.take(found))
+    known = [] if present is None else [present]
+    report = Replay(PolicySet([*own.others, own_one]), known).take(found)
+    return PolicyPreview(report if present is None else report.beyond(Replay(present).take(found)))
 
 
 _PERSON = re.compile(r"(?!group:)[^\s:]+:[^\s\"'{}\[\],#]{1,200}")

@@ -91,6 +91,27 @@ class ReplayReport(Printed):
         """How many would not be at least as strict as they were."""
         return self.loosened + self.both + self.credential
 
+    def beyond(self, present: ReplayReport) -> ReplayReport:
+        """The same without the changes that `present`, a replay of the same records, has as well: what these
+        policies change, and not those that came into force since the records were written."""
+        known = {_kind(one): one for one in present.changes}
+        changes = []
+        counts = {direction: getattr(self, direction) for direction in _TITLES}
+        for one in self.changes:
+            before = known.get(_kind(one))
+            if before is not None:
+                left = max(0, one.count - before.count)
+                counts[one.direction] -= one.count - left
+                examples = tuple(id_ for id_ in one.examples if id_ not in before.examples)
+                one = one.model_copy(update={"count": left, "examples": examples})
+            if one.count:
+                changes.append(one)
+        return self.model_copy(update={**counts, "changes": tuple(changes)})
+
+
+def _kind(change: ReplayChange) -> ReplayChange:
+    return change.model_copy(update={"count": 0, "examples": ()})
+
 
 HEAD = ("CALLS", "WHAT", "ON RECORD", "WOULD BE", "LAST CALLS")
 _TITLES: dict[Direction, str] = {

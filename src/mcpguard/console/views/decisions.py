@@ -103,7 +103,7 @@ def effect_of(call: SeenCall) -> str:
     """The outcome of a call, in one word."""
     one = call.decision
     if one.effect != "allow":
-        return "asked" if one.cause == "approval" else "denied"
+        return "asked" if one.effect == "ask" else "denied"
     if call.outcome is not None and call.outcome.status == "withheld":
         return "withheld"
     if one.observed is not None or (call.outcome is not None and call.outcome.observed is not None):
