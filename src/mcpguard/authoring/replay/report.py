@@ -95,18 +95,18 @@ class ReplayReport(Printed):
         """The same without the changes that `present`, a replay of the same records, has as well: what these
         policies change, and not those that came into force since the records were written."""
         known = {_kind(one): one for one in present.changes}
-        changes = []
-        counts = {direction: getattr(self, direction) for direction in _TITLES}
-        for one in self.changes:
-            before = known.get(_kind(one))
-            if before is not None:
-                left = max(0, one.count - before.count)
-                counts[one.direction] -= one.count - left
-                examples = tuple(id_ for id_ in one.examples if id_ not in before.examples)
-                one = one.model_copy(update={"count": left, "examples": examples})
-            if one.count:
-                changes.append(one)
-        return self.model_copy(update={**counts, "changes": tuple(changes)})
+        changes = tuple(one for each in self.changes if (one := _without(each, known.get(_kind(each)))).count)
+        counts: dict[str, int] = dict.fromkeys(_TITLES, 0)
+        for one in changes:
+            counts[one.direction] += one.count
+        return self.model_copy(update={**counts, "changes": changes})
+
+
+def _without(change: ReplayChange, known: ReplayChange | None) -> ReplayChange:
+    if known is None:
+        return change
+    examples = tuple(id_ for id_ in change.examples if id_ not in known.examples)
+    return change.model_copy(update={"count": max(0, change.count - known.count), "examples": examples})
 
 
 def _kind(change: ReplayChange) -> ReplayChange:

@@ -71,7 +71,8 @@ def test_metadata_of_an_authorization_server_that_cannot_be_right_is_refused(sta
     serving.metadata |= changed | ({"issuer": placed.replace("ORIGIN", serving.origin)} if text else {})
     said = stage.refusal()
     assert why in said
-    assert "evil" not in said
+    assert "evil" not in said.replace(EVIL, "")
+    assert "\x1b" not in said
     assert stage.shown == []
     assert "/token" not in paths(serving)
 
@@ -100,7 +101,8 @@ def test_metadata_of_an_mcp_server_that_leads_elsewhere_is_refused(stage, servin
     serving.resource |= changed | ({"resource": placed.replace("ORIGIN", serving.origin)} if placed else {})
     said = stage.refusal()
     assert why in said
-    assert "evil" not in said
+    assert "evil" not in said.replace(EVIL, "")
+    assert "\x1b" not in said
     assert stage.shown == []
     assert "/register" not in paths(serving)
 
@@ -114,7 +116,30 @@ def test_a_challenge_that_leads_to_a_private_or_plain_place_is_not_followed(stag
 
 def test_the_configured_issuer_must_be_one_of_the_mcp_servers_own(backend, tmp_path, serving):
     stage = Stage(backend, tmp_path, serving.url, issuer="http://127.0.0.1:9")
-    assert "does not list the configured `issuer`" in stage.refusal()
+    assert stage.refusal() == (
+        "the MCP server does not list the configured `issuer` (http://127.0.0.1:9); "
+        f"it lists {serving.issuer}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "named"),
+    [
+        (EVIL, EVIL),
+        (None, "none stated"),
+        (1, "not a URL"),
+        ("Log in again", "not a URL"),
+        (f"{EVIL}/{'a' * 200}", "not a URL"),
+    ],
+)
+def test_what_does_not_match_is_named_beside_what_was_expected(stage, serving, found, named):
+    serving.metadata["issuer"] = found
+    assert (
+        f"from a different issuer ({named}) than the one that was asked ({serving.issuer})" in stage.refusal()
+    )
+    serving.resource["resource"] = found
+    said = f"for another resource ({named}) than the configured URL ({serving.url}), so"
+    assert said in stage.refusal()
 
 
 def test_the_configured_issuer_is_taken_among_several(backend, tmp_path, serving):

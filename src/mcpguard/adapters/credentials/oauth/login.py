@@ -30,6 +30,7 @@ from mcpguard.adapters.credentials.oauth.asking import (
     find_resource,
     find_server,
     named_hosts,
+    named_url,
     usable,
 )
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for, register
@@ -151,7 +152,10 @@ async def _discover(entry: OAuthEntry) -> LoginTarget:
     resource = await find_resource(url, named)
     issuer = entry.issuer or resource.issuers[0]
     if issuer not in resource.issuers:
-        raise OAuthProblem("the MCP server does not list the configured `issuer`")
+        listed = ", ".join(map(named_url, resource.issuers[:_SHOWN]))
+        raise OAuthProblem(
+            f"the MCP server does not list the configured `issuer` ({issuer}); it lists {listed}"
+        )
     try:
         server = await _suitable(issuer, named, resource.issuers[1] if resource.guessed else None)
     except OAuthProblem as problem:
@@ -225,16 +229,19 @@ def _code(answer: dict[str, str], server: AuthorizationServer) -> str:
     from mcp.shared.auth import OAuthMetadata
 
     # Constructed, not validated: the issuer is compared as it is written.
-    said: Any = {
+    metadata: Any = {
         "issuer": server.issuer,
         "authorization_response_iss_parameter_supported": server.names_itself,
     }
-    asked = OAuthMetadata.model_construct(**said)
+    asked = OAuthMetadata.model_construct(**metadata)
     try:
         validate_authorization_response_iss(answer.get("iss"), asked)
     except OAuthFlowError:
-        wrong = "the answer is not from the authorization server that was asked (`iss`, RFC 9207)"
-        raise OAuthProblem(wrong) from None
+        said = named_url(answer.get("iss"))
+        raise OAuthProblem(
+            f"the answer is not from the authorization server that was asked: `iss` (RFC 9207) is {said}, "
+            f"and not {server.issuer}"
+        ) from None
     if "error" in answer:
         code = answer["error"] if answer["error"] in CODES else ""
         raise OAuthProblem(f"the authorization server refused{f': `{code}`' if code else ''}", code)
