@@ -128,6 +128,7 @@ def test_only_so_many_calls_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = Evidence(tmp_path)
     found.poll()
     assert ids(found) == ["c-2", "c-3", "c-4"]
+    assert found.since == found.calls[0].at
     assert found.called("c-0") == []
     assert found.partly
     audit.close(Closed(NOW, "done"))

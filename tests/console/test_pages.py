@@ -19,6 +19,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.store.sqlite import FILE
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.telemetry import status_file
+from mcpguard.console import evidence
 from mcpguard.core.evidence.records import Closed, Noticed, ObservedRefusal, Outcome, Steps
 from mcpguard.core.model import Charge, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp
@@ -280,6 +281,24 @@ def test_decisions_come_newest_first_with_effect_and_outcome(browser: Browser) -
     assert "12 ms 2 redacted" in said
     assert "under way" in said
     assert "no-rule" in said
+
+
+def test_pages_say_since_when_they_know_calls_and_where_the_older_ones_are(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.records(DECIDED)
+    assert "Older ones are in the evidence" not in browser.see("/decisions")
+    monkeypatch.setattr(evidence, "MOST_CALLS", 2)
+    browser.records(*(structs.replace(DECIDED, id=f"d-{n}") for n in range(3)))
+    for query in ("", "?q=c-1"):
+        said = text_of(browser.see(f"/decisions{query}"))
+        assert re.search(
+            r"This page knows the newest 2 calls, since \S.*\. Older ones are in the evidence: "
+            r"mcpguard audit query",
+            said,
+        ), said
+    assert "Nothing fits the filter" in browser.see("/decisions?q=c-1")
+    assert "Calls are counted since" in text_of(browser.see("/servers"))
 
 
 def test_a_call_that_a_person_refused_or_nobody_answered_is_denied_and_no_longer_asked(

@@ -207,6 +207,11 @@ class Evidence:
             if self._known.get(key) is gone:
                 del self._known[key]
 
+    @property
+    def since(self) -> datetime | None:
+        """The time of the first call that is kept where there are earlier ones; None where all are kept."""
+        return self.calls[0].at if self.partly and self.calls else None
+
     # --- questions -------------------------------------------------------------------------------
 
     def before(self, at: datetime, principal: str, agent: str | None, most: int) -> list[SeenCall]:

@@ -89,7 +89,8 @@ def decisions(desk: Desk, request: Request) -> Response:
         servers=_choices({call.decision.server for call in known if call.decision.server}),
         principals=_choices({call.decision.principal for call in known}),
         actors=_choices({call.decision.actor for call in known if call.decision.actor}),
-        partly=desk.evidence.partly,
+        since=desk.evidence.since,
+        known=len(known),
         effect_of=effect_of,
     )
 

@@ -62,6 +62,7 @@ def servers(desk: Desk, request: Request) -> Response:
         request,
         "servers",
         cards=[_card(desk, one, mine, counts, principal) for one in desk.config.servers.values()],
+        since=desk.evidence.since,
         principals=known,
         principal=principal,
         processes=mine,
