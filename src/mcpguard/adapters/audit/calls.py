@@ -27,6 +27,7 @@ from mcpguard.adapters.audit.reader import (
     line_at,
     origin,
 )
+from mcpguard.core.evidence.chain import decoded
 from mcpguard.core.evidence.records import PAUSED, Decided, Noticed, Opened, Outcome, Record
 from mcpguard.core.evidence.verification import continued
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than
@@ -71,10 +72,7 @@ class CallRecords(Struct):
 
 def read_record(line: bytes) -> Record | None:
     """What a line says; None for what this version does not write."""
-    try:
-        found: Record = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    found: Record | None = decoded(_decode, line)
     if isinstance(found, Decided) and line.count(b"{") + line.count(b"[") > MAX_DEPTH:
         return None if deeper_than(found.arguments or {}, MAX_DEPTH) else found
     return found

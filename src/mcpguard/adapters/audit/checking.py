@@ -27,7 +27,7 @@ from mcpguard.adapters.audit.reader import (
     packed,
     sound_lines,
 )
-from mcpguard.core.evidence.chain import GENESIS, SEAL, continues
+from mcpguard.core.evidence.chain import GENESIS, SEAL, continues, decoded
 from mcpguard.core.evidence.records import Checkpoint
 
 
@@ -243,16 +243,12 @@ class CheckedFollowing(Following):
         found = super().read(most)
         for line in found:
             self.check.take(line.file, line.start, line.data)
-            if line.data.startswith(_CHECKPOINT):
-                self._look_for_removed(line.data)
+            if line.data.startswith(_CHECKPOINT) and (one := decoded(_checkpoint, line.data)) is not None:
+                self._take_removed(one.removed_until)
         for name in self.check.altered.keys() - self._warned:
             self._warned.add(name)
             self._warn(name)
         return found
-
-    def _look_for_removed(self, line: bytes) -> None:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._take_removed(_checkpoint(line).removed_until)
 
     def _take_removed(self, until: str) -> None:
         # Names begin with a time, and the oldest are removed first: what was listed before is gone.

@@ -13,11 +13,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from msgspec import DecodeError, Struct
+from msgspec import Struct
 from msgspec.json import Decoder
 
 from mcpguard.adapters.system.files import without_waiting
-from mcpguard.core.evidence.chain import MAX_LINE, SEAL
+from mcpguard.core.evidence.chain import MAX_LINE, SEAL, decoded
 from mcpguard.core.evidence.records import Anchor
 from mcpguard.core.expressions import expression
 
@@ -101,9 +101,8 @@ class Heads:
 
 
 def _claims(line: bytes) -> tuple[Anchor, ...]:
-    try:
-        first = _first(line)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
+    first = decoded(_first, line)
+    if first is None:
         return ()
     return first.anchors if first.previous is None else (first.previous, *first.anchors)
 

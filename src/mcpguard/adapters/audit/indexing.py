@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct, json
+from msgspec import Meta, Raw, Struct, json
 from msgspec.structs import replace
 
 from mcpguard.adapters.audit.passages import LONGEST, Passage
 from mcpguard.adapters.audit.reader import MOST_ODD, sound_lines
 from mcpguard.adapters.system.files import private_file
-from mcpguard.core.evidence.chain import GENESIS, continues
+from mcpguard.core.evidence.chain import GENESIS, continues, decoded
 from mcpguard.core.evidence.records import PAUSED, FoldedRecords, ObservedRefusal
 
 if TYPE_CHECKING:
@@ -311,9 +311,8 @@ class ChainReading:
         return at, head if at else b"", over, int(altered > 0 or bool(broken))
 
     def _take(self, line: bytes, place: int) -> None:
-        try:
-            found = _read(line)
-        except (DecodeError, UnicodeDecodeError, RecursionError):
+        found = decoded(_read, line)
+        if found is None:
             return
         if found.kind == "decision":
             self._decided(found, place, place + len(line))

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from msgspec import DecodeError, Struct
+from msgspec import Struct
 from msgspec.json import Decoder
 
+from mcpguard.core.evidence.chain import decoded
 from mcpguard.core.evidence.records import (
     HANDED_ON,
     PAUSED,
@@ -161,11 +162,8 @@ def single(file: str, line: bytes) -> EvidenceEvent | None:
 
 
 def _read(line: bytes) -> Record | None:
-    try:
-        record = _decode(line)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if record.at.tzinfo is None else record
+    record = decoded(_decode, line)
+    return None if record is None or record.at.tzinfo is None else record
 
 
 def _place(file: str, line: bytes) -> LinePlace:

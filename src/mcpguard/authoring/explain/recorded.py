@@ -24,6 +24,7 @@ from mcpguard.authoring.explain.explanation import Change, ConsideredRule, Done,
 from mcpguard.config.loading import Config, evidence_folder
 from mcpguard.config.policies import builtin_read_only
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import decoded
 from mcpguard.core.evidence.records import KIND_USED
 from mcpguard.core.evidence.verification import anchors
 from mcpguard.core.model import Cause, Invocation, Json, split_principal
@@ -417,11 +418,6 @@ def _records(chain: Iterator[bytes], id_: str) -> Iterator[dict[str, Any]]:
     decoder = msgspec.json.Decoder(dict[str, Any])
     name = id_.encode(errors="replace")
     for line in chain:
-        if name not in line:
-            continue
-        try:
-            record = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue
-        if record.get("id") == id_ and isinstance(record.get("kind"), str):
+        record = decoded(decoder.decode, line) if name in line else None
+        if record is not None and record.get("id") == id_ and isinstance(record.get("kind"), str):
             yield record

@@ -13,23 +13,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct, json, structs
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, lines, sound_lines
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.bounds import folded_about
+from mcpguard.core.evidence.chain import decoded
 from mcpguard.core.evidence.changes import VOID, made
 from mcpguard.core.evidence.records import UNDECIDED, Decided, Noticed, Opened, Outcome
 from mcpguard.core.model import Cause
 from mcpguard.core.policy.terms import Effect
 
-_decode = msgspec.json.Decoder(Decided).decode
+_read = partial(decoded, json.Decoder(Decided).decode)
 _DECISION = b'{"kind":"decision"'
 _OUTCOME = b'{"kind":"outcome"'
 _AT = b',"at":"'
@@ -242,13 +242,6 @@ def _is_before(line: bytes, kind: bytes, begin: bytes) -> bool:
     """Whether a record of this kind is of an earlier second, in UTC; False where that is not plain."""
     at = line[len(kind) : len(kind) + len(_AT) + 20]
     return at.startswith(_AT) and at[-1:] in b"Z." and at[len(_AT) : -1] < begin
-
-
-def _read(line: bytes) -> Decided | None:
-    try:
-        return _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _goes_on(record: Decided, asked: set[str]) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from msgspec import DecodeError, to_builtins
+from msgspec import to_builtins
 from msgspec.json import Decoder
 
 from mcpguard.adapters.audit.calls import CallRecords, ChainLine, calls_by_id, counted_in
@@ -26,6 +26,7 @@ from mcpguard.cli.audit.query import FILTERS, matching_lines, same_place
 from mcpguard.cli.audit.rows import trust, warn_rivals, width
 from mcpguard.config.loading import evidence_folder
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import decoded
 from mcpguard.core.evidence.records import DENIED_IN_SHADOW, Decided
 from mcpguard.core.evidence.verification import ChainReport
 from mcpguard.core.legible import utc
@@ -137,9 +138,8 @@ _ID = 4
 
 
 def _row(line: bytes) -> tuple[str, ...]:
-    try:
-        record: dict[str, Any] = Decoder(dict[str, Any]).decode(line)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
+    record = decoded(Decoder(dict[str, Any]).decode, line)
+    if record is None:
         return ("", "unreadable", "", "", "", "")
 
     def first(*names: str) -> str:

@@ -30,7 +30,9 @@ whoever can write the whole file can write a different one, or cut off its end. 
 
 from collections.abc import Callable
 from hashlib import sha256
+from typing import TypeVar
 
+from msgspec import DecodeError
 from msgspec.json import Encoder
 from msgspec.structs import replace
 
@@ -54,6 +56,16 @@ SEAL = len(',"hash":""}\n') + 64
 
 
 _encode = Encoder().encode
+
+T = TypeVar("T")
+
+
+def decoded(decode: Callable[[bytes], T], line: bytes) -> T | None:
+    """What `decode` makes of a line, or of a part of one; None where it is not what a writer writes."""
+    try:
+        return decode(line)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def continues(line: bytes, head: bytes | None) -> bool:

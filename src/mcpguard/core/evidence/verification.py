@@ -7,13 +7,14 @@ before; everything else is read, judged and described. How chains hold each othe
 import re
 from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from typing import get_args
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
-from mcpguard.core.evidence.chain import GENESIS, SEAL, SIGNED
+from mcpguard.core.evidence.chain import GENESIS, SEAL, SIGNED, decoded
 from mcpguard.core.evidence.records import FORMAT, HANDED_ON, PAUSED, Anchor, Record
 
 MAX_FLAWS = 100
@@ -140,7 +141,7 @@ class _Counted(Struct):
     folded: _Counts
 
 
-_decode = Decoder(_Line).decode
+_read = partial(decoded, Decoder(_Line).decode)
 _gap = Decoder(_Gap).decode
 _counted = Decoder(_Counted).decode
 _CALL = re.compile(
@@ -160,13 +161,6 @@ _SIGNED_END = re.compile(
 
 Signature = Callable[[bytes, bytes], bool]
 """Whether a signature (the second) of a message (the first) is by the key in question."""
-
-
-def _read(raw: bytes) -> _Line | None:
-    try:
-        return _decode(raw)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 class _Verifier:
@@ -288,11 +282,11 @@ class _Verifier:
 
     def _folded(self, raw: bytes) -> None:
         """What was only counted must come to its number: the first and the last, and each of a kind."""
-        try:
-            found = _counted(raw).folded
-        except (DecodeError, UnicodeDecodeError, RecursionError):
+        record = decoded(_counted, raw)
+        if record is None:
             self.flaw("is not a record: it was altered")
             return
+        found = record.folded
         kinds = sum(found.kinds.values()) if found.kinds else found.count
         least = 1 if found.first == found.last else 2
         if found.count < least or kinds != found.count or min(found.kinds.values(), default=1) < 1:
