@@ -307,7 +307,7 @@ def dwelt(*records: tuple[str, object]) -> list[tuple[float, float | None, str]]
             None if one.ended is None else (one.ended - T).total_seconds() / 60,
             one.by,
         )
-        for one in watch.found()
+        for one in watch.found(T)
     ]
 
 
@@ -355,14 +355,14 @@ def test_a_chain_of_another_process_labels_no_session(tmp_path: Path) -> None:
         sink.close(Closed(T + timedelta(minutes=8), "rotated"))
     tally = RecordTally(T)
     tally.read([first.path, planted.path])
-    assert tally.dwell.found() == []
+    assert tally.dwell.found(NOW) == []
     later = AuditFile(tmp_path, "flush")
     later.write(structs.replace(opened, continues=first.path.name))
     later.write(labelled)
     later.close(Closed(T + timedelta(minutes=9), "eof"))
     tally = RecordTally(T)
     tally.read([first.path, planted.path, later.path])
-    (dwelt,) = tally.dwell.found()
+    (dwelt,) = tally.dwell.found(NOW)
     assert dwelt.because == "label private"
 
 

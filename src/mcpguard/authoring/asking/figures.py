@@ -10,10 +10,12 @@ from array import array
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from pydantic import Field
 
 from mcpguard.adapters.audit.index import AuditIndex
 from mcpguard.adapters.audit.indexing import CallFacts
 from mcpguard.authoring.asking.question import CallQuestion
+from mcpguard.core.document.printed import Printed
 from mcpguard.core.evidence.bounds import NO_CALLS
 from mcpguard.core.evidence.records import DENIED_IN_SHADOW, ObservedRefusal
 
@@ -22,20 +24,23 @@ PARTS = 24
 NONE = "(none)"
 
 
-class Figures(Struct, frozen=True):
-    """Of calls with one `name`. `observed` were let through although policies would have refused
-    them. `p50` and `p95` are in milliseconds, None where no call has an outcome;
-    `over_time` is how many calls there were in each of PARTS parts of the time, the oldest first."""
+class AuditFigures(Printed):
+    """Figures of the calls with one name."""
 
-    name: str
-    calls: int
-    denied: int
-    withheld: int
-    observed: int
-    p50: float | None
-    p95: float | None
-    bytes: int
-    over_time: tuple[int, ...]
+    name: str = Field(description="What `by` names; `(none)` without one.")
+    calls: int = Field(description="How many calls there were.")
+    denied: int = Field(description="How many of them were denied.")
+    withheld: int = Field(description="Of how many the result was withheld.")
+    observed: int = Field(
+        description="How many were let through although policies that are only observed, or rules in shadow "
+        "mode, would have refused them or withheld their results."
+    )
+    p50: float | None = Field(description="The median duration in milliseconds; null without an outcome.")
+    p95: float | None = Field(description="The duration that 95 % do not exceed, likewise.")
+    bytes: int = Field(description="Bytes to servers and from them.")
+    over_time: tuple[int, ...] = Field(
+        description="Calls in each of 24 equal parts of the time from the first call to the last."
+    )
 
 
 def _let_through(facts: CallFacts) -> str:
@@ -69,7 +74,7 @@ _BY: dict[str, Callable[[CallFacts], Iterable[str]]] = {
 }
 
 
-def figures_by(index: AuditIndex, question: CallQuestion, by: str) -> list[Figures]:
+def figures_by(index: AuditIndex, question: CallQuestion, by: str) -> list[AuditFigures]:
     """Those of the calls that match, most calls first; `by` is one of `_BY`. The question is one of
     filters alone."""
     sums: dict[str, _Sum] = {}
@@ -95,21 +100,21 @@ def _add(to: _Sum, facts: CallFacts, rows: list[tuple[int, int | None, int]]) ->
     to.durations.extend(took for _, took, _ in rows if took is not None)
 
 
-def _figures(name: str, one: _Sum, first: int, step: int) -> Figures:
+def _figures(name: str, one: _Sum, first: int, step: int) -> AuditFigures:
     durations = sorted(one.durations)
     parts = [0] * PARTS
     for at in one.times:
         parts[(at - first) // step] += 1
-    return Figures(
-        name,
-        one.calls,
-        one.denied,
-        one.withheld,
-        one.observed,
-        _percentile(durations, 50),
-        _percentile(durations, 95),
-        one.bytes,
-        tuple(parts),
+    return AuditFigures(
+        name=name,
+        calls=one.calls,
+        denied=one.denied,
+        withheld=one.withheld,
+        observed=one.observed,
+        p50=_percentile(durations, 50),
+        p95=_percentile(durations, 95),
+        bytes=one.bytes,
+        over_time=tuple(parts),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def reviewed(
     evidence, tally = _evidence(config, period.since)
     reaching = _Reaching(config, policies, snapshot, period.now)
     principals = tuple(_principals(tally, reaching))
-    exposures = sorted(_exposures(tally, period.now), key=lambda one: -one.seconds)
+    exposures = sorted(tally.dwell.found(period.now), key=lambda one: -one.seconds)
     ended = [one.seconds for one in exposures if one.ended is not None]
     return shown.AccessReview(
         made=period.now,
@@ -292,15 +293,8 @@ def _detections(tally: RecordTally) -> Iterator[shown.DetectedKind]:
 
 
 def _answers(tally: RecordTally) -> Iterator[shown.ReviewedApproval]:
-    for one in sorted(tally.answers, key=lambda one: one.at, reverse=True)[:MOST_ANSWERS]:
-        uses = {"uses": tally.ticket_uses[one.ticket]}
-        yield shown.ReviewedApproval.model_validate(structs.asdict(one) | uses)
-
-
-def _exposures(tally: RecordTally, now: datetime) -> Iterator[shown.DwellTime]:
-    for one in tally.dwell.found():
-        seconds = {"seconds": ((one.ended or now) - one.began).total_seconds()}
-        yield shown.DwellTime.model_validate(structs.asdict(one) | seconds)
+    for one in sorted(tally.answers, key=attrgetter("at"), reverse=True)[:MOST_ANSWERS]:
+        yield one.model_copy(update={"uses": tally.ticket_uses[one.ticket]})
 
 
 def _coverage(config: Config, tally: RecordTally, machine: Report) -> Iterator[shown.CoverageShare]:

@@ -18,11 +18,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct, field
 
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_name, lines, origin
+from mcpguard.authoring.report.review import DwellTime, ReviewedApproval
 from mcpguard.core.evidence.changes import VOID, made
 from mcpguard.core.evidence.records import (
     HANDED_ON,
@@ -51,17 +53,6 @@ _PERSON = frozenset(
 )
 _TICKET = re.compile(r"\bticket (\S+)")
 _SESSION = re.compile(r"\bsession ([0-9a-f]{32})\b")
-
-
-class DwellPeriod(Struct):
-    """One of these times. `ended` is None, and `by` is `open`, while it goes on."""
-
-    session: str
-    principal: str
-    began: datetime
-    because: str
-    ended: datetime | None = None
-    by: str = "open"
 
 
 class _SessionTrack(Struct):
@@ -124,12 +115,15 @@ class DwellWatch(Struct):
     def _reason(self, session: str, principal: str, at: datetime, because: str, file: str) -> None:
         self.sessions.setdefault(session, _SessionTrack(principal)).add(at, because, file)
 
-    def found(self) -> list[DwellPeriod]:
-        """All of them, once every record was taken."""
+    def found(self, now: datetime) -> list[DwellTime]:
+        """All of them, once every record was taken; `now` is the end of what goes on."""
         for act in made(self._acts):
             if (seen := self.sessions.get(self._session_of(act))) is not None:
                 seen.acts.append(act.at)
-        return [one for name, seen in self.sessions.items() for one in self._dwell_periods(name, seen)]
+        every = (one for name, seen in self.sessions.items() for one in self._dwelt(name, seen))
+        return [
+            DwellTime(**one, seconds=((one["ended"] or now) - one["began"]).total_seconds()) for one in every
+        ]
 
     def _session_of(self, act: Noticed) -> str:
         named = _SESSION.search(act.detail)
@@ -144,20 +138,19 @@ class DwellWatch(Struct):
             file = self._next.get(file, file)
         return self.closed.get(file)
 
-    def _dwell_periods(self, name: str, seen: _SessionTrack) -> Iterator[DwellPeriod]:
+    def _dwelt(self, name: str, seen: _SessionTrack) -> Iterator[dict[str, Any]]:
         ends = [(at, 1, "person") for at in seen.acts]
         ends += [(at, 1, "process end") for at in map(self._process_end, seen.files) if at is not None]
         begins = [(at, 0, because) for kept in seen.reasons.values() for at, because in kept]
-        going: DwellPeriod | None = None
+        going: dict[str, Any] = {}
         for at, is_end, said in sorted(begins + ends):
-            if going is None and not is_end:
-                going = DwellPeriod(name, seen.principal, at, said)
-            elif going is not None and is_end:
-                going.ended, going.by = at, said
-                yield going
-                going = None
-        if going is not None:
-            yield going
+            if not going and not is_end:
+                going = {"session": name, "principal": seen.principal, "began": at, "because": said}
+            elif going and is_end:
+                yield going | {"ended": at, "by": said}
+                going = {}
+        if going:
+            yield going | {"ended": None, "by": "open"}
 
 
 _ANSWERS = {
@@ -224,16 +217,6 @@ class AlikeRefusals(Struct):
     example: str
 
 
-class PersonsAnswer(Struct, frozen=True):
-    """What a person said, as a notice has it."""
-
-    at: datetime
-    verdict: str
-    ticket: str
-    principal: str
-    by: str
-
-
 class RecordTally(Struct):
     """Everything that a review needs of the records. `since` is where the period begins; what is older counts
     only for how old a credential is."""
@@ -249,7 +232,8 @@ class RecordTally(Struct):
     """By (kind, server)."""
     days: dict[str, list[int]] = field(default_factory=dict)
     """Day -> allowed, refused, asked."""
-    answers: list[PersonsAnswer] = field(default_factory=list)
+    answers: list[ReviewedApproval] = field(default_factory=list)
+    """What people said, without `uses`."""
     ticket_uses: Counter[str] = field(default_factory=Counter)
     rotated: dict[str, datetime] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
@@ -374,5 +358,6 @@ class RecordTally(Struct):
         elif record.what == "evidence-gap":
             self.gaps.append(record.detail)
         elif record.what in _ANSWERS and (said := _ANSWER.match(record.detail)):
-            ticket, principal, by = said[1], said[2] or record.principal, said[3].strip()
-            self.answers.append(PersonsAnswer(record.at, _ANSWERS[record.what], ticket, principal, by))
+            about = {"ticket": said[1], "principal": said[2] or record.principal, "by": said[3].strip()}
+            about |= {"at": record.at, "verdict": _ANSWERS[record.what], "uses": 0}
+            self.answers.append(ReviewedApproval.model_validate(about))

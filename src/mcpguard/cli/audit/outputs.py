@@ -7,16 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
+from mcpguard.authoring.asking.figures import AuditFigures
+from mcpguard.authoring.asking.story import StoryParagraph
 from mcpguard.core.document.printed import Printed
-
-
-class StoryParagraph(Printed):
-    """Sentences about one topic."""
-
-    topic: str = Field(
-        description="who, what, why, session, credentials, approval, time, result or evidence."
-    )
-    text: str = Field(description="The sentences, in plain words.")
 
 
 class StoryLine(Printed):
@@ -125,25 +118,6 @@ class QueriedCalls(Printed):
     calls: tuple[QueriedCall, ...] = Field(description="The last calls that match, the oldest first.")
     folded: int = Field(
         description="How many more refusals were only counted (`refusals-folded`), whatever the condition is."
-    )
-
-
-class AuditFigures(Printed):
-    """Figures of the calls with one name."""
-
-    name: str = Field(description="What `by` names; `(none)` without one.")
-    calls: int = Field(description="How many calls there were.")
-    denied: int = Field(description="How many of them were denied.")
-    withheld: int = Field(description="Of how many the result was withheld.")
-    observed: int = Field(
-        description="How many were let through although policies that are only observed, or rules in shadow "
-        "mode, would have refused them or withheld their results."
-    )
-    p50: float | None = Field(description="The median duration in milliseconds; null without an outcome.")
-    p95: float | None = Field(description="The duration that 95 % do not exceed, likewise.")
-    bytes: int = Field(description="Bytes to servers and from them.")
-    over_time: tuple[int, ...] = Field(
-        description="Calls in each of 24 equal parts of the time from the first call to the last."
     )
 
 

@@ -12,7 +12,7 @@ from mcpguard.cli.audit.rows import amount, duration, fitted, sparkline, trust, 
 from mcpguard.core.evidence.bounds import only_counted
 
 if TYPE_CHECKING:
-    from mcpguard.authoring.asking.figures import Figures
+    from mcpguard.authoring.asking.figures import AuditFigures
 
 BY = ("server", "tool", "principal", "actor", "rule", "cause", "client", "observed")
 _FIXED = (("CALLS", 6), ("DENIED", 7), ("WITHHELD", 9), ("OBSERVED", 8), ("P50", 8), ("P95", 8), ("BYTES", 6))
@@ -56,7 +56,7 @@ def stats(path: Path, args: argparse.Namespace) -> int:
     return trust(index.altered, query.same_place(args))
 
 
-def _lines(found: list[Figures], by: str, parts: int) -> list[str]:
+def _lines(found: list[AuditFigures], by: str, parts: int) -> list[str]:
     fixed = [one for one in _FIXED if one[0] != "OBSERVED" or any(figures.observed for figures in found)]
     room = max(12, width() - sum(wide + 1 for _, wide in fixed))
     wide = max(12, *(len(plain(one.name)) for one in found))
@@ -68,7 +68,7 @@ def _lines(found: list[Figures], by: str, parts: int) -> list[str]:
     return [style(head.rstrip(), "bold"), *(_line(one, fixed, wide, bars, parts) for one in found)]
 
 
-def _line(one: Figures, fixed: list[tuple[str, int]], wide: int, bars: int, parts: int) -> str:
+def _line(one: AuditFigures, fixed: list[tuple[str, int]], wide: int, bars: int, parts: int) -> str:
     cells = {
         "CALLS": amount(one.calls),
         "DENIED": amount(one.denied) if one.denied else "",
