@@ -21,6 +21,7 @@ from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.loops import MACROS
 from mcpguard.core.conditions.names import METHODS, NAMES
+from mcpguard.core.conditions.tree import inner
 from mcpguard.core.model import Json
 
 if TYPE_CHECKING:
@@ -41,15 +42,6 @@ class CallPath(Struct, frozen=True):
 
 Loops = Mapping[str, CallPath | None]
 """The variables of macros around an expression, and what each of them is."""
-
-
-def inner(tree: Any) -> Any:
-    """`tree` without the layers of the grammar, and without parentheses."""
-    while len(tree.children) == 1 and hasattr(tree.children[0], "children"):
-        tree = tree.children[0]
-        if tree.data in ("exprlist", "mapinits"):
-            break
-    return tree
 
 
 def is_has(node: Any) -> bool:
@@ -289,9 +281,9 @@ class _ConditionReader:
         element = None if way is None else (way[0], (*way[1], None))
         arguments = rest[0].children if rest else []
         variable = next(iter(arguments[0].find_data("ident")), None) if arguments else None
-        inner = loops if variable is None else {**loops, variable.children[0].value: element}
+        around = loops if variable is None else {**loops, variable.children[0].value: element}
         for argument in arguments[1:]:
-            self.read(argument, inner, holds if name.value in _FLOWS else None)
+            self.read(argument, around, holds if name.value in _FLOWS else None)
 
     def _add(self, way: _Way, **more: Any) -> None:
         root, steps, token = way

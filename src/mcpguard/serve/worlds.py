@@ -40,8 +40,7 @@ from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.gateway.gateway import Gateway
-from mcpguard.gateway.inspection.inspector import Inspector, Sealed
-from mcpguard.gateway.inspection.together import InspectionBatch
+from mcpguard.gateway.inspection.inspector import InspectionBatch, Inspector, Sealed
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditHealth, AuditSink, Client, Health, LostAlerts, Recipient, SinkState
 from mcpguard.gateway.recorder import Recorder

@@ -21,7 +21,7 @@ from mcpguard.adapters.relay.turn import (
     own_descriptor,
 )
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
-from mcpguard.gateway.inspection.together import InspectionBatch
+from mcpguard.gateway.inspection.inspector import InspectionBatch
 from mcpguard.protocol.jsonrpc import Oversize
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]

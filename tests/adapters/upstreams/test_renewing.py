@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.upstreams import lane as lanes
-from mcpguard.adapters.upstreams import renewing
+from mcpguard.adapters.upstreams import supply as supplying
 from mcpguard.adapters.upstreams.lane import Lane
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Inheritance
@@ -117,7 +117,7 @@ class Stage:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renewing, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(supplying, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(lanes, "LEAST_SECONDS", 0.0)
 
 
@@ -229,7 +229,7 @@ async def test_a_later_look_brings_a_renewal_forward_and_never_puts_it_off() -> 
             self.left = 1000.0
 
     supply = Supply(FakeCredentials(), program())
-    one = renewing.LeaseRenewal(supply, lambda: (OWN,))
+    one = supplying.LeaseRenewal(supply, lambda: (OWN,))
     one.look((OWN,))
     supply.left = 0.0
     one.look((OWN,))

@@ -14,19 +14,17 @@ _dropped: dict[str, Secret] = {}
 def take(names: Iterable[str]) -> None:
     """Move variables out of the environment, so that the system does not show them; `Environ` still has
     them. One that is not set or is empty is not a credential."""
-    for name in names:
-        value = take_variable(name)
-        if value:
-            _taken[name] = Secret(value)
+    _move(names, _taken)
 
 
 def drop(names: Iterable[str]) -> None:
     """As `take`, and no server is given them: they are for what another process serves. `quietly` has them,
     so that they are recognised in answers."""
-    for name in names:
-        value = take_variable(name)
-        if value:
-            _dropped[name] = Secret(value)
+    _move(names, _dropped)
+
+
+def _move(names: Iterable[str], to: dict[str, Secret]) -> None:
+    to |= {name: Secret(value) for name in names if (value := take_variable(name))}
 
 
 def variable(name: str) -> str | None:

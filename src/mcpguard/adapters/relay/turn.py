@@ -16,7 +16,7 @@ from typing import Protocol
 
 from mcpguard.adapters.relay.room import SMALL_BYTES, Room
 from mcpguard.core.redaction.redactor import AT_ONCE
-from mcpguard.gateway.inspection.together import InspectionBatch
+from mcpguard.gateway.inspection.inspector import InspectionBatch
 from mcpguard.protocol.jsonrpc import Framer, Oversize
 
 SEVERAL = 4

@@ -15,11 +15,10 @@ from msgspec import structs
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.environment import Environment
-from mcpguard.adapters.upstreams.renewing import LeaseRenewal
 from mcpguard.adapters.upstreams.session.connecting import Inheritance
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
-from mcpguard.adapters.upstreams.supply import CredentialSupply
+from mcpguard.adapters.upstreams.supply import CredentialSupply, LeaseRenewal
 from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json

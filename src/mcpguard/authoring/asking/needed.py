@@ -21,7 +21,6 @@ from mcpguard.authoring.conditions import (
     CallPath,
     Loops,
     constant_text,
-    inner,
     is_has,
     is_macro,
     path_of,
@@ -29,6 +28,7 @@ from mcpguard.authoring.conditions import (
     within,
 )
 from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.tree import inner
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.passages import IndexedPassage

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from mcpguard.authoring.conditions import CallPath, Loops, constant_text, inner, path_of
+from mcpguard.authoring.conditions import CallPath, Loops, constant_text, path_of
+from mcpguard.core.conditions.tree import inner
 
 Texts = tuple[str, ...]
 """Of which one is written, in any case of ASCII letters; () where that is not known."""

@@ -14,10 +14,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from mcpguard.adapters.audit.indexing import microseconds
-from mcpguard.authoring.conditions import CallPath, constant_text, inner, path_of
+from mcpguard.authoring.conditions import CallPath, constant_text, path_of
 from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, Condition
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.tree import inner
 
 if TYPE_CHECKING:
     from mcpguard.core.conditions.cel_python import PythonEngine

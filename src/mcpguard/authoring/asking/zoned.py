@@ -19,11 +19,11 @@ from mcpguard.authoring.conditions import (
     Loops,
     constant_in,
     constant_text,
-    inner,
     is_has,
     path_of,
     sized_by,
 )
+from mcpguard.core.conditions.tree import inner
 
 _Zones = Mapping[str, Zone]
 _Values = Callable[[_Zones], Zone | None]

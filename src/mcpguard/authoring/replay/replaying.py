@@ -12,8 +12,9 @@ from bisect import insort
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from mcpguard.authoring.explain.hypothesis import in_snapshot
 from mcpguard.authoring.replay.comparing import STRICT, ReplayedPolicies, compare
@@ -174,7 +175,7 @@ class _Many(Struct):
     """Decisions that are alike."""
 
     count: int = 0
-    examples: deque[str] = deque(maxlen=MOST_EXAMPLES)
+    examples: deque[str] = field(default_factory=partial(deque, maxlen=MOST_EXAMPLES))
 
     def add(self, id_: str) -> None:
         self.count += 1
@@ -280,7 +281,7 @@ class Replay:
             before = past.effect, past.cause, tuple(sorted(past.rules))
             after = effects, verdict.cause, tuple(sorted(verdict.rules))
             change = _Alike(direction, past.record.server, _what(past), before, after, note)
-            self._changes.setdefault(change, _Many(examples=deque(maxlen=MOST_EXAMPLES))).add(past.record.id)
+            self._changes.setdefault(change, _Many()).add(past.record.id)
 
     def _sides_of(self, digest: str) -> ReplayedPolicies:
         old = self._known.get(digest)
@@ -293,8 +294,7 @@ class Replay:
     def _unsaid(self, past: PastDecision, why: str) -> None:
         self._counts["unsaid"] += 1
         key = past.record.server, _what(past), why
-        group = self._missing.setdefault(key, _Many(examples=deque(maxlen=MOST_EXAMPLES)))
-        group.add(past.record.id)
+        self._missing.setdefault(key, _Many()).add(past.record.id)
 
     def _report(self) -> ReplayReport:
         counts = dict.fromkeys(_ORDER, 0)

@@ -84,7 +84,7 @@ class _Finder:
     def read(self, tree: Any, role: Role, boolean: bool, depth: int) -> None:
         """Take `tree` as a part with this `role`, then what is inside. `boolean`: it must be one."""
         outer = _without_operator(tree)
-        node = _inner(outer)
+        node = inner(outer)
         if role != "value" or node.data not in _NAMES:
             start, end = _span(outer)
             self.parts.append(
@@ -156,9 +156,9 @@ def _values(node: Any) -> Iterator[Any]:
         return
     if node.data in _SELECTIONS:
         owner, *index = children
-        inner = _inner(owner)
+        within = inner(owner)
         # `args.a` says nothing beside `args.a.b`; what a call gives does.
-        yield from _values(inner) if inner.data in _SELECTIONS else [owner]
+        yield from _values(within) if within.data in _SELECTIONS else [owner]
         yield from index
     elif node.data == "member_dot_arg" and node.children[1].value in MACROS:
         yield children[0]
@@ -174,7 +174,7 @@ def _without_operator(tree: Any) -> Any:
     return tree
 
 
-def _inner(tree: Any) -> Any:
+def inner(tree: Any) -> Any:
     """`tree` without the layers of the grammar, and without parentheses."""
     while len(tree.children) == 1 and hasattr(tree.children[0], "children"):
         tree = tree.children[0]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mcpguard.core.conditions.cel import ERROR, Bound, Condition, Verdict
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.model import Listed
+from mcpguard.core.policy.folding import is_plain
 
 LISTED = frozenset({"action", "server", "tool"})
 """The names whose values are the same for each call of a tool."""
@@ -23,14 +24,8 @@ kept for each tool stays small."""
 
 def constant_of(conditions: Sequence[Condition | None]) -> list[Condition]:
     """Those of `conditions`, of the rules of one effect, whose verdicts are kept."""
-    found = [one for one in conditions if one is not None and one.reads <= LISTED and _is_plain(one)]
+    found = [one for one in conditions if one is not None and one.reads <= LISTED and is_plain(one)]
     return found if len(found) <= FEW else []
-
-
-def _is_plain(condition: Condition) -> bool:
-    """Whether no function is called in it that may know more than what it is given. What the other engine
-    calls does not stand in `calls`."""
-    return condition.engine.name == "cpp" and all(call.cheap for call in condition.calls)
 
 
 class ToolVerdicts:

@@ -47,7 +47,9 @@ class Folded(Generic[R]):
     def __init__(self, rules: tuple[R, ...], worth: int = WORTH, but: Container[Condition] = ()) -> None:
         """`worth` is how many there must be, without the conditions `but`, whose verdicts are known."""
         self.rules = rules
-        plain = [rule for rule in rules if rule.condition not in but and _foldable(rule.condition)]
+        plain = [
+            rule for rule in rules if (one := rule.condition) is not None and one not in but and is_plain(one)
+        ]
         ready = plain if len(plain) >= worth else []
         self._waiting = [ready[at : at + AT_ONCE] for at in range(0, len(ready), AT_ONCE)]
         self._folded: list[tuple[Condition, list[R]]] = []
@@ -84,10 +86,7 @@ class Folded(Generic[R]):
         self.only = self._folded[0][0] if len(self._folded) == 1 and not self._waiting else None
 
 
-def _foldable(condition: Condition | None) -> bool:
-    """Whether it has no calls but those that are computed before anything is evaluated."""
-    return (
-        condition is not None
-        and condition.engine.name == "cpp"
-        and all(call.cheap for call in condition.calls)
-    )
+def is_plain(condition: Condition) -> bool:
+    """Whether no function is called in it that may know more than what it is given: all is computed before
+    anything is evaluated. What the other engine calls does not stand in `calls`."""
+    return condition.engine.name == "cpp" and all(call.cheap for call in condition.calls)

@@ -1,4 +1,5 @@
-"""INSPECT: where a value becomes one that may leave; small ones at once, big ones in a thread.
+"""INSPECT: where a value becomes one that may leave; small ones at once, and together with what came in the
+same turn, big ones in a thread.
 
 Law of this file: what cannot be inspected does not leave.
 """
@@ -12,7 +13,7 @@ from mcpguard.core.advised import completed_in
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json, Redacted
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce, authored
-from mcpguard.gateway.inspection.together import InspectionBatch
+from mcpguard.gateway.flight import Wait
 from mcpguard.protocol import refusals
 from mcpguard.protocol.jsonrpc import REFUSED
 
@@ -37,6 +38,31 @@ Sealed = tuple[Redacted, str]
 AfterRedaction = Callable[[Redacted], Redacted]
 Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Does the work in a thread."""
+
+
+class InspectionBatch:
+    """What came in one turn, inspected together: nearly always there is nothing in any of it. Whoever waits
+    is resumed at the end of the same turn, in the order of asking, and what is not certainly clean is left to
+    them. One per process. The turn sets `several`, and calls `settle` while something is `pending`."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self.several = False
+        """Whether this message is small, and enough came in its turn to inspect them together."""
+        self.pending: list[tuple[Json, bool, Wait[Redacted | None]]] = []
+        self._redactor = redactor
+
+    def clean(self, value: Json, sent: bool = True) -> Wait[Redacted | None]:
+        """What `Redactor.inspect` gives for `value` if it is certainly clean, else None; `sent` as there."""
+        wait: Wait[Redacted | None] = Wait()
+        self.pending.append((value, sent, wait))
+        return wait
+
+    def settle(self) -> None:
+        """Inspect what is pending, and resume whoever waits."""
+        pending, self.pending = self.pending, []
+        found = self._redactor.inspect_several([(value, sent) for value, sent, _ in pending])
+        for (_, _, wait), one in zip(pending, found, strict=True):
+            wait.set(one)
 
 
 class Inspector:
