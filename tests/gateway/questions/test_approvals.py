@@ -10,6 +10,7 @@ from msgspec import structs
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, Verdict
 from mcpguard.gateway.gateway import STOPPED_WAITING
+from mcpguard.gateway.questions.approvals import LOOK_SECONDS
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import SECRET, World, text, tool
 from tests.gateway.scenes import last, legacy, modern, put_in_force
@@ -445,3 +446,19 @@ def test_the_shortest_time_of_the_rules_is_how_long_a_ticket_lives() -> None:
     world = asking(rules=ASK.replace("tools: [push]", "tools: [push], ask: {timeout: 90s}"))
     push(world)
     assert ticket(world).expires - ticket(world).created == 90
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_who_waits_longer_than_the_ticket_lives_is_told_that_nobody_can_approve_it_any_more(era: str) -> None:
+    rules = ASK.replace("tools: [push]", "tools: [push], ask: {timeout: 90s}")
+    world = asking(ApprovalTerms(600.0, 900.0), rules, era)
+    world.clock.slow = True
+    push(world, era)
+    while not world.client.sent:  # A look at the ticket each.
+        world.clock.wind(LOOK_SECONDS)
+        world.clock.ring()
+        world.turn()
+    refused = said(last(world))
+    assert f"Nobody answered in time (ticket {ticket(world).id})." in refused
+    assert "an approval counts" not in refused
+    assert len(world.store.tickets) == 1

@@ -46,6 +46,7 @@ _LATER = (
 _UNSAID = (
     "The user was asked and has not answered (ticket {}). Make the same call again to have them asked again."
 )
+_UNANSWERED = "Nobody answered in time (ticket {}). Make the same call again to have a person asked again."
 _DECLINED = "The user of the client refused this call."
 _CHANGED = "What was approved has changed meanwhile, so a person has to be asked again: make the call again."
 _OVER = (
@@ -205,7 +206,7 @@ class Approvals:
         again, such as when a limit has room."""
         refusal = refusal_by(ticket) or await self._unproven(ticket)
         if ticket.ends <= invocation.now.timestamp():
-            refusal = refusal or _OVER
+            refusal = _UNANSWERED.format(ticket.id) if ticket.answer is None else refusal or _OVER
         if refusal:
             return self._said(deny, refusal)
         would = await self._scope.judge.decide(invocation, frozenset(ticket.rules), foresee=True)
