@@ -94,7 +94,9 @@ def test_a_person_writes_it(home: Path, capsys: Capture, monkeypatch: pytest.Mon
     record(home, decided())
     says(monkeypatch, "y")
     assert main(["suggest", "--write"]) == 0
-    assert "written log-" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "written log-" in said
+    assert "rules that end in `&& false` allow nothing yet: replace `false` in each" in said
     assert "&& false" in (home / "my-approvals.yaml").read_text()
     assert [what for what, _ in notices(home)] == ["rules-suggested"]
     assert main(["test", str(home / "my-approvals_test.yaml")]) == 0

@@ -59,6 +59,8 @@ def execute(args: argparse.Namespace) -> int:
 
         made = write(config, "rules-suggested", f"by {who}", again)
         print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
+        if any(line.startswith("+") and line.endswith("&& false") for line in made.diff.splitlines()):
+            print("rules that end in `&& false` allow nothing yet: replace `false` in each")
         return 1 if found.altered else 0
 
 

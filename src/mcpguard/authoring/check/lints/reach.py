@@ -89,12 +89,16 @@ def _place(placed: PlacedRule) -> tuple[str, int]:
 def _constant(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         condition = placed.rule.condition
-        if condition is None or condition.reads:
+        if condition is None:
             continue
+        # `&&` is false and `||` is true by one constant operand, whatever the others read.
         verdict = condition.verdict(NOTHING)
-        always = "always an error" if verdict is ERROR else f"always {verdict.value}"
+        if verdict is ERROR and condition.reads:
+            continue
+        always = "an error" if verdict is ERROR else verdict.value
+        why = "has a constant operand" if condition.reads else "reads nothing"
         advice = "leave `when` out" if verdict is TRUE else "the rule says nothing that depends on a call"
-        yield placed.problem(("when",), f"the condition reads nothing, so it is {always}: {advice}")
+        yield placed.problem(("when",), f"the condition {why}, so it is always {always}: {advice}")
 
 
 def _unbounded(subject: LintSubject) -> Iterator[Problem]:
