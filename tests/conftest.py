@@ -206,11 +206,12 @@ def tmp_path(tmp_path_factory, request):
 
 @pytest.fixture
 def start(tmp_path):
-    """`start(servers, rules, ...)` starts `mcpguard run`; at the end each one is ended."""
+    """`start(servers, rules, ...)` starts `mcpguard run`; at the end each one is ended. With `folder`, that of
+    another one, it serves the same configuration."""
     guards = []
 
-    def begin(servers, rules=None, **more):
-        folder = tmp_path / f"guard{len(guards)}" if guards else tmp_path
+    def begin(servers, rules=None, folder=None, **more):
+        folder = folder or (tmp_path / f"guard{len(guards)}" if guards else tmp_path)
         folder.mkdir(exist_ok=True)
         guard = Guard(folder, servers, rules, **more)
         guards.append(guard)

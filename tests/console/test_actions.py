@@ -90,6 +90,34 @@ def test_an_approval_that_a_change_of_the_policies_has_ended_is_void(browser: Br
     assert "It counts for nothing by now: the policies have changed" in browser.see("/tickets/t1")
 
 
+def test_what_was_asked_under_another_configuration_is_not_answered_here(browser: Browser) -> None:
+    other = browser.folder / "other.yaml"
+    browser.asks(config=str(other), policies="others")
+    said = f"it was asked under another configuration; add `--config {other}`"
+    page = browser.see()
+    assert f"It cannot be answered here: {said}" in page
+    assert ">void</span>" not in page
+    assert "counts for nothing" not in page
+    for name in ("approve", "deny", "always"):
+        assert f"tickets/t1/{name}" not in page
+        answer = browser.post(f"{browser.root}/tickets/t1/{name}")
+        assert (answer.status_code, said in answer.text) == (409, True)
+    assert (browser.desk.store.approved(), browser.notices()) == ([], [])
+    browser.desk.store.answer("t1", TicketAnswer("approved", "os-user:eve", "terminal"))
+    page = browser.see("/sessions")
+    assert f"asked under {other}" in page
+    assert "approvals/t1/end" not in page
+    assert browser.post(f"{browser.root}/approvals/t1/end").status_code == 409
+
+
+def test_an_approval_for_a_server_that_has_changed_is_void(browser: Browser) -> None:
+    browser.asks(config=str(browser.folder / "mcpguard.yaml"), reached="another")
+    answer = browser.post(f"{browser.root}/tickets/t1/approve")
+    said = browser.see(answer.headers["location"].removeprefix(browser.root))
+    assert "Approved, but the server git has changed in the configuration since it was asked" in said
+    assert "void: the server git has changed in the configuration" in browser.see("/sessions")
+
+
 def test_an_approval_by_other_policies_is_said_to_count_for_nothing(browser: Browser) -> None:
     browser.asks()
     assert ">void</span>" not in browser.see()

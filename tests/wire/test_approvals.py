@@ -9,6 +9,7 @@ import time
 from hashlib import sha256
 
 import pytest
+import yaml
 from msgspec import structs
 from webauthn import verify_authentication_response
 
@@ -20,7 +21,7 @@ from tests.adapters.approvals.authenticator import ORIGIN, Authenticator, decode
 from tests.adapters.approvals.test_passkeys import enrol
 from tests.servers.warm import SIZE, ask
 from tests.wire.http_session import HttpGuard
-from tests.wire.session import DEADLINE, puppet, ready
+from tests.wire.session import DEADLINE, eventually, puppet, ready, replace
 from tests.wire.warm import command, socket_of_mcpguard
 
 RULES = [{"id": "push", "effect": "ask", "tools": ["echo"], "message": "Others see it."}]
@@ -39,8 +40,8 @@ def ticket(config):
         assert time.monotonic() < end, "no call waits"
 
 
-def at_terminal(*words):
-    """What a person sees who starts a command at a terminal and says yes."""
+def at_terminal(*words, code=0):
+    """What a person sees who starts a command at a terminal and says yes; it ends with `code`."""
     controller, terminal = pty.openpty()
     about = {"arguments": words, "folder": os.getcwd(), "variables": dict(os.environ), "session": True}
     link, _ = ask(socket_of_mcpguard(), about, (terminal, terminal, terminal))
@@ -58,7 +59,8 @@ def at_terminal(*words):
             if not more:
                 break
             seen += more
-        assert link.recv(SIZE, socket.MSG_WAITALL) == bytes(SIZE), seen
+        ended = int.from_bytes(link.recv(SIZE, socket.MSG_WAITALL), "big")
+        assert os.waitstatus_to_exitcode(ended) == code, seen
     os.close(controller)
     return seen
 
@@ -96,10 +98,73 @@ def test_an_approval_outlives_the_process_that_asked(start, tmp_path):
     guard.signal(9)
     guard.wait()
     at_terminal("approve", found, "--config", str(guard.config))
-    again = start({"p": puppet()}, RULES, **config)
+    again = start({"p": puppet()}, RULES, folder=guard.folder, **config)
     again.hello()
     assert again.text("echo", text="x") == "x"
     assert "A person was asked" in str(again.call("echo", text="x"))
+
+
+def test_an_approval_for_one_configuration_counts_in_no_other(start, tmp_path):
+    """Staging and production may have the same server, policies and state."""
+    config = {"session": {"path": str(tmp_path / "s")}}
+    staging, production = (start({"p": puppet()}, RULES, **config) for _ in range(2))
+    staging.hello()
+    production.hello()
+    staging.call("echo", text="x")
+    at_terminal("approve", ticket(staging.config), "--for-session", "--config", str(staging.config))
+    assert "A person was asked" in str(production.call("echo", text="x"))
+    assert staging.text("echo", text="x") == "x"
+
+
+def test_a_ticket_is_answered_with_the_configuration_that_asked(start, tmp_path):
+    config = {"session": {"path": str(tmp_path / "s")}, "approvals": WAIT}
+    guard, other = (start({"p": puppet()}, RULES, **config) for _ in range(2))
+    guard.hello()
+    call = guard.request("tools/call", {"name": "echo", "arguments": {"text": "x"}})
+    found = ticket(guard.config)
+    for verb in ("approve", "deny"):
+        seen = at_terminal(verb, found, "--config", str(other.config), code=2)
+        said = " ".join(seen.decode().split())
+        assert "cannot be answered: it was asked under another configuration" in said
+        assert f"add `--config {guard.config}`" in said
+    assert b"the call goes on" in at_terminal("approve", found, "--config", str(guard.config))
+    assert guard.answer(call)["result"]["content"][0]["text"] == "x"
+
+
+def test_an_approval_ends_when_the_entry_of_its_server_changes(start, tmp_path):
+    guard, found = approved_for_session(start, tmp_path, ["--for-session"])
+    assert guard.text("echo", text="x") == "x"
+    about = yaml.safe_load(guard.config.read_text())
+    about["servers"]["p"]["env"] = {"STAGE": "production"}
+    replace(guard.config, yaml.safe_dump(about))
+    guard.wait_stderr("the changed configuration is now in force: servers")
+    assert "A person was asked" in str(guard.call("echo", text="x"))
+    void = "void: the server p has changed in the configuration"
+    eventually(lambda: void in listed(guard.config), void)
+    assert ticket(guard.config) != found
+
+
+def listed(config):
+    return command("approvals", "--config", str(config)).stdout.decode()
+
+
+def test_what_the_files_say_is_void_only_once_it_is_in_force(start, tmp_path):
+    """A change of the configuration that needs a restart leaves the policies as they are."""
+    config = {"session": {"path": str(tmp_path / "s")}, "approvals": WAIT}
+    guard = start({"p": puppet()}, RULES, **config)
+    guard.hello()
+    call = guard.request("tools/call", {"name": "echo", "arguments": {"text": "x"}})
+    found = ticket(guard.config)
+    (guard.folder / "others.yaml").write_text(
+        "version: 1\npolicy: others\nrules:\n  - {id: r, effect: deny}\n"
+    )
+    about = yaml.safe_load(guard.config.read_text())
+    about["policies"].append("others.yaml")
+    replace(guard.config, yaml.safe_dump({**about, "agent": "another"}))
+    guard.wait_stderr("cannot change while mcpguard is running")
+    assert "void" not in listed(guard.config)
+    assert b"approved: the call goes on" in at_terminal("approve", found, "--config", str(guard.config))
+    assert guard.answer(call)["result"]["content"][0]["text"] == "x"
 
 
 def test_what_a_person_denies_is_refused_with_the_reason(start, tmp_path):
@@ -189,11 +254,11 @@ def test_an_approval_that_lasts_outlives_the_process_and_is_counted(start, tmp_p
     assert guard.text("echo", text="y") == "y"
     guard.signal(9)
     guard.wait()
-    again = start({"p": puppet()}, RULES, session={"path": str(tmp_path / "s")})
+    again = start({"p": puppet()}, RULES, folder=guard.folder, session={"path": str(tmp_path / "s")})
     again.hello()
     assert again.text("echo", text="z") == "z"
     assert again.end() == 0
-    used = approved(guard.folder) + approved(again.folder)
+    used = sorted(approved(guard.folder))
     assert [one.partition(", ")[2] for one in used] == ["use 1", "use 2"]
     assert all(one.startswith(f"{found} by os-user:") for one in used)
 

@@ -258,6 +258,10 @@ class WaitingTicket(Printed):
     principal: str = Field(description="`SOURCE:ID` of whoever makes the call.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     actor: str = Field(description="Who acts for the principal, where a token says so; else empty.")
+    config: str = Field(
+        description="The file of the configuration under which it was asked, and can be answered; empty for "
+        "none."
+    )
     server: str = Field(description="The upstream.")
     method: str = Field(description="The method, such as `tools/call`.")
     target: str = Field(description="The tool, prompt or resource.")
@@ -266,7 +270,8 @@ class WaitingTicket(Printed):
     message: str = Field(description="What their author says.")
     shown: str = Field(description="The inspected arguments as JSON, at most 65,536 characters of them.")
     void: bool = Field(
-        description="Whether an approval would count for nothing, since the policies have changed."
+        description="Whether an approval would count for nothing, since the policies or the server's entry "
+        "changed."
     )
 
 
@@ -277,6 +282,10 @@ class AnsweredCall(Printed):
     principal: str = Field(description="`SOURCE:ID` of whose call it was.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     actor: str = Field(description="Who acted for the principal, where a token said so; else empty.")
+    config: str = Field(
+        description="The file of the configuration under which it was asked, and can be answered; empty for "
+        "none."
+    )
     server: str = Field(description="The upstream.")
     method: str = Field(description="The method, such as `tools/call`.")
     target: str = Field(description="The tool, prompt or resource.")
@@ -284,7 +293,9 @@ class AnsweredCall(Printed):
     by: str = Field(description="`SOURCE:ID` of whoever answered.")
     via: str = Field(description="The channel: `terminal`, `console` or `client`.")
     ends: float = Field(description="When the answer ends at the latest, in seconds since 1970.")
-    void: bool = Field(description="Whether it counts for nothing, since the policies have changed.")
+    void: bool = Field(
+        description="Whether it counts for nothing, since the policies or the server's entry changed."
+    )
     shown: str = Field(description="The inspected arguments of the call, as JSON.")
 
 

@@ -37,7 +37,6 @@ from mcpguard.serve.interventions import (
     end_answer,
     end_session,
     give,
-    is_void,
     must_count,
     passkeys_of,
     taken,
@@ -79,8 +78,7 @@ def approve(desk: Desk, request: Request, form: Form) -> Response:
     if first(form, "lasts") == "always":
         return _rule_page(desk, request, ticket, free_of(form))
     give(desk.config, desk.store, ticket, given)
-    desk.rulebook.refresh()
-    if is_void(ticket, desk.rulebook.digest):
+    if desk.check().void(ticket):
         return _to(desk, f"/tickets/{ticket.id}", "void")
     if taken(desk.store, ticket.id):
         return _to(desk, "/", "approved")

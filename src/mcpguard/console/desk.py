@@ -27,7 +27,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.terms import Effect
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.serve.file_watch import look_at
-from mcpguard.serve.interventions import store_of
+from mcpguard.serve.interventions import TicketCheck, store_of
 
 
 class SeenRule(Struct, frozen=True):
@@ -203,3 +203,8 @@ class Desk:
         self.person = f"{user.source}:{user.id}"
         """Who answers."""
         self.groups = groups_of_user()
+
+    def check(self) -> TicketCheck:
+        """Says which tickets count for nothing by now."""
+        self.rulebook.refresh()
+        return TicketCheck(self.config, lambda: self.rulebook.digest)

@@ -12,6 +12,7 @@ from mcpguard.core.errors import MessageError, UpstreamError
 from mcpguard.core.evidence.records import MOST_MESSAGE, Decided
 from mcpguard.core.model import NOWHERE, Caller, Deny, Invocation, Json, Origin, Permit, Redacted
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.session import NO_PLACES, ServerPlaces
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection.handles import Handles
@@ -46,6 +47,8 @@ class ApprovalTerms(Struct, frozen=True):
     """When tickets for one call expire that this process has used."""
     option: Callable[[], str] = str
     """What a command needs besides to find this configuration, such as ` --config FILE`."""
+    places: ServerPlaces = NO_PLACES
+    """What an approval is for."""
 
 
 class Questioned(Exception):

@@ -38,9 +38,9 @@ from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.evidence import Exporting, upkeep
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
 from mcpguard.serve.handover import HandedConfig
-from mcpguard.serve.interventions import passkeys_of
+from mcpguard.serve.interventions import digests_of, passkeys_of
 from mcpguard.serve.reloading import Reloading
-from mcpguard.serve.settings import Settings, claim_variables
+from mcpguard.serve.settings import Settings, claim_variables, places_of
 from mcpguard.serve.worlds import Shared
 
 ROOM = 4
@@ -91,6 +91,7 @@ def _approval_terms(config: Config) -> ApprovalTerms:
         lambda ticket, answer: asyncio.to_thread(passkeys.objection, ticket, answer),
         os.urandom(8).hex(),
         option=partial(config_option, config.path, {}),
+        places=places_of(config),
     )
 
 
@@ -227,6 +228,7 @@ class _Process:
                 sinks=shared.sinks(),
                 unrecognised=shared.recognising.problem,
                 in_use=front.in_use,
+                in_force=digests_of(shared.judge.policies.digest, shared.settings.approvals.places),
             )
 
         status = StatusFile(look, shared.diagnostics.report)

@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from mcpguard import __version__
@@ -23,12 +26,13 @@ from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.own_process import machine_name, operating_system_user
-from mcpguard.config.loading import Config, config_option, evidence_folder
-from mcpguard.core.errors import AuditError, CredentialError, SessionError
+from mcpguard.adapters.telemetry.status_file import running
+from mcpguard.config.loading import Config, config_option, evidence_folder, load_config
+from mcpguard.core.errors import AuditError, ConfigError, CredentialError, SessionError
 from mcpguard.core.evidence.changes import VOID, void_of
 from mcpguard.core.evidence.records import FORMAT, Anchor, Closed, Noticed, Opened
-from mcpguard.core.legible import utc
-from mcpguard.core.policy.session import StoredSession
+from mcpguard.core.legible import plain, utc
+from mcpguard.core.policy.session import ServerPlaces, StoredSession, without_folder
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 
 if TYPE_CHECKING:
@@ -68,6 +72,7 @@ def must_count(config: Config, ticket: Ticket, answer: TicketAnswer) -> None:
         against = f"it can last {(latest - now) / 60:.0f} minutes at most"
     else:
         against = objection(ticket, answer)
+    against = elsewhere(config, ticket) or against
     if answer.assertion and not against:
         against = passkeys_of(config).objection(ticket, answer)
     if against:
@@ -115,17 +120,80 @@ def taken_or_ended(config: Config, store: SqliteStore, ticket: Ticket, by: str) 
     return False
 
 
-def is_void(ticket: Ticket, policies: str) -> bool:
-    """Whether the ticket and its answer count for nothing under the policies with that digest; not where
-    they do not load, since whoever serves keeps those it has."""
-    return policies not in ("", ticket.policies)
+def digests_of(policies: str, places: ServerPlaces) -> tuple[str, ...]:
+    """For what approvals count: the policies with that digest, and these servers, wherever they start."""
+    return (policies, *map(without_folder, places.servers.values()))
 
 
-VOID_ANSWER = "void: the policies have changed"
-VOID_TICKET = (
-    "the policies have changed since it was asked, so an approval counts for nothing: "
-    "the call has to be made again"
-)
+def other_config(config: Config, ticket: Ticket) -> str:
+    """The file of the configuration under which the ticket was asked; "" where it is this one, or where that
+    is not known."""
+    return "" if not ticket.config or _is_file(ticket.config, config.path) else ticket.config
+
+
+def elsewhere(config: Config, ticket: Ticket) -> str:
+    """Why no answer to the ticket can be given or ended here, the rest of a sentence; "" where one can."""
+    other = other_config(config, ticket)
+    return f"it was asked under another configuration; add `--config {plain(quote(other))}`" if other else ""
+
+
+def _is_file(one: str, other: Path) -> bool:
+    if one == str(other):
+        return True
+    with suppress(OSError):
+        return os.path.samefile(one, other)
+    return False
+
+
+class TicketCheck:
+    """Says which tickets count for nothing by now: as the processes have it that serve their configuration,
+    where none does as its files are."""
+
+    def __init__(self, config: Config, policies: Callable[[], str]) -> None:
+        """`policies()` gives the digest of the policies as they are written, "" where they do not load."""
+        self._config = config
+        self._policies = cache(policies)
+        self._servers = cache(lambda: _servers_in(config.path))
+        self._running = running()
+
+    def void(self, ticket: Ticket) -> str:
+        """Why the ticket and its answer count for nothing, a clause; "" where they may count."""
+        other = other_config(self._config, ticket)
+        path = Path(other) if other else self._config.path
+        serving = [one.in_force for one in self._running if _is_file(one.config, path)]
+        in_force = {digest for one in serving for digest in one}
+        if not in_force and not other:
+            in_force = {self._policies()} - {""}
+        if in_force and ticket.policies not in in_force:
+            return "the policies have changed"
+        server = without_folder(ticket.reached)
+        if other or not server or server in in_force:
+            return ""
+        written = self._servers()  # One that only another client sees may be served by no process now.
+        if written is None or server in written:
+            return ""
+        return f"the server {ticket.server} has changed in the configuration"
+
+
+def _servers_in(path: Path) -> set[str] | None:
+    """The servers as they are written, None where that cannot be read."""
+    # Imported where it is needed: it brings along whatever serves.
+    from mcpguard.serve.settings import places_of
+
+    try:
+        return {*map(without_folder, places_of(load_config(path)).servers.values())}
+    except ConfigError:
+        return None
+
+
+def void_answer(why: str) -> str:
+    """What a person reads of an answer that counts for nothing."""
+    return f"void: {why}"
+
+
+def void_ticket(why: str) -> str:
+    """The same of a ticket that waits, a clause."""
+    return f"{why} since it was asked, so an approval counts for nothing: the call has to be made again"
 
 
 def length_of(answer: TicketAnswer) -> str:
@@ -146,6 +214,8 @@ def end_answer(config: Config, store: SqliteStore, ticket_id: str, by: str) -> N
     if not found:
         lists = f"`mcpguard approvals{config_option(config.path, os.environ)}`"
         raise SessionError(f"no approval or refusal has the ticket {ticket_id!r}; list them with {lists}")
+    if against := elsewhere(config, found[0]):
+        raise SessionError(f"the answer to the ticket {ticket_id} cannot be ended: {against}")
     who, said = found[0].principal, f"ticket {ticket_id} of {found[0].principal} by {by}"
     what = "refusal-ended"
     if found[0].state == "approved":

@@ -75,7 +75,7 @@ class Reloading:
         told: Callable[[], None],
         export: Callable[[Settings], None],
     ) -> None:
-        """`worlds()` gives those that are open; `told()` is called when `not_in_force` changes;
+        """`worlds()` gives those that are open; `told()` is called when what `mcpguard status` shows changes;
         `export` exports evidence as settings say."""
         self.not_in_force: NotInForce | None = None
         """What of the files is not in force, and why; None where all of it is."""
@@ -258,6 +258,7 @@ class Reloading:
         if before.digest != policies.digest or before.observation != policies.observation:
             for world in self._worlds():
                 world.gateway.policies_changed(before)
+        self._told()
         shared.turn.touch()
 
     def _not_reloaded(self, problems: DocumentError) -> None:

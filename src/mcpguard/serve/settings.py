@@ -5,18 +5,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json, structs
 
 from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.credentials.environ import drop, take
 from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.telemetry.diagnostics import LogFormat
 from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
-from mcpguard.config.loading import Config, Server
+from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.config.terms import APPROVAL_TICKET_SECONDS, APPROVAL_WAIT_SECONDS, ServingLimits
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.session import ServerPlaces
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.scope import ApprovalTerms
@@ -90,3 +94,47 @@ def recognition_of(settings: Settings, guard: Redactor) -> tuple[RecognisableVal
     refs = needed | config.plain_references | config.elsewhere
     recognition = RecognisableValues(refs, config.credentials, guard, settings.servers)
     return recognition, frozenset(str(ref) for ref in refs - (needed - {config.audit.key}))
+
+
+ServerParts = tuple[Server, dict[str, Credential]]
+
+
+def parts_of(config: Config) -> dict[str, ServerParts]:
+    """What the upstream of each server is made of: the server, and the credentials that it may use. A server
+    that is made of something else is another one."""
+    return {
+        name: (
+            server,
+            {
+                key: structs.replace(entry, servers=frozenset())
+                for key, entry in config.credentials.items()
+                if name in entry.servers
+            },
+        )
+        for name, server in config.served.items()
+    }
+
+
+def places_of(config: Config) -> ServerPlaces:
+    """Which server each name stands for: by what is written, and not by what references give."""
+    return ServerPlaces(
+        str(config.path), {name: _place_of(*parts) for name, parts in parts_of(config).items()}
+    )
+
+
+def _place_of(server: Server, credentials: dict[str, Credential]) -> str:
+    written = json.encode((server, credentials), enc_hook=_written, order="deterministic")
+    place = sha256(written).hexdigest()
+    return f"{place} {_client_folder()}" if server.in_client_folder else place
+
+
+def _client_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # It was removed: nobody can say which one it was.
+        return os.urandom(8).hex()
+
+
+def _written(value: Any) -> Any:
+    """An entry of the file, or the path of a folder, as JSON has it."""
+    return str(value) if isinstance(value, Path) else value.model_dump(mode="json")

@@ -31,7 +31,7 @@ from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import ChildProcesses
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
-from mcpguard.config.loading import Credential, Server, evidence_folder
+from mcpguard.config.loading import Server, evidence_folder
 from mcpguard.core.advised import completed
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.model import Principal
@@ -49,7 +49,14 @@ from mcpguard.serve.evidence import SinkGate
 from mcpguard.serve.notifying import notifying
 from mcpguard.serve.readiness import ServingNeeds
 from mcpguard.serve.recognising import ValueRecogniser
-from mcpguard.serve.settings import Settings, claim_variables, named_of, recognition_of
+from mcpguard.serve.settings import (
+    ServerParts,
+    Settings,
+    claim_variables,
+    named_of,
+    parts_of,
+    recognition_of,
+)
 from mcpguard.serve.wiring import UpstreamLines, Wiring, bound_of, kinds_of, references_of
 
 RETIRE_SECONDS = 5.0
@@ -221,9 +228,6 @@ class Shared:
         return asyncio.get_running_loop().run_in_executor(self._scanners, work)
 
 
-_Parts = tuple[Server, dict[str, Credential]]
-
-
 class World:
     """One client's gateway and upstreams; nothing is started before it is needed."""
 
@@ -243,11 +247,11 @@ class World:
         self._own = self._scope()
         self._configure()
         self.gateway = Gateway(self._own)
-        self._made: dict[str, _Parts] = {}
+        self._made: dict[str, ServerParts] = {}
         """What each upstream is made of."""
         self._leaving: dict[ServerUpstream, None] = {}
         self._retiring = Background("a server that is not configured any more could not be ended")
-        self._serve(self._parts())
+        self._serve(parts_of(shared.settings.config))
 
     def _scope(self) -> ClientScope:
         shared, settings = self._shared, self._shared.settings
@@ -330,7 +334,7 @@ class World:
     def reconfigure(self) -> None:
         """The settings of the process are others."""
         self._configure()
-        parts = self._parts()
+        parts = parts_of(self._shared.settings.config)
         kept = frozenset(name for name, part in self._made.items() if parts.get(name) == part)
         for name in self._made.keys() - kept:
             self._leaving[self.upstreams[name]] = None
@@ -339,22 +343,7 @@ class World:
         self._made = parts
         self.gateway.reconfigured(kept)
 
-    def _parts(self) -> dict[str, _Parts]:
-        """What the upstream of each server is made of: the server, and the credentials that it may use."""
-        settings = self._shared.settings
-        return {
-            server.name: (
-                server,
-                {
-                    name: structs.replace(entry, servers=frozenset())
-                    for name, entry in settings.config.credentials.items()
-                    if server.name in entry.servers
-                },
-            )
-            for server in settings.servers
-        }
-
-    def _serve(self, parts: dict[str, _Parts]) -> None:
+    def _serve(self, parts: dict[str, ServerParts]) -> None:
         for server in self._shared.settings.servers:
             if server.name in parts:
                 self.upstreams[server.name] = self._upstream(server)

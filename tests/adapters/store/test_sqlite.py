@@ -284,7 +284,7 @@ def test_a_session_that_cannot_be_read_is_never_taken_for_a_new_one(
 def test_a_file_of_a_later_version_is_refused(tmp_path: Path, machine: Machine) -> None:
     labels(machine.store(tmp_path), add="a")
     with sqlite3.connect(tmp_path / FILE) as database:
-        database.execute("PRAGMA user_version = 5")
+        database.execute("PRAGMA user_version = 6")
     store = machine.store(tmp_path)
     with pytest.raises(SessionError, match="was made by a later version of mcpguard: use that one, or move"):
         labels(store)

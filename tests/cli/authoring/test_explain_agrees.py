@@ -27,6 +27,7 @@ from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.scope import ApprovalTerms
+from mcpguard.serve.settings import places_of
 from tests import fakes
 from tests.cli.audit.test_verb import chain
 from tests.fakes import World, text, tool
@@ -184,11 +185,10 @@ class Scene:
         offers = {server: {"tools": tools} for server, tools in TOOLS.items()}
         (folder / "snapshot.json").write_text(json.dumps({"version": 1, "servers": offers}))
         self.store = SqliteStore(folder / "sessions", 3600, fakes.FixedClock())
-        world = World(
-            "  - {id: r, effect: deny}\n", TOOLS, store=self.store, approvals=ApprovalTerms(0.0, 900.0)
-        )
-        files = [PolicyFile(folder / "p.yaml"), PolicyFile(folder / "q.yaml")]
         config = load_config(folder / "mcpguard.yaml")
+        terms = ApprovalTerms(0.0, 900.0, places=places_of(config))
+        world = World("  - {id: r, effect: deny}\n", TOOLS, store=self.store, approvals=terms)
+        files = [PolicyFile(folder / "p.yaml"), PolicyFile(folder / "q.yaml")]
         world.judge.policies = load_policies(files, OPT_IN).observing(config.observe)
         world.redactor.hold("env:TWO", Secret(OF_TWO))
         world.egress.bound = {"one": frozenset({"env:CANARY"}), "two": frozenset({"env:CANARY", "env:TWO"})}

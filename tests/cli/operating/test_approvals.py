@@ -13,13 +13,15 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.telemetry.status_file import Status
 from mcpguard.cli import main
 from mcpguard.cli.parser import configured
 from mcpguard.config.policies import load_policies
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve import interventions
-from mcpguard.serve.interventions import end_session
+from mcpguard.serve.interventions import TicketCheck, end_session
+from mcpguard.serve.settings import places_of
 from tests.adapters.store.test_store import TICKET, given_by
 from tests.adapters.store.test_store import said as answered
 from tests.cli.operating.test_session import home, notices, store
@@ -110,6 +112,91 @@ def test_whoever_approves_after_the_policies_changed_is_told_that_the_call_has_t
     assert f"\n{counts_for_nothing}" in said
     assert said.endswith(f"approved, but {counts_for_nothing}")
     assert "goes through until" not in said
+
+
+def serving(monkeypatch: pytest.MonkeyPatch, config: Path, *in_force: str) -> None:
+    """A process that serves a configuration, with that in force."""
+    status = Status(1, time.time(), "", str(config), "stdio", in_force=in_force)
+    monkeypatch.setattr(interventions, "running", lambda: [status])
+
+
+def test_what_is_in_force_where_it_is_served_decides_whether_a_ticket_is_void(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files may be ahead of the process, or not be applied at all."""
+    ask(home, policies="old")
+    serving(monkeypatch, home / "mcpguard.yaml", "old")
+    main(["approvals"])
+    assert "void" not in capsys.readouterr().out
+    serving(monkeypatch, home / "other.yaml", "old")
+    main(["approvals"])
+    assert "void: the policies have changed" in capsys.readouterr().out
+
+
+def test_a_ticket_for_a_server_that_has_changed_is_void(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(None)
+    place = places_of(config).of("s")
+    ask(home, config=str(config.path), reached="e0 /srv")
+    void = "void: the server s has changed in the configuration"
+    main(["approvals"])
+    assert void in capsys.readouterr().out
+    text = config.path.read_text()
+    config.path.write_text("no configuration")
+    assert not TicketCheck(config, lambda: "").void(known(home))
+    config.path.write_text(text)
+    serving(monkeypatch, config.path, "e0")
+    assert not TicketCheck(config, lambda: "").void(structs.replace(known(home), policies="e0"))
+    assert not TicketCheck(config, lambda: "").void(
+        structs.replace(known(home), policies="e0", reached=place)
+    )
+
+
+def test_tickets_of_another_configuration_are_listed_as_such_and_not_judged_by_this_one(
+    home: Path, capsys: Capture, says: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever this one's policies say."""
+    other = home / "a folder" / "other.yaml"
+    ask(home, config=str(other), reached="e0", policies="others")
+    says.append("y")
+    assert main(["approvals"]) == 0
+    listed = capsys.readouterr().out
+    assert "CONFIGURATION" in listed
+    assert str(other) in listed
+    assert "void" not in listed
+    main(["approvals", "--json"])
+    (waiting,) = json.loads(capsys.readouterr().out)["waiting"]
+    assert (waiting["config"], waiting["void"]) == (str(other), False)
+    serving(monkeypatch, other, "new", "e0")
+    main(["approvals"])
+    assert "void: the policies have changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["approve"], ["approve", "--always"], ["deny"]])
+def test_a_ticket_of_another_configuration_is_not_answered_here(
+    home: Path, capsys: Capture, says: list[str], words: list[str]
+) -> None:
+    other = home / "a folder" / "other.yaml"
+    ask(home, config=str(other))
+    says.append("y")
+    assert main([*words, "t1"]) == 2
+    said = f"it was asked under another configuration; add `--config '{other}'`"
+    assert f"the ticket t1 cannot be answered: {said}" in capsys.readouterr().err
+    assert (known(home).state, notices(home)) == ("waiting", [])
+    store(home).answer("t1", answered("denied", "a"))
+    assert main(["approvals", "end", "t1"]) == 2
+    assert f"the answer to the ticket t1 cannot be ended: {said}" in capsys.readouterr().err
+    assert known(home).state == "denied"
+
+
+def test_another_path_to_the_same_configuration_is_the_same(home: Path, says: list[str]) -> None:
+    link = home / "link.yaml"
+    link.symlink_to(home / "mcpguard.yaml")
+    ask(home, config=str(link))
+    says.append("y")
+    assert main(["approve", "t1"]) == 0
+    assert known(home).state == "approved"
 
 
 def test_a_ticket_counts_while_the_policies_on_disk_do_not_load(

@@ -175,8 +175,18 @@ def test_many_servers_are_cut(audit: str) -> None:
 
 def test_a_call_that_waits_says_who_acts_for_whom(audit: str) -> None:
     view = top.TopView(Path(audit), None)
-    view._waiting = [structs.replace(TICKET, principal="https://idp.example/of/a/firm:alice", actor="bot9")]
+    asked = structs.replace(TICKET, principal="https://idp.example/of/a/firm:alice", actor="bot9")
+    view._waiting = [(asked, "")]
     assert [row[1] for row in view._tickets_shown()] == ["bot9 for alice"]
+
+
+def test_a_call_that_waits_under_another_configuration_names_it(audit: str) -> None:
+    view = top.TopView(Path(audit), None)
+    view._waiting = [(TICKET, ""), (TICKET, "/srv/prod.yaml")]
+    assert [row[2] for row in view._tickets_shown()] == [
+        "tools/call s/push",
+        "tools/call s/push (under /srv/prod.yaml)",
+    ]
 
 
 def test_processes_of_a_server_that_are_alike_are_one_row(audit: str) -> None:

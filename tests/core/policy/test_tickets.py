@@ -38,6 +38,15 @@ def against(answer: TicketAnswer, **wanted: Any) -> str:
     return objection(structs.replace(TICKET, terms=AnswerTerms(**wanted)), answer)
 
 
+@each("other", [{"config": "/etc/other.yaml"}, {"reached": "another"}])
+def test_an_approval_is_for_the_server_of_the_configuration_that_asked(other: Any) -> None:
+    yes = structs.replace(ADA, lasts="session", until=TICKET.expires, free=tuple(TICKET.parts))
+    approval = structs.replace(TICKET, state="approved", answer=yes)
+    assert covers(approval, TICKET)
+    assert not covers(approval, structs.replace(TICKET, **other))
+    assert TICKET.question != structs.replace(TICKET, **other).question
+
+
 def test_what_several_rules_want_counts_together() -> None:
     found = terms(
         ", ask: {timeout: 2h, via: [terminal, client], show: [branch], same_host: [url]}",

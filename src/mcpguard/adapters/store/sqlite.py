@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 FILE = "state.sqlite"
-FORM = 4
+FORM = 5
 """The version of the tables, as the file's `user_version`."""
 BUSY_SECONDS = 1.0
 """How long a change may find the file busy before it is refused."""

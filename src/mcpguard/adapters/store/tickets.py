@@ -15,6 +15,7 @@ import msgspec
 from msgspec import structs
 
 from mcpguard.core.errors import SessionError
+from mcpguard.core.policy.session import without_folder
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState, covers
 
 if TYPE_CHECKING:
@@ -100,17 +101,22 @@ def standing(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ti
 def standing_by_any(
     database: sqlite3.Connection, ticket: Ticket, listed: bool, counts: Counts
 ) -> Ticket | None:
-    """The same where it is not known which process asks or who acts, nor, unless `listed`, how the server
-    lists what the call is for: as they did before."""
+    """The same where it is not known which process asks, in which folder its client started it, or who acts,
+    nor, unless `listed`, how the server lists what the call is for: as they did before."""
     rows = map(_ticket, database.execute(_OF, (ticket.principal, ticket.created)).fetchall())
-    mine = ticket.server, ticket.method, ticket.target
-    alike = [one for one in rows if (one.server, one.method, one.target) == mine]
-    known = {(ticket.definition if listed else one.definition, one.asker, one.actor) for one in alike}
+    alike = [one for one in rows if _called(one) == _called(ticket)]
+    known = {
+        (ticket.definition if listed else one.definition, one.asker, one.reached, one.actor) for one in alike
+    }
     asked = [
-        structs.replace(ticket, definition=what, asker=process, actor=actor)
-        for what, process, actor in sorted(known)
+        structs.replace(ticket, definition=what, asker=process, reached=reached, actor=actor)
+        for what, process, reached, actor in sorted(known)
     ]
     return next(filter(None, [standing(database, one, counts) for one in asked]), None)
+
+
+def _called(ticket: Ticket) -> tuple[str, ...]:
+    return ticket.server, without_folder(ticket.reached), ticket.method, ticket.target
 
 
 def _covering(database: sqlite3.Connection, call: Ticket, now: float, counts: Counts) -> list[Ticket]:

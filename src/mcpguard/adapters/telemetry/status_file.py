@@ -90,6 +90,8 @@ class Status(Struct, frozen=True):
     """How many connections, streams, sessions and requests of HTTP clients are open; empty over stdio."""
     version: str = ""
     """The version of the running mcpguard; "" if it does not report one."""
+    in_force: tuple[str, ...] = ()
+    """The digests of its policies and of its servers (`ServerPlaces`), for which approvals count."""
     updated: float = 0.0
     """When it last said so, which its file tells; 0 in what it says itself."""
 

@@ -30,7 +30,7 @@ from mcpguard.config.loading import Config
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
 from mcpguard.core.model import Invocation, Json
-from mcpguard.core.policy.session import StoredSession, name_of
+from mcpguard.core.policy.session import ServerPlaces, StoredSession, name_of
 from mcpguard.core.policy.tickets import Ticket, ticket_of
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ def _explained(
     """A call as it would be decided now."""
     from mcpguard.authoring.explain.explainer import KnownFacts
     from mcpguard.authoring.explain.hypothesis import absent, asked_by, explained, session_of, unknown_of
+    from mcpguard.serve.settings import places_of
 
     asked = asked_by(args, config)
     if asked.target is not None and asked.target.absent:
@@ -199,7 +200,7 @@ def _explained(
         live, readable = _live(store, asked.invocation, same_config(args.config))
         as_now = session_of(args, live) if readable else None
         listed = asked.target is None or asked.target.known
-        known = KnownFacts(unknown, partial(_ticket, store, policies, listed))
+        known = KnownFacts(unknown, partial(_ticket, store, policies, places_of(config), listed))
         return explained(policies, asked.invocation, as_now, args.result, redactor, known)
 
 
@@ -248,13 +249,18 @@ def _live(store: SqliteStore | None, asked: Invocation, option: str) -> tuple[St
 
 
 def _ticket(
-    store: SqliteStore | None, policies: PolicySet, listed: bool, call: Invocation, rules: tuple[str, ...]
+    store: SqliteStore | None,
+    policies: PolicySet,
+    places: ServerPlaces,
+    listed: bool,
+    call: Invocation,
+    rules: tuple[str, ...],
 ) -> Ticket | None:
     """The ticket by which these rules asked a person about exactly this call. Unless it is `listed` as the
     server lists it, that is taken to be as it was."""
     if store is None:
         return None
-    mine = ticket_of(call, rules, policies.terms(rules), policies.digest)
+    mine = ticket_of(call, rules, policies.terms(rules), policies.digest, places)
     return store.standing(mine, listed)
 
 

@@ -20,6 +20,7 @@ from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
+    from mcpguard.serve.interventions import TicketCheck
 
     Said = Callable[[Ticket, str, tuple[str, ...]], TicketAnswer]
     """The answer to a ticket, by whom ("SOURCE:ID") with which groups."""
@@ -47,38 +48,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such approval, or where it is not ended from a terminal."""
-    from mcpguard.serve.interventions import is_void, store_of
+    from mcpguard.serve.interventions import TicketCheck, store_of
 
     config = configured(args.config)
     with closing(store_of(config)) as store:
         if args.what:
             return _end(config, store, args.ticket, args.config)
         waiting, in_force, refused = store.waiting(), store.approved(), store.denied()
-    current = _digest(config) if waiting or in_force or refused else ""
+    check = TicketCheck(config, lambda: _digest(config))
     if args.json:
         from mcpguard.cli.outputs import WaitingTicket, WaitingTickets
 
         own = [name for name in WaitingTicket.model_fields if name != "void"]
         shown = {
             "waiting": [
-                {"void": is_void(one, current), **{name: getattr(one, name) for name in own}}
+                {"void": bool(check.void(one)), **{name: getattr(one, name) for name in own}}
                 for one in waiting
             ],
-            "in_force": [_described(one, current, "lasts", "uses", "free") for one in in_force],
-            "refused": [_described(one, current, "reason") for one in refused],
+            "in_force": [_described(one, check, "lasts", "uses", "free") for one in in_force],
+            "refused": [_described(one, check, "reason") for one in refused],
         }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
     folder = plain(str(config.session_folder or default_folder()))
-    rows = [_row(one, current) for one in waiting]
-    print(table([_HEAD, *rows]) if rows else f"no call waits for an approval in {folder}")
+    rows = [_row(one, check) for one in waiting]
+    print(_table(_HEAD, rows, config, waiting) or f"no call waits for an approval in {folder}")
     if in_force:
         print()
-        print(table([_IN_FORCE, *(_in_force(one, current) for one in in_force)]))
+        print(_table(_IN_FORCE, [_in_force(one, check) for one in in_force], config, in_force))
     if refused:
         print()
-        print(table([_REFUSED, *(_refused(one, current) for one in refused)]))
+        print(_table(_REFUSED, [_refused(one, check) for one in refused], config, refused))
     return 0
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], config: Config, of: list[Ticket]) -> str:
+    """The rows of these tickets, with the configuration of each where one is of another than `config`; "" for
+    none."""
+    from mcpguard.serve.interventions import other_config
+
+    others = [other_config(config, one) for one in of]
+    if any(others):
+        head = (*head, "CONFIGURATION")
+        rows = [(*row, other) for row, other in zip(rows, others, strict=True)]
+    return table([head, *rows]) if rows else ""
 
 
 def _end(config: Config, store: SqliteStore, ticket_id: str | None, option: str | None) -> int:
@@ -92,10 +105,8 @@ def _end(config: Config, store: SqliteStore, ticket_id: str | None, option: str 
     return 0
 
 
-def _row(one: Ticket, policies: str) -> tuple[str, ...]:
-    from mcpguard.serve.interventions import VOID_ANSWER, is_void
-
-    waits = VOID_ANSWER if is_void(one, policies) else f"{max(0, time.time() - one.created):.0f} s"
+def _row(one: Ticket, check: TicketCheck) -> tuple[str, ...]:
+    waits = _void_answer(one, check) or f"{max(0, time.time() - one.created):.0f} s"
     return one.id, waits, one.principal, one.acting, one.summary, ", ".join(one.rules)
 
 
@@ -110,32 +121,38 @@ def _digest(config: Config) -> str:
         return ""
 
 
-def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
+def _in_force(one: Ticket, check: TicketCheck) -> tuple[str, ...]:
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
     free = "" if one.answer is None else _listed(one.answer.free)
     uses = "once" if one.lasts == "once" else str(one.uses)
-    return one.id, _until(one, policies), uses, one.principal, one.acting, one.summary, free, by
+    return one.id, _until(one, check), uses, one.principal, one.acting, one.summary, free, by
 
 
-def _until(one: Ticket, policies: str) -> str:
-    from mcpguard.serve.interventions import VOID_ANSWER, is_void
-
+def _until(one: Ticket, check: TicketCheck) -> str:
     until = utc(one.ends) + (" or the session's end" if one.lasts == "session" else "")
-    return VOID_ANSWER if is_void(one, policies) else until
+    return _void_answer(one, check) or until
 
 
-def _refused(one: Ticket, policies: str) -> tuple[str, ...]:
+def _void_answer(one: Ticket, check: TicketCheck) -> str:
+    from mcpguard.serve.interventions import void_answer
+
+    why = check.void(one)
+    return void_answer(why) if why else ""
+
+
+def _refused(one: Ticket, check: TicketCheck) -> tuple[str, ...]:
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
-    return one.id, _until(one, policies), one.principal, one.acting, one.summary, by
+    return one.id, _until(one, check), one.principal, one.acting, one.summary, by
 
 
-def _described(one: Ticket, policies: str, *names: str) -> dict[str, object]:
+def _described(one: Ticket, check: TicketCheck, *names: str) -> dict[str, object]:
     """What the ticket, and its answer, have by these names."""
-    from mcpguard.serve.interventions import is_void
-
-    about = "principal", "agent", "actor", "server", "method", "target", "rules", "ends", "shown", "by", "via"
+    about = (
+        *("principal", "agent", "actor", "config", "server", "method", "target", "rules", "ends", "shown"),
+        *("by", "via"),
+    )
     named = {name: one if hasattr(one, name) else one.answer for name in (*about, *names)}
-    void = is_void(one, policies)
+    void = bool(check.void(one))
     return {"ticket": one.id, "void": void, **{name: getattr(has, name) for name, has in named.items()}}
 
 
@@ -183,9 +200,10 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
 
 def _void(config: Config, ticket: Ticket) -> str:
     """Why an approval of the ticket counts for nothing; "" where it counts."""
-    from mcpguard.serve.interventions import VOID_TICKET, is_void
+    from mcpguard.serve.interventions import TicketCheck, void_ticket
 
-    return VOID_TICKET if is_void(ticket, _digest(config)) else ""
+    why = TicketCheck(config, lambda: _digest(config)).void(ticket)
+    return void_ticket(why) if why else ""
 
 
 def _became(store: SqliteStore, ticket: Ticket) -> str:
@@ -222,7 +240,7 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
         f"  with the host that is shown in: {_listed(hosts)}" if hosts else "",
         f"  with the values shown of: {_listed(fixed)}" if given.free and fixed else "",
         "  with every argument as shown" if not given.free else "",
-        "unless the policies or what the server lists change.",
+        "unless the policies, the entry of the server or what it lists change.",
     ]
     said = [one for line in lines if line for one in folded_text(plain(line))]
     return "\n".join([*said, "approve? [y/N] "])

@@ -137,7 +137,8 @@ class TopView:
         """Of the same time: when, and how many refusals were only counted."""
         self._denials: list[Decided] = []
         self._processes: list[Status] = []
-        self._waiting: list[Ticket] | str = []
+        self._waiting: list[tuple[Ticket, str]] | str = []
+        """Each with the file of its configuration, "" for this one; or why they cannot be read."""
 
     def look(self) -> None:
         from mcpguard.adapters.telemetry.status_file import running
@@ -186,12 +187,13 @@ class TopView:
                 insort(self._denials, record, key=attrgetter("at"))
                 del self._denials[:-_DENIALS]
 
-    def _tickets(self) -> list[Ticket] | str:
-        from mcpguard.serve.interventions import store_of
+    def _tickets(self) -> list[tuple[Ticket, str]] | str:
+        from mcpguard.serve.interventions import other_config, store_of
 
         try:
-            with closing(store_of(configured(self._config))) as store:
-                return store.waiting()
+            config = configured(self._config)
+            with closing(store_of(config)) as store:
+                return [(one, other_config(config, one)) for one in store.waiting()]
         except DocumentError as error:
             problem = error.problems[0]  # Its whole path would fill the row.
             return f"{os.path.basename(problem.source)}: {problem.message}"
@@ -258,9 +260,9 @@ class TopView:
             (
                 one.id,
                 cut(caller(one.principal, one.actor) if one.actor else one.principal, _WIDE),
-                one.summary,
+                f"{one.summary} (under {other})" if other else one.summary,
             )
-            for one in self._waiting[:_TICKETS]
+            for one, other in self._waiting[:_TICKETS]
         ]
 
 

@@ -11,7 +11,7 @@ from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket
-from mcpguard.serve.interventions import VOID_ANSWER, is_void
+from mcpguard.serve.interventions import other_config, void_answer
 
 MOST_TOOLS = 8
 MOST_SESSIONS = 60
@@ -49,7 +49,7 @@ def sessions(desk: Desk, request: Request) -> Response:
         approvals = desk.store.approved()
     except SessionError as failure:
         problem = str(failure)
-    desk.rulebook.refresh()
+    check = desk.check()
     said = request.query_params.get("said", "")
     return page(
         desk,
@@ -60,9 +60,9 @@ def sessions(desk: Desk, request: Request) -> Response:
         problem=problem,
         said=SAID.get(said, ""),
         approvals=approvals[:MOST_SESSIONS],
-        digest=desk.rulebook.digest,
-        is_void=is_void,
-        void=VOID_ANSWER,
+        void=check.void,
+        void_answer=void_answer,
+        other=lambda one: other_config(desk.config, one),
     )
 
 

@@ -15,7 +15,7 @@ from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
-from mcpguard.serve.interventions import VOID_TICKET, is_void
+from mcpguard.serve.interventions import TicketCheck, elsewhere, void_ticket
 
 MOST_BEFORE = 8
 """Calls that the session made before."""
@@ -24,8 +24,8 @@ MOST_ANSWERED = 6
 
 class TicketPage(Struct, frozen=True):
     """A ticket with what a person should know of it. `state` is that of the ticket, or `expired`; `against`
-    says why an approval would not count, "" where it would. `changed` says that the policies in force are
-    different now."""
+    says why an approval would not count, "" where it would, and `elsewhere` why no answer can be given here.
+    `void` says why it counts for nothing by now, a clause."""
 
     ticket: Ticket
     state: str
@@ -33,7 +33,8 @@ class TicketPage(Struct, frozen=True):
     rules: list[SeenRule]
     before: list[SeenCall]
     session: KnownSession | None
-    changed: bool
+    void: str
+    elsewhere: str
     against: str
     passkey: bool
 
@@ -72,10 +73,10 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
         problem, sessions = str(failure), []
     desk.watch.waiting = len(queue)
     one = chosen or (queue[0] if queue else None)
-    desk.rulebook.refresh()
+    check = desk.check()
     with desk.lock:
         desk.evidence.poll()
-        shown = None if one is None else _ticket_page(desk, one, sessions)
+        shown = None if one is None else _ticket_page(desk, one, sessions, check)
         answered = _answered(desk)
         recent = [] if queue else [call for _, call in zip(range(6), desk.evidence.newest(), strict=False)]
     said = request.query_params.get("said", "")
@@ -90,10 +91,9 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
         alone=chosen is not None,
         effect_of=effect_of,
         lasts=LASTS,
-        digest=desk.rulebook.digest,
-        is_void=is_void,
+        void=check.void,
         problem=problem,
-        said=SAID.get(said, ""),
+        said=_said(said, shown),
         warned=said in ("denied", "void"),
     )
 
@@ -111,7 +111,6 @@ SAID = {
     "approved": "Approved: the call goes on.",
     "kept": "Approved, but no call is waiting for it now. The same call goes through if it is made again "
     "in time.",
-    "void": f"Approved, but {VOID_TICKET}.",
     "denied": "Denied: the agent was told.",
     "standing": "The rule is written and in force, and the call goes on.",
     "written": "The rule is written and in force: it lets the same call through.",
@@ -119,7 +118,13 @@ SAID = {
 """What a page may be asked to say first."""
 
 
-def _ticket_page(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> TicketPage:
+def _said(name: str, shown: TicketPage | None) -> str:
+    if name == "void" and shown is not None and shown.void:
+        return f"Approved, but {void_ticket(shown.void)}."
+    return SAID.get(name, "")
+
+
+def _ticket_page(desk: Desk, one: Ticket, sessions: list[KnownSession], check: TicketCheck) -> TicketPage:
     against = _against(desk, one)
     asked = datetime.fromtimestamp(one.created, UTC)
     rules = desk.rulebook.rules(one.rules)
@@ -130,7 +135,8 @@ def _ticket_page(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> Ticke
         rules=rules,
         before=desk.evidence.before(asked, one.principal, one.agent, MOST_BEFORE),
         session=next((known for known in sessions if known.name == one.session), None),
-        changed=is_void(one, desk.rulebook.digest),
+        void=check.void(one),
+        elsewhere=elsewhere(desk.config, one),
         against=against,
         passkey=one.terms.passkey,
     )
@@ -138,6 +144,8 @@ def _ticket_page(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> Ticke
 
 def _against(desk: Desk, one: Ticket) -> str:
     """Why nobody here can approve it, the rest of a sentence; "" where somebody can."""
+    if there := elsewhere(desk.config, one):
+        return there
     if not one.terms.passkey:
         return objection(one, TicketAnswer("approved", desk.person, "console", desk.groups))
     known = desk.config.approvals.passkeys

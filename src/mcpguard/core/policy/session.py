@@ -7,6 +7,7 @@ session alone, so a limit is exact however many calls are made at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -18,6 +19,27 @@ from mcpguard.core.policy.terms import window_of
 
 PARTS = 60
 """A window is counted in this many parts; the oldest counts until it is wholly over."""
+
+
+class ServerPlaces(Struct, frozen=True):
+    """Which servers the names in a configuration stand for. `config` is its file, "" for none; `servers` has
+    by name the sha256 (hex) of how one is started or reached, and with which credentials. The folder of its
+    client follows behind a blank where a server starts there."""
+
+    config: str = ""
+    servers: Mapping[str, str] = {}
+
+    def of(self, server: str) -> str:
+        """Which one `server` is, "" where nothing is known of it."""
+        return self.servers.get(server, "")
+
+
+NO_PLACES = ServerPlaces()
+
+
+def without_folder(place: str) -> str:
+    """Which server it is, wherever its client started it."""
+    return place.partition(" ")[0]
 
 
 class LabelCause(Struct, frozen=True):

@@ -1,8 +1,9 @@
 """A ticket: the question to a person whether one call may be made, and the answer.
 
 Law of this file: a ticket approves what its fingerprint is made of, and nothing else: who asks with which
-agent and who acts for them, for what as it was listed, with which arguments, under which policies and by
-which rules. An answer counts only as the rules that ask want it.
+agent and who acts for them, under which configuration, for what as it was listed, of which server as it was
+reached, with which arguments, under which policies and by which rules. An answer counts only as the rules
+that ask want it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.web.urls import read_url
 from mcpguard.core.model import Invocation, Json
-from mcpguard.core.policy.session import name_of
+from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, name_of
 from mcpguard.core.policy.terms import AskTerms, Channel, window_of
 
 TicketState = Literal["waiting", "approved", "denied", "used", "ended"]
@@ -75,7 +76,9 @@ class Ticket(Struct, frozen=True):
     is the sha256 (hex) of the arguments, and `parts` that of each by its name, `hosts` that of the host in
     each of `terms.same_host`; `definition` that of what the server listed, `policies` the digest of the
     policies; `rules` ask. `message` is what their author says, `shown` the inspected arguments as JSON, for
-    the person. `asker` is the process that asked, where only that one may go on by the answer."""
+    the person. `asker` is the process that asked, where only that one may go on by the answer. `config` is
+    the file of the configuration that it serves, "" for none, and `reached` says which server that is: see
+    `ServerPlaces`."""
 
     id: str
     created: float
@@ -100,6 +103,8 @@ class Ticket(Struct, frozen=True):
     asker: str = ""
     hosts: dict[str, str] = {}
     actor: str = ""
+    config: str = ""
+    reached: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -110,7 +115,7 @@ class Ticket(Struct, frozen=True):
     def kin(self) -> str:
         """The same but for the arguments."""
         parts = (
-            *(self.session, self.server, self.method, self.target),
+            *(self.session, self.config, self.server, self.reached, self.method, self.target),
             *(self.definition, self.policies, self.rules, self.asker, self.actor),
         )
         return _digest(parts)
@@ -148,7 +153,13 @@ class Ticket(Struct, frozen=True):
         return f"{self.method} {self.server}/{self.target}"
 
 
-def ticket_of(call: Invocation, rules: tuple[str, ...], terms: AnswerTerms, policies: str) -> Ticket:
+def ticket_of(
+    call: Invocation,
+    rules: tuple[str, ...],
+    terms: AnswerTerms,
+    policies: str,
+    places: ServerPlaces = NO_PLACES,
+) -> Ticket:
     """The question whether `call` may be made, of which `rules` want the `terms` in the policies with that
     digest: without its id and what a person is shown, and over at once."""
     who, target, args, now = call.principal, call.target, call.args or {}, call.now.timestamp()
@@ -160,7 +171,9 @@ def ticket_of(call: Invocation, rules: tuple[str, ...], terms: AnswerTerms, poli
         agent=call.agent,
         actor=who.actor,
         session=name_of(who, call.agent),
+        config=places.config,
         server=call.server,
+        reached=places.of(call.server),
         method=call.method,
         target="" if target is None else target.name,
         args=arguments_digest(call.args),

@@ -292,7 +292,7 @@ class Approvals:
         scope, target = self._scope, call.target
         now = scope.recorder.now().timestamp()
         terms = scope.judge.policies.terms(rules)
-        mine = ticket_of(call, rules, terms, scope.judge.policies.digest)
+        mine = ticket_of(call, rules, terms, scope.judge.policies.digest, scope.approvals.places)
         # As it is, an inspected name is among the arguments.
         as_is = target is None or target.inspected
         return structs.replace(
