@@ -14,7 +14,7 @@ from tests.wire.session import puppet
 
 TOOLS = [
     {"name": name, "inputSchema": {"type": "object"}}
-    for name in ("issue_read", "get_file_contents", "create_pull_request")
+    for name in ("issue_read", "update_issue", "get_file_contents", "create_pull_request")
 ]
 ISSUE = {"owner": "acme", "repo": "website", "method": "get", "issue_number": 7}
 PRIVATE = {"owner": "acme", "repo": "salaries", "path": "2025.csv"}
@@ -32,6 +32,7 @@ LEAK = {
 def guarded(session, tmp_path):
     """A server with these tools behind the pack `careful`, and what reached it."""
     text = (ROOT / "policies/github/careful.yaml").read_text().replace("params.owners", '["acme"]')
+    text = text.replace("\n    on:", '\n    "on":')  # To PyYAML a plain `on` is true.
     rules = yaml.safe_load(text)["rules"]
     log = tmp_path / "reached"
     server = puppet("--tools", json.dumps(TOOLS), "--log", str(log))
@@ -43,16 +44,17 @@ def guarded(session, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("first", ["the issue", "the file"])
-def test_after_a_strangers_issue_and_private_code_nothing_is_published(guarded, first):
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("shows", ["issue_read", "update_issue"])
+def test_after_a_strangers_issue_and_private_code_nothing_is_published(guarded, shows, order):
     guard, reached = guarded
-    reads = [("issue_read", ISSUE), ("get_file_contents", PRIVATE)]
-    for tool, args in reads if first == "the issue" else reversed(reads):
+    reads = [(shows, ISSUE), ("get_file_contents", PRIVATE)]
+    for tool, args in reads[::order]:
         assert guard.text(tool, **args) == tool
     refused = guard.call("create_pull_request", **LEAK)["result"]
     assert refused["isError"]
     assert "test/private-met-strangers" in refused["content"][0]["text"]
-    assert sorted(reached()) == ["get_file_contents", "issue_read"]
+    assert sorted(reached()) == ["get_file_contents", shows]
     assert guard.decided()["rules"] == ["test/private-met-strangers"]
 
 

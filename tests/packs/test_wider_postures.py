@@ -13,6 +13,8 @@ from tests.packs.web import PAGE, site
 from tests.wire.warm import sdk_server, server_apart
 
 WIDER = ["careful", "open-with-guards"]
+LINES = {"oldText": "\n", "newText": "~"}
+"""An edit that every file takes, and that shows the lines around it."""
 TOKEN = "ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx"
 
 
@@ -35,6 +37,8 @@ def test_filesystem_writes_below_its_folder_but_nothing_that_runs_by_itself(behi
     assert refused(session.call("write_file", path=f"{folder}/.bashrc", content="x"), "obeyed-files")
     assert refused(session.call("write_file", path=f"{folder}/t.txt", content=TOKEN), "no-secrets-written")
     assert refused(session.call("read_text_file", path=f"{folder}/key.txt"), "private-keys")
+    shown = session.call("edit_file", path=f"{folder}/key.txt", edits=[LINES], dryRun=True)
+    assert refused(shown, "private-keys")
     moved = session.call("move_file", source=f"{folder}/new.txt", destination=f"{folder}/old.txt")
     assert worked(moved) if posture == "open-with-guards" else refused(moved, "move")
     assert {path.name for path in folder.iterdir()} == {
