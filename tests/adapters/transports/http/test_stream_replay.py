@@ -249,15 +249,16 @@ async def test_only_what_came_after_the_named_event_is_said_again() -> None:
         await wire.ended()
 
 
-async def test_a_client_that_has_everything_gets_the_end() -> None:
+async def test_a_client_that_has_everything_is_told_not_to_come_back() -> None:
+    """The official TypeScript client takes an error for no answer: an empty stream sent it back for more."""
     async with serving() as front:
         held = await session(front)
         wire, message = await held.begin()
         held.world.reply(message)
         await wire.head()
         last = [(await wire.fields())["id"] for _ in range(2)][-1]
-        again = await held.back(last)
-        await again.ended()
+        again = await front.open("GET", "/mcp", last_event_id=last, **held.about)
+        assert (await again.head()).status == 204
 
 
 async def test_nothing_of_one_stream_is_said_on_another() -> None:

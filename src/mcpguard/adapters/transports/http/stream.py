@@ -117,6 +117,10 @@ class Stream(Struct, eq=False):
         """Whether the client hears it now, or has an id to come back with."""
         return self.outlet is not None or self.last >= 0
 
+    def said_all(self, after: int) -> bool:
+        """Whether nothing comes after the event `after`."""
+        return self.over and (self._journal is None or not self._journal.after(self.number, after))
+
     def prime(self) -> None:
         """Give the client an id before there is anything to say."""
         if self._journal is not None and self.outlet is not None:

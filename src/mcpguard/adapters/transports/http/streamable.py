@@ -258,6 +258,10 @@ class Streamable:
         guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
         client = world.client
         place = client.place(request.headers.get(LAST_EVENT, ""))
+        if place is not None and place[0].said_all(place[1]):
+            # What tells a client of server-sent events not to come back (HTML, section 9.2.3).
+            request.respond(204)
+            return
         if place is None and client.stands:
             raise HttpRefusal(409, "this session already has an open stream")
         world.in_use.check("streams")
