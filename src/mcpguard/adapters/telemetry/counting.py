@@ -59,6 +59,8 @@ class Counts:
         for one in happened:
             record, outcome = one.record, one.outcome
             if isinstance(record, Decided):
+                if record.effect == "ask":  # The decision that ends the wait, or the next call, counts.
+                    continue
                 ms, findings = (None, {}) if outcome is None else (outcome.ms, outcome.findings)
                 self.called(call_of(record, one.status, one.let_through), ms, findings)
             elif isinstance(record, Noticed):

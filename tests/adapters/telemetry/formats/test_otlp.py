@@ -202,7 +202,7 @@ def test_metrics_are_what_a_batch_adds(story: list[EvidenceEvent]) -> None:
     calls = found["mcpguard.calls"].sum
     assert (calls.aggregation_temporality, calls.is_monotonic) == (1, True)
     counted = {tuple(sorted(values(one.attributes).items())): one.as_int for one in calls.data_points}
-    assert sum(counted.values()) == 8
+    assert sum(counted.values()) == 7
     assert "made-up" not in str(counted)
     kinds = {
         values(one.attributes)["mcpguard.kind"]: one.as_int

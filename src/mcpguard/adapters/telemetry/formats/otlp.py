@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from mcpguard import __version__
-from mcpguard.adapters.telemetry.counting import BOUNDS, Call, Counts, call_of
+from mcpguard.adapters.telemetry.counting import BOUNDS, Call, Counts
 from mcpguard.adapters.telemetry.evidence_events import WELL, EvidenceEvent, LinePlace, title
 from mcpguard.adapters.telemetry.formats.cef import severity
 from mcpguard.adapters.telemetry.formats.protobuf import (
@@ -122,8 +122,8 @@ def signals(one: EvidenceEvent) -> Signals:
         return Signals(one.place, one.at, b"", _log(one), notice=notice)
     loud = status not in _QUIET or one.let_through or (outcome and outcome.findings)
     log = _log(one) if loud else b""
-    if status == "pending":  # The span is that of the decision that ends the wait.
-        return Signals(one.place, one.at, b"", log, call_of(record, status, ""))
+    if status == "pending":  # The span and the count are those of the decision that ends the wait.
+        return Signals(one.place, one.at, b"", log)
     spans, call = _spans(one, record, status)
     if outcome is None:
         return Signals(one.place, one.at, spans, log, call)
