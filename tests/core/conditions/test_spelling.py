@@ -12,6 +12,7 @@ from mcpguard.core.conditions import spelling
 from mcpguard.core.conditions.spelling import TOO_MUCH, Spelling, folded, inherited
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
 from mcpguard.core.policy import pdp
+from mcpguard.core.policy.session import Session
 from tests.core.policy.test_obligations import policies
 from tests.rows import each
 
@@ -280,3 +281,152 @@ def test_what_a_rule_sets_cannot_be_sent_under_another_spelling() -> None:
     verdict = pdp.decide(rules, call({"Force": True}, {"type": "object"}))
     assert isinstance(verdict, Deny)
     assert READ in verdict.message
+
+
+# --- what rules read and a tool does not have -------------------------------------------------------
+
+
+def wanted(schema: Any, args: dict[str, Any], *deciding: str) -> str:
+    return Spelling((), (), deciding).ambiguous(call(args, schema))
+
+
+def absent(name: str, known: str = "It has no arguments", where: str = "The tool has no argument") -> str:
+    return f"{where} `{name}`, which a rule reads; leave it out. {known}."
+
+
+OWNER = 'args.owner == "acme"'
+
+
+@each(
+    ("schema", "known"),
+    [
+        (properties(gist_id={}), "The arguments are: gist_id"),
+        (properties(b={}, a={}), "The arguments are: a, b"),
+        (properties(), "It has no arguments"),
+        ({**properties(), "additionalProperties": {"not": {}}}, "It has no arguments"),
+        ({**properties(), "patternProperties": {"^x-": {}, "(?=owner)": {}}}, "It has no arguments"),
+        ({"allOf": [properties(a={}), {"type": "object"}]}, "The arguments are: a"),
+        (properties(**{"n" * 400: {}}), f"The arguments are: {'n' * 300}"),
+    ],
+)
+def test_an_argument_that_a_rule_reads_and_the_tool_does_not_have_is_refused(schema: Any, known: str) -> None:
+    assert wanted(schema, {"owner": "acme"}, OWNER) == absent("owner", known)
+    assert wanted(schema, {"page": 1}, OWNER) == ""
+
+
+@each(
+    "schema",
+    [
+        None,
+        {"type": "object"},
+        {"properties": "none"},
+        properties(owner={}),
+        {"allOf": [properties(a={}), properties(owner={})]},
+        {**properties(a={}), "additionalProperties": True},
+        {**properties(a={}), "additionalProperties": {"type": "string"}},
+        {**properties(a={}), "unevaluatedProperties": True},
+        {**properties(a={}), "patternProperties": {"^x-": {}, "^own": {}}},
+    ],
+)
+def test_where_a_schema_lists_it_describes_others_or_lists_nothing_it_is_free(schema: Any) -> None:
+    assert wanted(schema, {"owner": "acme"}, OWNER) == ""
+
+
+@each(
+    "condition",
+    [
+        OWNER,
+        '!has(args["owner"]) || true',
+        '"owner" in args && size(args) == 2',
+        'texts(args, ["path", "owner"]).all(t, t == "acme")',
+        'pathWithin(texts(args, [], "owner"), "/srv")',
+        'args.files.all(file, file.owner == "acme")',
+        'args.files.exists(file, "a" in file.owner)',
+        "args.owner",
+    ],
+)
+def test_each_way_to_read_an_argument_counts(condition: str) -> None:
+    assert wanted(properties(a={}), {"owner": "acme"}, condition) == absent("owner", "The arguments are: a")
+
+
+@each("condition", ['tool.owner == "acme"', 'args.path == "owner"', "sql(args.q).writes", "size(args) == 1"])
+def test_what_is_read_of_something_else_does_not(condition: str) -> None:
+    for name in ("owner", "writes"):
+        assert wanted(properties(a={}), {name: "acme"}, condition) == ""
+
+
+def test_what_a_rule_reads_has_to_be_in_the_schema_at_each_depth() -> None:
+    schema = properties(o=properties(a={}), files={"items": properties(path={})}, free={"type": "object"})
+    read = 'args.o.force == true || args.files.all(f, f.owner == "acme")'
+    assert wanted(schema, {"o": {"force": True}}, read) == absent(
+        "force", "The members are: a", "`o` has no member"
+    )
+    assert wanted(schema, {"files": [{"path": "x"}, {"path": "x", "owner": "acme"}]}, read) == absent(
+        "owner", "The members are: path", "`files[1]` has no member"
+    )
+    assert wanted(schema, {"free": {"force": True, "owner": "x"}}, read) == ""
+
+
+def test_an_argument_that_a_prompt_does_not_list_is_no_argument_of_it() -> None:
+    spelling, args = Spelling((), (), (OWNER,)), {"owner": "acme"}
+    listed = call(args, None, "prompts/get", "prompt", arguments=[{"name": "topic"}])
+    assert spelling.ambiguous(listed) == absent(
+        "owner", "The arguments are: topic", "The prompt has no argument"
+    )
+    for arguments in ([], [3], None):
+        silent = call(args, None, "prompts/get", "prompt", arguments=arguments)
+        assert spelling.ambiguous(silent) == ""
+    completed = {"argument": {"name": "v", "value": "a"}, "context": {"arguments": args}}
+    for kind, refused in (("prompt", True), ("template", False)):
+        asked = call(completed, None, "completion/complete", kind, arguments=[{"name": "topic"}])
+        assert bool(spelling.ambiguous(asked)) is refused
+
+
+def test_a_near_name_is_refused_as_one_first() -> None:
+    assert wanted(properties(path={}), {"Path": "/x"}, "args.Path == args.path") == refusal(
+        "the call", "path"
+    )
+
+
+def test_patterns_for_names_are_bounded() -> None:
+    many = {**properties(), "patternProperties": {f"^x{n}": {} for n in range(spelling.STEPS)}}
+    assert wanted(many, {"owner": "acme"}, OWNER) == TOO_MUCH
+
+
+@each(
+    "rules",
+    [
+        ("id: a, effect: allow, when: args.owner == 'acme'",),
+        ("id: a, effect: allow", "id: d, effect: deny, when: '!has(args.owner)'"),
+        ("id: a, effect: allow", "id: d, effect: ask, when: '!has(args.owner)'"),
+        ("id: a, effect: allow, limit: {units: 9, per: 1h, cost: args.owner}",),
+        ("id: a, effect: allow", "id: r, effect: deny, on: result, when: '!has(args.owner)'"),
+    ],
+)
+def test_no_rule_is_decided_by_an_argument_that_the_tool_does_not_have(rules: tuple[str, ...]) -> None:
+    verdict = pdp.decide(policies(*rules), call({"owner": "acme"}, properties(a={})), Session())
+    assert isinstance(verdict, Deny)
+    assert (verdict.cause, verdict.message) == (
+        Cause.ARGUMENTS,
+        absent("owner", "The arguments are: a"),
+    )
+
+
+@each(
+    "rules",
+    [
+        ("id: a, effect: allow",),
+        ("id: a, effect: allow", "id: d, effect: deny, mode: shadow, when: has(args.owner)"),
+        ("id: a, effect: allow", "id: d, effect: deny, tools: [other], when: has(args.owner)"),
+    ],
+)
+def test_what_no_rule_in_force_reads_passes_on(rules: tuple[str, ...]) -> None:
+    assert isinstance(pdp.decide(policies(*rules), call({"owner": "acme"}, properties(a={}))), Permit)
+
+
+def test_a_rule_may_set_what_the_schema_does_not_list() -> None:
+    rules = policies("id: a, effect: allow, when: '!has(args.owner) || true', argument: {owner: acme}")
+    verdict = pdp.decide(rules, call({"a": 1}, properties(a={})))
+    assert isinstance(verdict, Permit)
+    assert verdict.invocation.args == {"a": 1, "owner": "acme"}
+    assert isinstance(pdp.decide(rules, call({"owner": "x"}, properties(a={}))), Deny)

@@ -95,9 +95,11 @@ class MemberRead(Struct, frozen=True):
 
 
 @lru_cache(maxsize=4096)
-def members_read(text: str) -> tuple[MemberRead, ...]:
-    """The members that a condition reads; an index that is not a constant ends the way."""
-    return tuple(_Hoister(text, POLICY).members())
+def members_read(text: str, variables: frozenset[str] = frozenset()) -> tuple[MemberRead, ...]:
+    """The members that a condition reads, also of those of its `variables`; an index that is not a constant
+    ends the way."""
+    names = {**POLICY.names, **dict.fromkeys(variables, "map")} if variables else POLICY.names
+    return tuple(_Hoister(text, Vocabulary(names, POLICY.members)).members())
 
 
 class _Hoister:

@@ -150,6 +150,12 @@ class CompiledRule:
         return None if self.placed is None else self.placed.text
 
     @property
+    def by_arguments(self) -> tuple[str, ...]:
+        """The texts that may name arguments by which it goes."""
+        cost = "" if self.written.limit is None else self.written.limit.cost
+        return tuple(text for text in (self.when, cost) if type(text) is str and text)
+
+    @property
     def stateful(self) -> bool:
         """Whether it reads or changes what is known of the session."""
         rule = self.written
@@ -280,13 +286,16 @@ class PolicySet:
         return terms_of(rule.written.ask for rule in self.rules if rule.name in wanted)
 
     def _find(self, server: str, tool: str | None, action: str, on: Moment) -> Candidates:
-        matching = [
-            rule for rule in self.rules if rule.written.on == on and rule.can_match(server, tool, action)
-        ]
-        in_force = [rule for rule in matching if not rule.shadow]
-        return self._sorted(in_force, None if len(in_force) == len(matching) else self._sorted(matching))
+        matching = [rule for rule in self.rules if rule.can_match(server, tool, action)]
+        here = [rule for rule in matching if rule.written.on == on]
+        in_force = [rule for rule in here if not rule.shadow]
+        trial = None if len(in_force) == len(here) else self._sorted(here)
+        deciding = [text for rule in matching if not rule.shadow for text in rule.by_arguments]
+        return self._sorted(in_force, trial, deciding)
 
-    def _sorted(self, rules: list[CompiledRule], trial: Candidates | None = None) -> Candidates:
+    def _sorted(
+        self, rules: list[CompiledRule], trial: Candidates | None = None, deciding: Sequence[str] = ()
+    ) -> Candidates:
         deny, ask, allow = (
             tuple([rule for rule in rules if rule.effect == effect]) for effect in ("deny", "ask", "allow")
         )
@@ -312,7 +321,9 @@ class PolicySet:
         constant = ToolVerdicts(kept, others) if kept and trial is None else None
         about = [*rules, *(trial.all if trial is not None else ())]
         spelling = Spelling(
-            [one.when for one in about if one.when], {n for one in about for n in one.written.argument}
+            [one.when for one in about if one.when],
+            {name for one in about for name in one.written.argument},
+            deciding,
         )
         rest = lasting, setting, folded, approving, constant
         return Candidates(bool(conditions), deny, ask, allow, spelling, trial, calls, members, *rest)
