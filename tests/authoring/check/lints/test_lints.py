@@ -228,6 +228,45 @@ def test_an_argument_that_no_tool_has_is_told_once() -> None:
     assert not found("P203", deny("args.appendix").replace("tools: [write]", "action: [prompts/get]"))
 
 
+FOREIGN = "it never allows compare, which cannot have `args.path`: name the tools that it is for"
+
+
+def test_tools_that_an_allow_never_allows_are_named() -> None:
+    rule = "id: a, effect: allow, server: files, when: '%s'"
+    for when in (
+        "args.path == `x`",
+        "server == `files` && (args.path == `x` && has(args.path))",
+        "pathWithin(args.path, `/srv`)",
+    ):
+        told = found("P205", rules(rule % when.replace("`", '"')))
+        assert [one.split(": ", 1)[1] for one in told] == [FOREIGN]
+    for when in (
+        "args.path == `x` || true",
+        "!has(args.path) || args.path == `x`",
+        "!(args.path == `x`) || args.file == `x`",
+        "(server == `x` ? args.path : args.file) == `x`",
+        "[`x`].exists(one, args.path == one)",
+        "server == `files`",
+    ):
+        assert not found("P205", rules(rule % when.replace("`", '"')))
+    assert not found("P205", rules((rule % "args.path").replace("allow", "ask")))
+    assert not found("P205", rules("id: a, effect: allow, server: files"))
+    assert not found("P205", rules(rule % "args.gone == 1"))
+    assert not found("P205", rules(rule % "args.path == 1"), snapshot=None)
+
+
+def test_of_many_tools_that_an_allow_never_allows_the_first_are_named() -> None:
+    tools = [{"name": f"t{n}", "inputSchema": {"properties": {}}} for n in range(evaluation.MOST_NAMED + 2)]
+    tools.append({"name": "read", "inputSchema": {"properties": {"path": {}}}})
+    told = found(
+        "P205",
+        rules("id: a, effect: allow, when: args.path == 'x'"),
+        snapshot=json.dumps({"version": 1, "servers": {"files": {"tools": tools}}}),
+    )
+    assert len(told) == 1
+    assert "t0, t1, t2, t3, t4 and 2 more, which cannot have" in told[0]
+
+
 def test_a_cost_that_may_be_left_out_is_told_at_its_place() -> None:
     rule = "id: a, effect: allow, server: %s, limit: {units: 9, per: 1h, cost: %s}"
     assert len(found("P204", rules(rule % ("mail", "args.size")))) == 1

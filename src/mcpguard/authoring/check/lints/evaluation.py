@@ -15,9 +15,13 @@ from mcpguard.authoring.snapshot import Presence, Steps, presence
 from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.loops import MACROS
+from mcpguard.core.conditions.tree import SubExpression, parts_of
 from mcpguard.core.errors import Problem
 
 _NAMES: tuple[EngineName, ...] = ("cpp", "python")
+MOST_NAMED = 5
+"""How many tools a message names."""
 _LARGEST = 2**53 - 1
 """Of the whole numbers that all programs read as they are (RFC 8259, section 6)."""
 
@@ -173,6 +177,44 @@ def _missing(subject: LintSubject) -> Iterator[Problem]:
                 yield placed.problem(("when",), said, read.offset)
 
 
+def _foreign(subject: LintSubject) -> Iterator[Problem]:
+    for placed in _on_tools(subject):
+        needed = _needed(placed) if placed.written.effect == "allow" else {}
+        for steps, read in needed.items():
+            ways = _ways(subject, placed, steps)
+            without = [name for name, found in ways if found[-1] is Presence.NEVER]
+            if without and len(without) < len(ways):  # Of what no tool has, `_missing` reports.
+                more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
+                who = f"{', '.join(without[:MOST_NAMED])}{more}"
+                said = f"it never allows {who}, which cannot have `{_written(steps)}`"
+                yield placed.problem(("when",), f"{said}: name the tools that it is for", read.offset)
+
+
+def _needed(placed: PlacedRule) -> dict[Steps, ValueRead]:
+    """The arguments without which its condition is never true."""
+    needed = [] if placed.written.when is None else [*_needed_parts(placed.written.when)]
+    return {
+        steps: read
+        for steps, read in _arguments(placed).items()
+        if any(part.start <= read.offset < part.end for part in needed)
+    }
+
+
+def _needed_parts(text: str) -> Iterator[SubExpression]:
+    """What has to be true for the condition to be, without what goes over elements or chooses."""
+    needed = {0: True}
+    try:
+        parts = parts_of(text)
+    except ConditionError:
+        return  # `_refused` reports it.
+    for part in parts:
+        one = needed.get(part.depth, False)
+        needed[part.depth + 1] = one and part.logic == "and"
+        words = {token.text for token in tokens_of(part.text)}
+        if one and part.logic == "atom" and words.isdisjoint({"?", *MACROS}):
+            yield part
+
+
 def _cost(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         limit = placed.written.limit
@@ -190,6 +232,7 @@ EVALUATION: dict[str, Finder] = {
     "P202": _unguarded,
     "P203": _missing,
     "P204": _cost,
+    "P205": _foreign,
     "P601": _refused,
     "P602": _slow,
     "P603": _unsafe,
