@@ -184,6 +184,16 @@ def test_a_tool_that_appears_is_listed_and_callable_when_the_client_hears_of_it(
     assert guard.tools() == ["added"]
 
 
+def test_a_tool_that_was_announced_before_an_answer_is_callable_after_it(session):
+    guard = session({"p": puppet(), "q": puppet()})
+    guard.tools()
+    code = "state['tools'] = [*TOOLS, tool('added')]; notify('notifications/tools/list_changed')"
+    guard.call("p__act", code=code)
+    assert guard.text("added", text="x") == "x"
+    guard.call("q__act", code=code.replace("added", "more"))
+    assert guard.text("q__more", text="y") == "y"
+
+
 def test_a_change_that_comes_while_the_list_is_fetched_is_not_lost(session):
     guard = session({"p": puppet()})
     guard.tools()

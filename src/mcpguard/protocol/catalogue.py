@@ -117,11 +117,15 @@ class Catalogue:
             found = self.named.get((kind, full))
         return found
 
-    def awaited(self, kind: str, exposed: str) -> list[str]:
-        """The servers that must be listed before it is known whose tool or prompt that name is."""
+    def possible(self, kind: str, exposed: str) -> list[str]:
+        """The servers that may have a tool or prompt which is not known by that name yet."""
         server = self._names.server_of(exposed)
         servers = self.servers if server is None and self._names.open(kind, exposed) else (server,)
-        return [one for one in servers if one is not None and not self.listed(one, kind)]
+        return [one for one in servers if one is not None]
+
+    def awaited(self, kind: str, exposed: str) -> list[str]:
+        """Those that must be listed before it is known whose tool or prompt that name is."""
+        return [one for one in self.possible(kind, exposed) if not self.listed(one, kind)]
 
     def settle(self, kind: str, exposed: str, visible: Visible) -> Listed | None:
         """As `find`, for a name that the client may not have been shown yet: now it counts as shown. What is

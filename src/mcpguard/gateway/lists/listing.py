@@ -4,7 +4,7 @@ Law of this file: no server holds up what the others list (law 8). A server that
 is left out of an answer, with evidence; its list is still fetched, and the client is told when it is there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct
@@ -60,6 +60,8 @@ class Listing:
         """Hears of each list that differs from what the client was given."""
         self.failed: Callable[[str, str, Caller, RequestId | None], None] = lambda *_: None
         """Hears why a server is not in a list, and of the request that it was for."""
+        self.announced: dict[_Key, Wait[None]] = {}
+        """By server and capability: over when the list that a server says has changed is read again."""
         self._told: dict[str, str] = {}
         self._left_out: dict[_Key, Wait[None]] = {}
         """The client is told when these are listed, which they are when it is over."""
@@ -209,7 +211,10 @@ class Listing:
         """The entry that a client names, listed first where it is not known yet. Fails with McpGuardError
         where a server that could have it is not available."""
         if kind in ("tool", "prompt"):
-            return self.catalogue.find(kind, name) or await self._settled(KINDS[kind], name, caller)
+            found = self.catalogue.find(kind, name)
+            if found is None and await self._read_again(KINDS[kind], self.catalogue.possible(kind, name)):
+                found = self.catalogue.find(kind, name)
+            return found or await self._settled(KINDS[kind], name, caller)
         catalogue, visible = self.catalogue, self.visible
         if kind == "resource" and (found := catalogue.listed_resource(name, visible)) is not None:
             return found  # An unavailable server does not hide what another one lists.
@@ -221,6 +226,8 @@ class Listing:
                 raise UpstreamError("; ".join(done.problems.values()))
             late |= dict.fromkeys(done.late)
         found = find(name, visible)
+        if (found is None or not visible(found)) and await self._read_again(KINDS[kind], catalogue.servers):
+            found = find(name, visible)
         if late and (found is None or not visible(found)):
             # It may be of a server that was not waited for: nobody else has it.
             for each in (KINDS["resource"], KINDS["template"]):
@@ -228,6 +235,16 @@ class Listing:
                 await self.fetching.refresh_all(each, caller, left, patient=True)
             found = find(name, visible)
         return found
+
+    async def _read_again(self, kind: Kind, servers: Iterable[str]) -> bool:
+        """Wait, as long as a list does, until what these servers say has changed is read; False where none
+        does."""
+        scope, over = self._scope, self._scope.clock.seconds() + self._scope.list_seconds
+        keys = [(server, kind.capability) for server in servers]
+        waits = [self.announced[key] for key in keys if key in self.announced]
+        for wait in waits:
+            await scope.within(max(0.0, over - scope.clock.seconds()), wait)
+        return bool(waits)
 
     async def _settled(self, kind: Kind, name: str, caller: Caller) -> Listed | None:
         """The tool or prompt of a name that is nobody's yet, once all who could have it are listed; or those

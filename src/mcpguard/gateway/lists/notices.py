@@ -161,29 +161,33 @@ class Notices:
         self._pass_on(server, method, params, None if request is None else request.id, redact)
 
     def _relist(self, server: str, method: str, client: Caller) -> None:
-        """List it again, one at a time: changes that arrive meanwhile count as one more change."""
-        key = (server, method)
+        """List it again, one at a time: changes that arrive before that begins count as one."""
+        key, announced = (server, method), self._listing.announced
         idle = key not in self._relisting
+        if not self._relisting.get(key):
+            announced[server, method.split("/")[1]] = Wait()
         self._relisting[key] = True
         if idle:
             Flight(self._relisted(server, method, client))
 
     async def _relisted(self, server: str, method: str, client: Caller) -> None:
-        key = (server, method)
+        key, announced = (server, method), self._listing.announced
         word = method.split("/")[1]
         kinds = [kind for kind in KINDS.values() if kind.capability == word]
         try:
             while self._relisting[key]:
-                self._relisting[key] = False
                 await self._scope.pause(self._relist_in(key))
+                self._relisting[key], read = False, announced[server, word]
                 for kind in kinds:
                     try:
                         await self._listing.fetching.refresh_anew(server, kind, client)
                     except McpGuardError as problem:
                         self._scope.report(server, str(problem))
                 self._tell_changed(server, method, client)
+                read.set(None)
         finally:
             del self._relisting[key]
+            announced.pop((server, word)).set(None)
 
     def _relist_in(self, key: tuple[str, str]) -> float:
         """Seconds until this list may be fetched again: a flood of changes is not one of fetches."""
