@@ -427,3 +427,30 @@ def test_alerts_have_somebody_who_hears_of_them(tmp_path: Path) -> None:
     assert alerts.events == {"held-secret", "evidence-gap"}
     assert alerts.quiet.total_seconds() == 600
     assert "nobody is notified" in "".join(mistakes(tmp_path, text + "{}\n"))
+
+
+def test_variables_of_the_place_are_filled_in_and_are_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"HOME": "/home/ada", "USER": "a d", "LANG": "C", "XDG_DATA_HOME": ""}.items():
+        monkeypatch.setenv(name, value)
+    text = """\
+version: 1
+servers:
+  a:
+    command: x
+    env: {A: "${env:HOME}/x ${env:KEY} ${env:USER}", B: "${env:XDG_DATA_HOME}", C: "${file:HOME}"}
+  b: {url: "https://h.example/${env:USER}/${env:KEY}", headers: {X: "${env:LANG}"}}
+credentials: {c: {value: "${env:HOME}", servers: [a], env: {D: "${env:HOME}/${credential:c}"}}}
+"""
+    made = load(tmp_path, text)
+    a, b, c = made.servers["a"], made.servers["b"], made.credentials["c"]
+    key = CredentialRef("env", "KEY")
+    assert a.env["A"] == Template(("/home/ada/x ", " a d"), (key,))
+    assert (str(a.env["B"].refs[0]), str(a.env["C"].refs[0])) == ("env:XDG_DATA_HOME", "file:HOME")
+    assert b.url == Template(("https://h.example/a%20d/", ""), (key,))
+    assert b.headers["X"] == Template(("C",), ())
+    assert c.env["D"].texts == ("/home/ada/", "")
+    assert {str(ref) for ref in c.sources} == {
+        "env:HOME"
+    }  # What an entry is made of is a secret by its place.

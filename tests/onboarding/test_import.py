@@ -680,11 +680,26 @@ def test_a_configuration_that_cannot_be_added_to_is_told_and_nothing_is_done(
 )
 @pytest.mark.usefixtures("backend")
 def test_variables_that_a_server_needs_are_passed_on_to_mcpguard(
-    case: Case, said: str, person: Person
+    case: Case, said: str, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("REGION", "q7Xk2LmW9vR4tZ")
     path = person.has(case)
     assert main(["import", "--yes", "--project"]) == 0
     assert said in path.read_text()
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_home_folder_in_a_setting_does_not_become_a_secret(person: Person, capsys: Capture) -> None:
+    (person.home / ".cursor").mkdir()
+    entry = {"command": "node", "env": {"DATA_DIR": "${env:HOME}/data", "KEY": "${env:SEARCH_KEY}"}}
+    (person.home / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": {"a": entry}}))
+    assert main(["import", "--yes"]) == 0
+    assert "environment that the client gives to mcpguard, which guards SEARCH_KEY as a secret\n" in (
+        capsys.readouterr().out
+    )
+    made = load_config(config())
+    assert {str(ref) for ref in made.plain_references} == {"env:SEARCH_KEY"}
+    assert made.servers["a"].env["DATA_DIR"].texts == (f"{person.home}/data",)
 
 
 @pytest.mark.usefixtures("backend")

@@ -11,18 +11,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from msgspec import Struct, convert, structs
 
 from mcpguard.config import terms
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
-from mcpguard.config.references import ENTRY, references, texts_in
+from mcpguard.config.references import ENTRY, references, template_of, texts_in
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.config.user_state import home_needed, state_folder
 from mcpguard.core.errors import ConfigError, McpGuardError, Problem
 from mcpguard.core.evidence.bounds import BoundTerms
 from mcpguard.core.policy.terms import Observation
-from mcpguard.core.secret import CredentialRef, Template, parse_template, sole_reference
+from mcpguard.core.secret import CredentialRef, Template, sole_reference
 from mcpguard.protocol.names import Prefix
 
 if TYPE_CHECKING:
@@ -361,7 +362,7 @@ def _telemetry(entry: TelemetryEntry, folder: Path) -> Telemetry:
         SinkTerms(
             one.to if "://" in one.to else str(_absolute(folder, one.to)),
             one.format,
-            {key: parse_template(value) for key, value in one.headers.items()},
+            {key: template_of(value, os.environ) for key, value in one.headers.items()},
         )
         for one in entry.sinks
     )
@@ -409,8 +410,8 @@ def _credential(name: str, written: ConfigFile) -> Credential:
         ),
         principals=entry.principals,
         cache_seconds=entry.cache_seconds,
-        env={key: parse_template(value) for key, value in entry.env.items()},
-        headers={key: parse_template(value) for key, value in entry.headers.items()},
+        env={key: template_of(value, os.environ) for key, value in entry.env.items()},
+        headers={key: template_of(value, os.environ) for key, value in entry.headers.items()},
     )
 
 
@@ -419,7 +420,7 @@ def _server(name: str, entry: ServerEntry, folder: Path) -> Server:
         name=name,
         command=entry.command or "",
         args=entry.args,
-        env={key: parse_template(value) for key, value in entry.env.items()},
+        env={key: template_of(value, os.environ) for key, value in entry.env.items()},
         cwd=None if entry.cwd is None or entry.cwd == CLIENT_FOLDER else _absolute(folder, entry.cwd),
         in_client_folder=entry.cwd == CLIENT_FOLDER,
         start_timeout_seconds=entry.start_timeout_seconds,
@@ -429,7 +430,7 @@ def _server(name: str, entry: ServerEntry, folder: Path) -> Server:
         stateful=entry.stateful,
         max_lanes=entry.max_lanes,
         type=entry.type,
-        url=None if entry.url is None else parse_template(entry.url),
-        headers={key: parse_template(value) for key, value in entry.headers.items()},
+        url=None if entry.url is None else template_of(entry.url, os.environ, quote),
+        headers={key: template_of(value, os.environ) for key, value in entry.headers.items()},
         extensions=entry.extensions,
     )

@@ -4,11 +4,11 @@ Law of this file: it reads nothing and changes nothing, and no message quotes a 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from mcpguard.core.document.constraints import Constraint, Mistake, Path, matching
-from mcpguard.core.secret import CredentialRef, parse_template, sole_reference
+from mcpguard.core.secret import CredentialRef, Template, parse_template, sole_reference
 
 SOURCES = ("env", "file", "keyring")
 """The sources that a `${SOURCE:NAME}` reference can name. `SOURCES` of `adapters/credentials` reads them."""
@@ -16,12 +16,37 @@ SOURCES = ("env", "file", "keyring")
 ENTRY = "credential"
 """What stands in their place in a reference to an entry of `credentials`."""
 
+_NO_SECRET = re.compile(
+    r"HOME|USER|LOGNAME|SHELL|PATH|PWD|TERM|TZ|TMPDIR|LANG|LANGUAGE|LC_[A-Z]+|XDG_[A-Z]+_(?:HOME|DIRS?)"
+)
+
 OWN_HEADERS = frozenset(
     {
         "accept", "connection", "content-length", "content-type", "host", "last-event-id", "mcp-method",
         "mcp-name", "mcp-protocol-version", "mcp-session-id", "transfer-encoding",
     }
 )  # fmt: skip
+
+
+def holds_no_secret(ref: CredentialRef) -> bool:
+    """Whether it is a variable that says where or in which language a program runs (POSIX.1-2024, chapter 8;
+    XDG Base Directory Specification). What it holds is in ordinary texts, so it is filled in and not held."""
+    return ref.source == "env" and _NO_SECRET.fullmatch(ref.name) is not None
+
+
+def template_of(text: str, environ: Mapping[str, str], quoted: Callable[[str], str] = str) -> Template:
+    """`text` with its references. Variables that hold no secret are filled in where `environ` has them, each
+    `quoted`. Raises ValueError as `parse_template` does."""
+    written = parse_template(text)
+    texts, refs = [written.texts[0]], []
+    for ref, after in zip(written.refs, written.texts[1:], strict=True):
+        value = environ.get(ref.name, "") if holds_no_secret(ref) else ""
+        if value:
+            texts[-1] += quoted(value) + after
+        else:
+            texts.append(after)
+            refs.append(ref)
+    return Template(tuple(texts), tuple(refs))
 
 
 def references(text: str) -> tuple[CredentialRef, ...]:

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.system.guarded import misread
 from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relative_arguments
-from mcpguard.config.references import OWN_HEADERS
+from mcpguard.config.references import OWN_HEADERS, holds_no_secret
 from mcpguard.config.servers import ServerEntry
 from mcpguard.core.redaction.held.search import LONGEST, SHORTEST
-from mcpguard.core.secret import Unprinted
+from mcpguard.core.secret import CredentialRef, Unprinted
 from mcpguard.onboarding.discovery.bridges import remote
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.completing import (
@@ -342,7 +342,10 @@ def _notes(entry: Entry, settings: dict[str, Any], project: Path | None) -> list
         notes += _doubtful(settings.get("args", []), project)
     names = sorted({name for text in _texts(settings) for name in _VARIABLE.findall(text.shown())})
     if names:
-        notes.append(f"reads {', '.join(names)} from the environment that the client gives to mcpguard")
+        held = [name for name in names if not holds_no_secret(CredentialRef("env", name))]
+        guards = f", which guards {', '.join(held)} as {'secrets' if held[1:] else 'a secret'}"
+        said = f"reads {', '.join(names)} from the environment that the client gives to mcpguard"
+        notes.append(f"{said}{guards if held else ''}")
     if entry.url and not any(
         hidden or "${" in one for text in _texts(settings) for one, hidden in text.parts
     ):

@@ -22,6 +22,18 @@ from tests.onboarding.corpus import Person
 from tests.onboarding.test_conversion import V, shown
 from tests.rows import each
 
+SET = {
+    "MODE": "fast",
+    "OPAQUE": "q7Xk2LmW9vR4tZ",
+    "WORK": "/srv/work",
+    "ODD": "/srv/${env:MODE}",
+    "DB_PASS": "swordfish",
+    "PIN": "123",
+    "SHORT_PASSWORD": "abc",
+    "USER": "ada",
+}
+"""The variables of the person."""
+
 
 def converted(
     folder: Path, data: dict[str, Any], answer: Any = no_answer, scope: str = "project", **more: Any
@@ -36,7 +48,7 @@ def converted(
     found = parsed(found, json.dumps({"servers": {"s": data}, **more}).encode())
     entry = corrected(found.entries[0], set(), {("env", "NO_SECRET")})
     places = SearchPlaces(folder, folder, folder)
-    return convert(found, entry, places, {"PATH": str(folder), "MODE": "fast"}, answer)
+    return convert(found, entry, places, {"PATH": str(folder), **SET}, answer)
 
 
 @pytest.mark.parametrize("name", [".env", "${workspaceFolder}/.env", "~/.env"])
@@ -80,15 +92,15 @@ def test_a_file_of_a_container_becomes_variables(tmp_path: Path) -> None:
     assert (made["args"], made["env"]["DB_PASS"]) == (["run", "--env=DB_PASS", "i"], f"<{V}>")
 
 
-@pytest.mark.parametrize("words", [["-e", "MODE"], ["--env", "MODE"], ["--env=MODE"], ["-eMODE"]])
+@pytest.mark.parametrize("words", [["-e", "OPAQUE"], ["--env", "OPAQUE"], ["--env=OPAQUE"], ["-eOPAQUE"]])
 def test_a_variable_that_a_container_takes_from_its_client_is_passed_on(
     words: list[str], tmp_path: Path
 ) -> None:
     data = {"command": "docker", "args": ["run", *words, "-e", "NONE", "img"]}
     made = shown(converted(tmp_path, data).settings)
-    assert {key: value for key, value in made["env"].items() if key != "PATH"} == {"MODE": "${env:MODE}"}
-    made = shown(converted(tmp_path, {**data, "env": {"MODE": "slow"}}).settings)
-    assert made["env"]["MODE"] == "slow"
+    assert {key: value for key, value in made["env"].items() if key != "PATH"} == {"OPAQUE": "${env:OPAQUE}"}
+    made = shown(converted(tmp_path, {**data, "env": {"OPAQUE": "slow"}}).settings)
+    assert made["env"]["OPAQUE"] == "slow"
 
 
 def test_a_file_that_no_one_can_read_leaves_the_server(tmp_path: Path) -> None:
@@ -164,6 +176,44 @@ def test_a_variable_in_an_argument_is_filled_in_as_it_is_now(tmp_path: Path) -> 
     assert "has the value that MODE has now in its arguments" in made.notes
     with pytest.raises(NotMoved, match="refers to a variable in its arguments"):
         converted(tmp_path, {"command": "run", "args": ["${env:NONE}"]})
+
+
+@each(
+    ("key", "written", "made"),
+    [
+        ("ROOT", "${env:WORK}/a", "/srv/work/a"),
+        ("A", "${env:PIN}", "123"),
+        ("A", "${env:MODE}", "fast"),
+        ("A", "${env:OPAQUE}", "${env:OPAQUE}"),  # It may be a secret under a name that does not say so.
+        ("A", "${env:DB_PASS}", "${env:DB_PASS}"),
+        ("API_TOKEN", "${env:WORK}", "/srv/work"),
+        ("A", "${env:ODD}", "${env:ODD}"),
+        ("A", "${env:NONE}", "${env:NONE}"),
+        ("A", "${env:USER} in ${env:HOME}", "${env:USER} in ${env:HOME}"),  # They are not held.
+        ("DSN", "postgres://${env:MODE}:${env:OPAQUE}@h/d", "postgres://fast:${env:OPAQUE}@h/d"),
+        ("DSN", "postgres://ada:${env:WORD}@h/d", "postgres://ada:${env:WORD}@h/d"),
+    ],
+)
+def test_a_variable_that_is_no_secret_is_filled_in(key: str, written: str, made: str, tmp_path: Path) -> None:
+    assert shown(converted(tmp_path, {"command": "run", "env": {key: written}}).settings)["env"][key] == made
+
+
+def test_what_is_filled_in_is_said_once_and_may_be_an_address(tmp_path: Path) -> None:
+    data = {"url": "https://h.example/${env:MODE}", "headers": {"X-A": "${env:MODE}", "X-B": "${env:WORK}"}}
+    made = converted(tmp_path, data)
+    assert shown(made.settings) == {
+        "url": "https://h.example/fast",
+        "headers": {"X-A": "fast", "X-B": "/srv/work"},
+    }
+    assert "has the value that MODE, WORK has now, since it is not a secret" in made.notes
+
+
+@pytest.mark.parametrize("settings", [{"A": "${env:SHORT_PASSWORD}"}, {"DB_PASSWORD": "${env:MODE}"}])
+def test_a_variable_with_a_secret_that_cannot_be_held_leaves_the_server(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(NotMoved, match=r"whose value is too short .* could not be redacted from results"):
+        converted(tmp_path, {"command": "run", "env": settings})
 
 
 @pytest.mark.usefixtures("backend")

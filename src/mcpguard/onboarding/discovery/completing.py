@@ -7,13 +7,17 @@ Law of this file: what is filled in is looked through for secrets like what was 
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from mcpguard.adapters.system.files import read_regular
+from mcpguard.config.references import holds_no_secret
 from mcpguard.core.redaction.detectors.named.naming import signal
-from mcpguard.core.secret import Unprinted
+from mcpguard.core.redaction.held.guessing import guessed
+from mcpguard.core.redaction.held.search import unguardable
+from mcpguard.core.secret import CredentialRef, Unprinted
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place, Plaintext, translated
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
 from mcpguard.onboarding.discovery.reading import ClientFile, Input, SearchPlaces
@@ -224,21 +228,51 @@ def _with_defaults(entry: Entry, at: StartContext, notes: list[str]) -> Entry:
 
 
 def _with_variables(entry: Entry, at: StartContext, notes: list[str]) -> Entry:
-    """Variables in arguments as they are now: mcpguard fills in none there. Those of secrets stay."""
+    """Variables as they are now: in arguments, where mcpguard fills in none, and elsewhere those that are not
+    secrets, since what mcpguard fills in disappears from results. Those of secrets stay."""
     pattern = _VARIABLES.get(at.found.client.style)
     if pattern is None:
         return entry
+    told: set[str] = set()
 
-    def value_of(found: re.Match[str]) -> str:
-        name = next(filter(None, found.groups()))
+    def in_argument(name: str) -> str | None:
         value = str(at.places.home) if name == "HOME" else at.environ.get(name)
         if value is None or signal(name) or secrets_of_setting(name, value):
-            return found[0]
+            return None
         if name != "HOME":
             notes.append(f"has the value that {name} has now in its arguments")
         return value
 
-    def change(place: Place, text: str) -> str:
-        return pattern.sub(value_of, text) if place[0] in ("args", "command") else text
+    def elsewhere(name: str, key: str) -> str | None:
+        value = _of_no_secret(name, key, at.environ.get(name, ""))
+        told.update(() if value is None else (name,))
+        return value
 
-    return _rewritten(entry, change)
+    def change(place: Place, text: str) -> str:
+        key = str(place[-1])
+        value_of = in_argument if place[0] in ("args", "command") else partial(elsewhere, key=key)
+
+        def one(found: re.Match[str]) -> str:
+            value = value_of(next(filter(None, found.groups())))
+            return found[0] if value is None else value
+
+        return pattern.sub(one, text)
+
+    made = _rewritten(entry, change)
+    if told:
+        notes.append(f"has the value that {', '.join(sorted(told))} has now, since it is not a secret")
+    return made
+
+
+def _of_no_secret(name: str, key: str, value: str) -> str | None:
+    """`value` of the variable `name`, to be filled in under `key`, if it would be held though it is not a
+    secret; None if the configuration can refer to it. Raises NotMoved for a secret that cannot be held."""
+    if not value or holds_no_secret(CredentialRef("env", name)):
+        return None
+    fault = unguardable(value)
+    if secrets_of_setting(name, value) or secrets_of_setting(key, value):
+        if fault:
+            raise NotMoved(f"refers to {name}, whose value {fault}, so it could not be redacted from results")
+        return None
+    usable = value.isprintable() and not set(value) & set("${}")
+    return value if usable and (fault or guessed(value)) else None
