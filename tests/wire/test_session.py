@@ -275,6 +275,25 @@ def test_the_error_of_an_upstream_passes_through(session):
     assert answer["error"] == {"code": -32042, "message": "m", "data": {"a": [1]}}
 
 
+def test_a_fact_of_one_configuration_allows_nothing_in_another(start, tmp_path):
+    """Labels are of the session, whatever brings them: they only tighten."""
+    rules = [
+        {"id": "echo", "effect": "allow", "tools": ["echo"], "fact": ["own-branch"], "label": ["seen"]},
+        {"id": "seen", "effect": "allow", "tools": ["seen"], "when": "'own-branch' in session.facts"},
+        {"id": "late", "effect": "deny", "tools": ["forbidden"], "when": "'seen' in session.labels"},
+        {"id": "wait", "effect": "allow", "tools": ["forbidden"]},
+    ]
+    staging, production = (
+        start({"p": puppet()}, rules, session={"path": str(tmp_path / "s")}) for _ in range(2)
+    )
+    staging.hello()
+    production.hello()
+    staging.text("echo", text="x")
+    assert "Refused by mcpguard" not in str(staging.call("seen"))
+    assert "Refused by mcpguard" in str(production.call("seen"))
+    assert "test/late" in str(production.call("forbidden"))
+
+
 def test_the_sdk_is_not_imported_by_a_serving_process(tmp_path):
     config = write_config(tmp_path, {"p": puppet()})
     program = (

@@ -18,7 +18,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.review import UNTOUCHED, Review, review, settle
-from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, Session
 from mcpguard.gateway.ports import Store
 
 
@@ -31,9 +31,12 @@ class Judge:
         store: Store,
         report: Callable[[str, str], None],
         egress: Egress,
+        places: ServerPlaces = NO_PLACES,
     ) -> None:
         self.policies = policies
         """Those in force: a reload puts others in their place, all at once."""
+        self.places = places
+        """The servers whose facts count."""
         self._store = store
         self.egress = egress
         self._report = report
@@ -45,6 +48,7 @@ class Judge:
         `foresee` leaves no trace. `approved` are the rules that ask, for which a person has approved it."""
 
         def change(session: Session) -> Permit | Deny:
+            session.places = self.places
             verdict = _of(session, pdp.decide(self.policies, invocation, session, self.egress, approved))
             if isinstance(verdict, Permit) and not foresee:
                 session.admit(verdict)
@@ -60,6 +64,7 @@ class Judge:
         its form, a Permit leaves no trace. `approved` as for `decide`."""
 
         def change(session: Session) -> Permit | Deny:
+            session.places = self.places
             if not resumed:
                 return pdp.decide(self.policies, invocation, session, self.egress)
             before = session.without(invocation)
@@ -112,6 +117,7 @@ class Judge:
             return review(policies, invocation, result, findings, None, holds)
 
         def change(session: Session) -> Review:
+            session.places = self.places
             found = review(policies, invocation, result, findings, session, holds)
             return settle(policies, permit, found, session, size, now)
 
@@ -126,12 +132,12 @@ class Judge:
 
 def _of(session: Session, verdict: Permit | Deny) -> Permit | Deny:
     """The verdict with what the session had before it."""
-    kept = session.kept
-    if not (kept.labels or kept.facts):
+    kept, facts = session.kept, session.facts
+    if not (kept.labels or facts):
         return verdict
     return structs.replace(
         verdict,
         session_labels=tuple(kept.labels),
-        session_facts=tuple(kept.facts),
+        session_facts=tuple(facts),
         label_causes={label: cause.call for label, cause in kept.causes.items() if label in kept.labels},
     )

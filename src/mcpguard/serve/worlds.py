@@ -98,7 +98,7 @@ class Shared:
         self.store.changed, self.store.replaced = changed, partial(self.warn, "state-replaced")
         self.known = KnownDefinitions(folder, partial(to_loop, loop, report, ""))
         egress = Egress(self.redactor, bound_of(settings.servers, config.credentials))
-        self.judge = Judge(settings.policies, self.store, report, egress)
+        self.judge = Judge(settings.policies, self.store, report, egress, settings.approvals.places)
         named, rotated = named_of(settings), partial(to_loop, loop, self.note, "credential-rotated")
         late, keys = partial(to_loop, loop, self._not_renewed), config.credentials
         self.credentials = Broker(keys, named, self.redactor, report, rotated=rotated, late=late)
@@ -152,6 +152,7 @@ class Shared:
             self.judge.egress = Egress(self.redactor, bound)
         self.store.idle_seconds = settings.config.session_idle_seconds
         before, self.judge.policies = self.judge.policies, settings.policies
+        self.judge.places = settings.approvals.places
         return before
 
     def recognise(self) -> None:

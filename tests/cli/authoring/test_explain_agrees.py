@@ -188,6 +188,7 @@ class Scene:
         config = load_config(folder / "mcpguard.yaml")
         terms = ApprovalTerms(0.0, 900.0, places=places_of(config))
         world = World("  - {id: r, effect: deny}\n", TOOLS, store=self.store, approvals=terms)
+        world.judge.places = terms.places
         files = [PolicyFile(folder / "p.yaml"), PolicyFile(folder / "q.yaml")]
         world.judge.policies = load_policies(files, OPT_IN).observing(config.observe)
         world.redactor.hold("env:TWO", Secret(OF_TWO))

@@ -19,7 +19,7 @@ from mcpguard.cli import main
 from mcpguard.cli.operating import session
 from mcpguard.core.model import Charge, Invocation, Listed
 from mcpguard.core.policy import pdp
-from mcpguard.core.policy.session import Session, name_of
+from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, Session, name_of
 from mcpguard.core.secret import Secret
 from tests.adapters.store.test_store import labels
 
@@ -63,10 +63,11 @@ def store(home: Path) -> SqliteStore:
     return SqliteStore(home / "sessions", 3600, SystemClock())
 
 
-def used(home: Path, call: Invocation = CALL) -> None:
+def used(home: Path, call: Invocation = CALL, places: ServerPlaces = NO_PLACES) -> None:
     permit = structs.replace(pdp.permit_protocol(call), rules=("p/all",), labels=("private",), facts=("ok",))
 
     def change(session: Session) -> None:
+        session.places = places
         session.admit(permit)
         session.charge(DAILY, call.now)
 
@@ -86,6 +87,12 @@ def noticed(home: Path) -> list[dict[str, str]]:
 
 def notices(home: Path) -> list[tuple[str, str]]:
     return [(one["what"], one["detail"]) for one in noticed(home)]
+
+
+def test_a_fact_is_shown_with_the_configuration_for_which_it_counts(home: Path, capsys: Capture) -> None:
+    used(home, places=ServerPlaces("/etc/staging.yaml", {CALL.server: "a"}))
+    main(["session", "show"])
+    assert "fact  ok  stated under /etc/staging.yaml, and counts there" in capsys.readouterr().out
 
 
 def test_what_a_session_did_is_listed_and_shown_with_the_cause_of_its_labels(

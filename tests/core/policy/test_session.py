@@ -12,8 +12,9 @@ from msgspec import structs
 from mcpguard.core.model import Charge, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.session import Session, StoredSession
+from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, Session, StoredSession, stated_under
 from tests.core.policy.test_pdp import call
+from tests.rows import each
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 HOURLY = Charge("p/r calls 1h", "calls", 1, 3, 3600, "1h")
@@ -24,6 +25,9 @@ def permit(rules: str) -> Permit:
     verdict = pdp.decide(policies, call({"n": 7}), Session())
     assert isinstance(verdict, Permit)
     return verdict
+
+
+PERMIT = permit("{id: r, effect: allow}")
 
 
 def test_an_admitted_call_is_counted_with_its_tool_labels_facts_and_charges() -> None:
@@ -91,6 +95,49 @@ def test_a_use_is_forgotten_when_its_window_is_over() -> None:
         session.charge(HOURLY, START)
     assert not session.room(HOURLY, START + timedelta(seconds=3600))
     assert session.room(HOURLY, START + timedelta(seconds=3660))
+
+
+STAGING = ServerPlaces("/etc/staging.yaml", {"s": "a", "ci": "b"})
+
+
+@each(
+    ("places", "counts"),
+    [
+        (STAGING, True),
+        (ServerPlaces("/etc/staging.yaml", {"s": "a"}), True),
+        (ServerPlaces("/etc/production.yaml", {"s": "a"}), False),
+        (ServerPlaces("/etc/staging.yaml", {"s": "c", "ci": "z"}), False),
+        (ServerPlaces("/etc/staging.yaml", {"ci": "a"}), True),
+        (NO_PLACES, True),
+    ],
+)
+def test_a_fact_counts_for_the_servers_of_the_configuration_that_stated_it(
+    places: ServerPlaces, counts: bool
+) -> None:
+    """A server is what it is started or reached as, not what it is called."""
+    stated = Session(places=STAGING)
+    for fact in ("on-own-branch", "on-own-branch", "tests-passed"):
+        stated.admit(structs.replace(PERMIT, facts=(fact,)))
+    found = Session(stated.kept, places)
+    facts = ["on-own-branch", "tests-passed"] if counts else []
+    assert found.facts == found.view()["facts"] == facts
+    assert found.after(PERMIT).facts == found.without(PERMIT.invocation).facts == facts
+    assert stated_under(stated.kept.origins["tests-passed"]) == ["/etc/staging.yaml"]
+
+
+def test_a_fact_of_which_it_is_not_known_who_stated_it_counts_for_no_configuration() -> None:
+    kept = StoredSession(facts=["on-own-branch"])
+    assert (Session(kept, STAGING).facts, Session(kept).facts) == ([], ["on-own-branch"])
+
+
+def test_a_fact_of_two_configurations_counts_for_both() -> None:
+    session = Session(places=STAGING)
+    session.admit(structs.replace(PERMIT, facts=("ok",)))
+    session.places = ServerPlaces("/etc/production.yaml", {"s": "a"})
+    assert session.facts == []
+    session.admit(structs.replace(PERMIT, facts=("ok",)))
+    assert session.facts == session.kept.facts == ["ok"]
+    assert stated_under(session.kept.origins["ok"]) == ["/etc/staging.yaml", "/etc/production.yaml"]
 
 
 def test_a_clock_that_goes_back_frees_nothing() -> None:

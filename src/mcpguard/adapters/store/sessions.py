@@ -114,10 +114,18 @@ class StoredState(Struct, forbid_unknown_fields=True, kw_only=True):
     spent: dict[str, list[tuple[int, int]]]
     causes: dict[str, LabelCause] = {}
     approvals: list[str] = []
+    origins: dict[str, list[str]] = {}
 
     def session(self) -> StoredSession:
         return StoredSession(
-            self.calls, self.tools, self.labels, self.facts, self.spent, self.causes, self.approvals
+            self.calls,
+            self.tools,
+            self.labels,
+            self.facts,
+            self.spent,
+            self.causes,
+            self.approvals,
+            self.origins,
         )
 
 

@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.terminal import broken, plain
 from mcpguard.cli.parser import (
@@ -30,7 +32,7 @@ from mcpguard.config.loading import Config
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.errors import ConfigError, Problem, SessionError, did_you_mean
 from mcpguard.core.model import Invocation, Json
-from mcpguard.core.policy.session import ServerPlaces, StoredSession, name_of
+from mcpguard.core.policy.session import ServerPlaces, Session, StoredSession, name_of
 from mcpguard.core.policy.tickets import Ticket, ticket_of
 
 if TYPE_CHECKING:
@@ -197,10 +199,11 @@ def _explained(
         session = session_of(args)
         return explained(policies, asked.invocation, session, args.result, redactor, KnownFacts(unknown))
     with _store(config) as store:
-        live, readable = _live(store, asked.invocation, same_config(args.config))
+        places = places_of(config)
+        live, readable = _live(store, asked.invocation, places, same_config(args.config))
         as_now = session_of(args, live) if readable else None
         listed = asked.target is None or asked.target.known
-        known = KnownFacts(unknown, partial(_ticket, store, policies, places_of(config), listed))
+        known = KnownFacts(unknown, partial(_ticket, store, policies, places, listed))
         return explained(policies, asked.invocation, as_now, args.result, redactor, known)
 
 
@@ -227,7 +230,9 @@ def _store(config: Config) -> Iterator[SqliteStore | None]:
         yield store
 
 
-def _live(store: SqliteStore | None, asked: Invocation, option: str) -> tuple[StoredSession | None, bool]:
+def _live(
+    store: SqliteStore | None, asked: Invocation, places: ServerPlaces, option: str
+) -> tuple[StoredSession | None, bool]:
     """The session that this call would be decided in now, None for a new one, and whether it can be read.
     Says which it is; `option` as of `same_config`."""
     name = name_of(asked.principal, asked.agent)
@@ -245,7 +250,7 @@ def _live(store: SqliteStore | None, asked: Invocation, option: str) -> tuple[St
         return None, False
     said = ", ".join(found.state.labels) or "none"
     print(f"note: in the session as it is now; its labels: {plain(said)}", file=sys.stderr)
-    return found.state, True
+    return structs.replace(found.state, facts=Session(found.state, places).facts), True
 
 
 def _ticket(

@@ -12,6 +12,7 @@ from mcpguard.adapters.system.terminal import broken, plain, style, table
 from mcpguard.cli.parser import add_config, configured, person_for, same_config
 from mcpguard.core.errors import SessionError
 from mcpguard.core.legible import utc
+from mcpguard.core.policy.session import stated_under
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import KnownSession
@@ -136,7 +137,9 @@ def _print_one(one: KnownSession, as_json: bool, option: str) -> None:
         said = f"a label stays until the session ends, or until you clear it: {clears}"
         print(broken(f"      {said}", indent=6))
     for fact in kept.facts:
-        print(f"fact  {plain(fact)}")
+        files = stated_under(kept.origins.get(fact, ()))
+        where = f"  stated under {', '.join(files)}, and counts there" if files else ""
+        print(broken(f"fact  {plain(fact + where)}", indent=6))
     for ticket in kept.approvals:
         print(f"approval {plain(ticket)} (`mcpguard approvals{option}`)")
     used = kept.used(time.time())

@@ -10,6 +10,7 @@ from mcpguard.adapters.store.sqlite import KnownSession
 from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
 from mcpguard.core.errors import SessionError
+from mcpguard.core.policy.session import stated_under
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.serve.interventions import other_config, void_answer
 
@@ -62,6 +63,7 @@ def sessions(desk: Desk, request: Request) -> Response:
         approvals=approvals[:MOST_SESSIONS],
         void=check.void,
         void_answer=void_answer,
+        stated_under=stated_under,
         other=lambda one: other_config(desk.config, one),
     )
 

@@ -7,7 +7,7 @@ session alone, so a limit is exact however many calls are made at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -33,8 +33,17 @@ class ServerPlaces(Struct, frozen=True):
         """Which one `server` is, "" where nothing is known of it."""
         return self.servers.get(server, "")
 
+    def origin(self, server: str) -> str:
+        """The same among the servers of all configurations: the file, and in a second line which server."""
+        return f"{self.config}\n{self.of(server)}"
+
 
 NO_PLACES = ServerPlaces()
+
+
+def stated_under(origins: Iterable[str]) -> list[str]:
+    """The files of the configurations in them."""
+    return list(dict.fromkeys(one.partition("\n")[0] for one in origins))
 
 
 def without_folder(place: str) -> str:
@@ -55,7 +64,8 @@ class LabelCause(Struct, frozen=True):
 class StoredSession(Struct):
     """A session as it is stored. `tools` counts calls by "server/tool". `spent` has for each limit the parts
     of its window in use: [part, amount], the oldest first. `causes` are by label, as far as known.
-    `approvals` are the tickets, by id, that were approved for as long as the session lasts."""
+    `approvals` are the tickets, by id, that were approved for as long as the session lasts. `origins` has by
+    fact the servers whose calls stated it, as `ServerPlaces.origin` has them."""
 
     calls: int = 0
     tools: dict[str, int] = {}
@@ -64,6 +74,7 @@ class StoredSession(Struct):
     spent: dict[str, list[tuple[int, int]]] = {}
     causes: dict[str, LabelCause] = {}
     approvals: list[str] = []
+    origins: dict[str, list[str]] = {}
 
     def ended(self, now: float) -> StoredSession:
         """What is left where the session ended before `now`: the windows that are not over."""
@@ -123,15 +134,27 @@ def _counting(parts: list[tuple[int, int]], seconds: int, now: float) -> list[tu
 class Session:
     """The state of a session, for one decision."""
 
-    __slots__ = ("kept",)
+    __slots__ = ("kept", "places")
 
-    def __init__(self, kept: StoredSession | None = None) -> None:
+    def __init__(self, kept: StoredSession | None = None, places: ServerPlaces = NO_PLACES) -> None:
+        """`places` are the servers that it is for; without any all facts count."""
         self.kept = kept or StoredSession()
+        self.places = places
+
+    @property
+    def facts(self) -> list[str]:
+        """Those that calls of these servers stated: what others found out, also one of the same name, allows
+        nothing here."""
+        kept, places = self.kept, self.places
+        if not kept.facts or not places.servers:
+            return kept.facts
+        here = {places.origin(server) for server in places.servers}
+        return [fact for fact in kept.facts if not here.isdisjoint(kept.origins.get(fact, ()))]
 
     def view(self) -> dict[str, Json]:
         """`session` as conditions see it."""
         kept = self.kept
-        return {"calls": kept.calls, "tools": kept.tools, "labels": kept.labels, "facts": kept.facts}
+        return {"calls": kept.calls, "tools": kept.tools, "labels": kept.labels, "facts": self.facts}
 
     def room(self, charge: Charge, now: datetime) -> bool:
         """Whether `charge` still fits. Bytes are charged when they come back, so here one must be left."""
@@ -152,7 +175,9 @@ class Session:
                 {key: list(parts) for key, parts in kept.spent.items()},
                 dict(kept.causes),
                 list(kept.approvals),
-            )
+                {fact: list(origins) for fact, origins in kept.origins.items()},
+            ),
+            self.places,
         )
         copy.admit(permit)
         return copy
@@ -164,7 +189,14 @@ class Session:
         tools = {name: count - (name == key) for name, count in kept.tools.items()}
         counted = {name: count for name, count in tools.items() if count > 0}
         return Session(
-            StoredSession(max(0, kept.calls - _is_call(invocation)), counted, kept.labels, kept.facts)
+            StoredSession(
+                max(0, kept.calls - _is_call(invocation)),
+                counted,
+                kept.labels,
+                kept.facts,
+                origins=kept.origins,
+            ),
+            self.places,
         )
 
     def free_at(self, charge: Charge, now: datetime) -> datetime | None:
@@ -204,6 +236,10 @@ class Session:
             for label in labels:
                 if label not in self.kept.labels:
                     self.kept.causes[label] = _cause(permit, rules)
+            for fact in facts if self.places.servers else ():
+                origin = self.places.origin(permit.invocation.server)
+                origins = self.kept.origins.setdefault(fact, [])
+                origins += [origin] if origin not in origins else []
         for known, new in ((self.kept.labels, labels), (self.kept.facts, facts)):
             known += [one for one in new if one not in known]
 
