@@ -62,7 +62,15 @@ class Issuer:
     def claims(self, **changed):
         """The claims of a good token, changed."""
         now = int(time.time())
-        said = {"iss": self.url, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 600, **changed}
+        said = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "ada",
+            "client_id": "desk",
+            "iat": now,
+            "exp": now + 600,
+            **changed,
+        }
         return {name: value for name, value in said.items() if value is not None}
 
     def token(self, key=None, kid="one", **changed):
@@ -89,6 +97,10 @@ class Issuer:
             "without audience": "Bearer " + self.token(aud=None),
             "without end": "Bearer " + self.token(exp=None),
             "without subject": "Bearer " + self.token(sub=None),
+            "without client and scope": "Bearer " + self.token(client_id=None),
+            "an ID token": "Bearer " + self.token(at_hash="x"),
+            "a logout token": "Bearer " + self.token(events={}),
+            "bound to a key": "Bearer " + self.token(cnf={"jkt": "x"}),
             "another key": "Bearer " + self.token(key=key_of("another")),
             "an unknown key": "Bearer " + self.token(key=key_of("another"), kid="two"),
             "alg none": f"Bearer {_part({'alg': 'none', 'kid': 'one'})}.{body}.",

@@ -198,6 +198,12 @@ class TokenEntry(Written):
         description="Claims that conditions can read: `principal.claims`. A client whose token has others of "
         "these, or other groups, starts over; so name none that differ from token to token.",
     )
+    types: Items[Annotated[str, filled("must not be empty", minLength=1)]] = Field(
+        (),
+        description="Types (`typ`) of tokens that are accepted as they are; `JWT` also stands for no "
+        "type. Default: `at+jwt`; and `JWT` where the claims name the client or the scope, and none of them "
+        "is one of an ID token, a logout token or a security event.",
+    )
 
     @property
     def audiences(self) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ class TokenTerms(Struct, frozen=True):
     scopes: tuple[str, ...] = ()
     groups_claim: str = "groups"
     claims: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
 
 
 class PerPrincipal(Struct, frozen=True):

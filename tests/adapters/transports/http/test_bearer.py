@@ -13,8 +13,8 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from mcpguard.adapters.transports.http.bearer import (
     FIRST_RETRY_SECONDS,
@@ -98,7 +98,15 @@ class Issuer:
 
 def claims(**changed: Any) -> dict[str, Any]:
     now = int(time.time())
-    said = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": now + 600, "iat": now, **changed}
+    said = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "ada",
+        "azp": "desk",
+        "exp": now + 600,
+        "iat": now,
+        **changed,
+    }
     return {name: value for name, value in said.items() if value is not None}
 
 
@@ -132,6 +140,87 @@ async def test_a_good_token_gives_its_subject(key: Any, kid: str, algorithm: str
     issuer = Issuer(jwk(RSA, "r1"), jwk(EC, "e1"), jwk(ED, "d1"))
     verifier = issuer.verifier(algorithms=("RS256", "ES256", "EdDSA", "PS384"))
     assert await verify(verifier, token(key, kid, algorithm)) == Principal("ada", ISSUER)
+
+
+ENTRA = {"azp": "5f3c", "azpacr": "1", "oid": "a1", "tid": "b2", "uti": "c3", "ver": "2.0"}
+"""Of an application, which has no scope: learn.microsoft.com, Access token claims reference."""
+OKTA = {"ver": 1, "jti": "AT.0m", "cid": "0oa1", "uid": "00u1", "scp": ["openid"], "azp": None}
+"""developer.okta.com, Access tokens: no type."""
+NO_CLIENT = {"azp": None}
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+def typed(typ: Any, /, **changed: Any) -> str:
+    header = {"alg": "RS256", "kid": "r1", "typ": typ}
+    return forged(
+        {name: value for name, value in header.items() if value is not None},
+        lambda text: RSA.sign(text, padding.PKCS1v15(), hashes.SHA256()),
+        **changed,
+    )
+
+
+@pytest.mark.parametrize(
+    ("typ", "changed"),
+    [
+        ("at+jwt", {"client_id": "desk", "jti": "1", **NO_CLIENT}),
+        ("application/at+jwt", NO_CLIENT),
+        ("AT+JWT", NO_CLIENT),
+        ("JWT", ENTRA),
+        ("JWT", {"scp": "mcp.use", "appid": "5f3c", "ver": "1.0", **NO_CLIENT}),
+        (None, OKTA),
+        ("JWT", {"scope": "mcp:use", **NO_CLIENT}),
+        ("JWT", {"typ": "Bearer", "sid": "1"}),
+        (None, {"token_use": "access", "client_id": "1"}),
+    ],
+)
+async def test_access_tokens_of_many_issuers_are_accepted(typ: Any, changed: dict[str, Any]) -> None:
+    assert (await verify(Issuer().verifier(), typed(typ, **changed))).id == "ada"
+
+
+@pytest.mark.parametrize(
+    ("typ", "changed", "why"),
+    [
+        ("JWT", {"nonce": "n"}, "not an access token"),
+        ("JWT", {"at_hash": "x", "scope": "openid"}, "not an access token"),
+        (None, {"c_hash": "x"}, "not an access token"),
+        ("JWT", {"events": {EVENT: {}}}, "not an access token"),
+        ("JWT", {"typ": "ID"}, "not an access token"),
+        ("JWT", {"token_use": "id"}, "not an access token"),
+        ("JWT", {"token_use": {}}, "not an access token"),
+        ("JWT", {"name": "Ada", **NO_CLIENT}, "does not say that it is an access token"),
+        ("logout+jwt", {}, "the type of the token"),
+        ("secevent+jwt", {}, "the type of the token"),
+        ("dpop+jwt", {}, "the type of the token"),
+        ("token-introspection+jwt", {}, "the type of the token"),
+        ("id+jwt", {}, "the type of the token"),
+        ("", {}, "the type of the token"),
+        (7, {}, "the type of the token"),
+        (["at+jwt"], {}, "the type of the token"),
+    ],
+)
+async def test_what_an_issuer_signs_for_something_else_is_refused(
+    typ: Any, changed: dict[str, Any], why: str
+) -> None:
+    found = await refused(Issuer().verifier(), typed(typ, **changed))
+    assert (found.status, why in str(found)) == (401, True)
+
+
+@pytest.mark.parametrize("cnf", [{"jkt": "x"}, {"x5t#S256": "x"}, {}, ""])
+@pytest.mark.parametrize("types", [(), ("at+jwt",)])
+async def test_a_token_that_is_bound_to_a_key_proves_nothing_without_it(
+    cnf: Any, types: tuple[str, ...]
+) -> None:
+    found = await refused(Issuer().verifier(types=types), typed("at+jwt", cnf=cnf))
+    assert "bound to a key of its client" in str(found)
+
+
+async def test_the_types_that_are_named_are_accepted_as_they_are_and_no_others() -> None:
+    """Such as the tokens of workloads, which name no client."""
+    verifier = Issuer().verifier(types=("JWT", "application/Workload+jwt"))
+    for typ in ("JWT", None, "workload+jwt"):
+        assert (await verify(verifier, typed(typ, nonce="n", **NO_CLIENT))).id == "ada"
+    assert "the type of the token" in str(await refused(verifier, typed("at+jwt")))
+    assert "the type of the token" in str(await refused(Issuer().verifier(types=("at+jwt",)), typed("JWT")))
 
 
 async def test_groups_and_the_claims_that_are_named_are_part_of_the_principal() -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import jwt
@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.relay.background import Background
+from mcpguard.adapters.transports.http.token_kinds import objection
 from mcpguard.config.terms import ALGORITHMS, TokenTerms
 from mcpguard.config.urls import metadata_urls
 from mcpguard.core.errors import McpGuardError
@@ -150,7 +151,7 @@ class RefusedTokens:
 
 
 class TokenVerifier:
-    """Verifies JSON Web Tokens (RFC 9068) with the keys that their issuer publishes."""
+    """Verifies access tokens in the form of JSON Web Tokens with the keys that their issuer publishes."""
 
     def __init__(
         self,
@@ -231,7 +232,14 @@ class TokenVerifier:
                 del self._verified[next(iter(self._verified))]
 
     async def _claims(self, token: str) -> dict[str, Json]:
-        algorithm, kid = self._header(token)
+        header = self._header(token)
+        claims = await self._signed(token, header["alg"], header.get("kid"))
+        against = objection(header, claims, self._entry.types)
+        if against:
+            raise BearerError(against)
+        return claims
+
+    async def _signed(self, token: str, algorithm: str, kid: str | None) -> dict[str, Json]:
         key = await self._key(algorithm, kid)
         try:
             try:
@@ -271,11 +279,11 @@ class TokenVerifier:
             raise BearerError("a claim of the token is not JSON") from None
         return Principal(subject, self._entry.issuer, self._groups_of(claims), kept, _actor_of(claims))
 
-    def _header(self, token: str) -> tuple[str, str | None]:
+    def _header(self, token: str) -> dict[str, Any]:
         if len(token) > TOKEN_BYTES:
             raise BearerError("the token is too large")
         try:
-            header = jwt.get_unverified_header(token)
+            header: dict[str, Any] = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
             raise BearerError("the token is not a JSON Web Token") from None
         algorithm = header.get("alg")
@@ -283,7 +291,7 @@ class TokenVerifier:
             raise BearerError("the signature algorithm of the token is not accepted")
         if "crit" in header:
             raise BearerError("the token requires an unknown extension")
-        return algorithm, header.get("kid")
+        return header
 
     def _groups_of(self, claims: dict[str, Json]) -> tuple[str, ...]:
         found = claims.get(self._entry.groups_claim)
