@@ -235,8 +235,7 @@ def person_for(what: str) -> str:
 
     if not at_terminal():
         raise SessionError(f"{what} is for a person, so it needs a terminal")
-    who = operating_system_user()
-    return f"{who.source}:{who.id}"
+    return operating_system_user().text
 
 
 def typed(question: str, read: Callable[[str], str] | None = None) -> str:

@@ -199,8 +199,7 @@ class Desk:
         self.root = f"/{secrets.token_urlsafe(16)}"
         self.enrolling: dict[str, tuple[str, tuple[str, ...], bytes]] = {}
         """By visit, the passkey that it is making: whose, in which groups, and the challenge."""
-        user = operating_system_user()
-        self.person = f"{user.source}:{user.id}"
+        self.person = operating_system_user().text
         """Who answers."""
         self.groups = groups_of_user()
 

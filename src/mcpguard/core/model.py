@@ -49,6 +49,11 @@ class Principal(Struct, frozen=True):
     actor: str = ""
 
     @property
+    def text(self) -> str:
+        """As records write it."""
+        return f"{self.source}:{self.id}"
+
+    @property
     def operator(self) -> str:
         """Who can run a command of mcpguard, as a sentence to this principal begins: over HTTP it is served
         by another machine."""

@@ -107,7 +107,7 @@ class Recorder:
         self.now = clock.now
         self.seconds = clock.seconds
         self._principal = principal
-        self._principal_text = f"{principal.source}:{principal.id}"
+        self._principal_text = principal.text
         self._session = name_of(principal, agent)
         self._human = self._principal_text if principal.actor else ""
         self._agent = agent

@@ -259,12 +259,12 @@ class _Process:
             to_loop(loop, self._shared.diagnostics.report, "", said)
 
     def _opened(self) -> Opened:
-        shared, principal = self._shared, operating_system_user()
+        shared = self._shared
         return Opened(
             at=shared.clock.now(),
             version=__version__,
             pid=os.getpid(),
-            principal=f"{principal.source}:{principal.id}",
+            principal=operating_system_user().text,
             policies=shared.judge.policies.names,
             policy_digest=shared.judge.policies.digest,
             agent=shared.settings.config.agent,

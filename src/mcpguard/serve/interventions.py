@@ -287,11 +287,10 @@ def note_of(
 ) -> None:
     """Leave evidence of what is about to change, as members of a notice. Raises AuditError, and then nothing
     changes."""
-    now, who = datetime.now(UTC), operating_system_user()
-    who_text, host = f"{who.source}:{who.id}", machine_name()
+    now, who, host = datetime.now(UTC), operating_system_user().text, machine_name()
     audit = AuditFile(evidence_folder(config), config.audit.durability)
     audit.signer = _signer(config)
-    audit.write(Opened(now, __version__, os.getpid(), who_text, (), "", format=FORMAT, host=host))
+    audit.write(Opened(now, __version__, os.getpid(), who, (), "", format=FORMAT, host=host))
     audit.write(Noticed(now, what, detail=detail, session=session, principal=principal, ticket=ticket))
     if audit.signer is not None:
         audit.checkpoint(())

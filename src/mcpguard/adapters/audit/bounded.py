@@ -74,7 +74,7 @@ class EvidenceBounds:
     def room(self, principal: Principal, agent: str | None) -> EvidenceRoom:
         """What the session of `principal` with `agent` may still leave."""
         found = self._of(name_of(principal, agent))
-        found.principal = f"{principal.source}:{principal.id}"
+        found.principal = principal.text
         return found.room
 
     def take(self, record: Countable) -> Wait[None] | None:

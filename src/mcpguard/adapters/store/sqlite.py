@@ -270,9 +270,8 @@ class SqliteStore:
 
     def _once(self, invocation: Invocation, change: Callable[[Session], T]) -> tuple[bool, T]:
         """Whether the change is stored, and what it gave."""
-        who = invocation.principal
-        name, at = name_of(who, invocation.agent), invocation.now.timestamp()
-        return self._changed(name, f"{who.source}:{who.id}", invocation.agent, at, change)
+        who, agent = invocation.principal, invocation.agent
+        return self._changed(name_of(who, agent), who.text, agent, invocation.now.timestamp(), change)
 
     def _changed(
         self, name: str, principal: str, agent: str | None, at: float, change: Callable[[Session], T]

@@ -69,8 +69,7 @@ class Diagnostics:
 
     def of(self, principal: Principal, agent: str | None) -> Callable[..., None]:
         """`report` for what is about the session of this principal with this agent."""
-        whose = f"{principal.source}:{principal.id}"
-        return partial(self.report, session=name_of(principal, agent), principal=whose)
+        return partial(self.report, session=name_of(principal, agent), principal=principal.text)
 
     def of_threads(self, ended: threading.ExceptHookArgs) -> None:
         """Say that a thread ended by a defect (`threading.excepthook`): its kind, and not its message as

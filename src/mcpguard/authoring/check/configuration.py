@@ -108,8 +108,7 @@ def _holders(config: Config, approvers: tuple[str, ...]) -> str:
 
 def _unreachable(config: Config, approvers: tuple[str, ...]) -> str:
     """Why nobody who can open the state file is an approver; "" where somebody could be."""
-    user = operating_system_user()
-    me = f"{user.source}:{user.id}"
+    me = operating_system_user().text
     # Who is in a group is not known here: whoever serves may be.
     if any(one in (me, _ROOT) or one.startswith("group:") for one in approvers):
         return ""

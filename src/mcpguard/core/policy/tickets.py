@@ -167,7 +167,7 @@ def ticket_of(
         id="",
         created=now,
         expires=now,
-        principal=f"{who.source}:{who.id}",
+        principal=who.text,
         agent=call.agent,
         actor=who.actor,
         session=name_of(who, call.agent),

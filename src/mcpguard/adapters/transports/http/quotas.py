@@ -141,8 +141,7 @@ class Quotas:
         key = principal.source, principal.id
         found = self._of.get(key)
         if found is None:
-            who = f"{principal.source}:{principal.id}"
-            found = self._of[key] = InUse(who, self._most, self._refuse)
+            found = self._of[key] = InUse(principal.text, self._most, self._refuse)
         return found
 
     @property
