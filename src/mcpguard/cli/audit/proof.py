@@ -197,22 +197,16 @@ def _public(text: str) -> "PublicKey":
         ) from None
 
 
-_OF_CHAIN = (
-    "intact", "records", "head", "closed", "torn", "unfinished", "flaws", "continues", "newer", "gaps",
-)  # fmt: skip
-"""What is printed of a chain as its report has it."""
-
-
 def _print_json(found: FolderProof, intact: bool, keys: list[PublicKey]) -> None:
-    from mcpguard.cli.outputs import AuditReport
+    from mcpguard.cli.outputs import AuditReport, VerifiedChain
 
     chains = [
         {
+            **{key: getattr(one, key) for key in VerifiedChain.model_fields if hasattr(one, key)},
             "file": name,
             "signed": found.vouched[name],
             "held_by": found.held.get(name, ""),
             "doubts": found.doubts.get(name, ()),
-            **{key: getattr(one, key) for key in _OF_CHAIN},
         }
         for name, one in found.reports.items()
     ]

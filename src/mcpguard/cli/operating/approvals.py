@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.system.own_process import groups_of_user
 from mcpguard.adapters.system.terminal import coloured, plain, style, table
@@ -20,6 +22,7 @@ from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import SqliteStore
+    from mcpguard.core.document.printed import Printed
     from mcpguard.serve.interventions import TicketCheck
 
     Said = Callable[[Ticket, str, tuple[str, ...]], TicketAnswer]
@@ -57,16 +60,12 @@ def execute(args: argparse.Namespace) -> int:
         waiting, in_force, refused = store.waiting(), store.approved(), store.denied()
     check = TicketCheck(config, lambda: _digest(config))
     if args.json:
-        from mcpguard.cli.outputs import WaitingTicket, WaitingTickets
+        from mcpguard.cli.outputs import ApprovalInForce, RefusalInForce, WaitingTicket, WaitingTickets
 
-        own = [name for name in WaitingTicket.model_fields if name != "void"]
         shown = {
-            "waiting": [
-                {"void": bool(check.void(one)), **{name: getattr(one, name) for name in own}}
-                for one in waiting
-            ],
-            "in_force": [_described(one, check, "lasts", "uses", "free") for one in in_force],
-            "refused": [_described(one, check, "reason") for one in refused],
+            "waiting": [_described(WaitingTicket, one, check) for one in waiting],
+            "in_force": [_described(ApprovalInForce, one, check) for one in in_force],
+            "refused": [_described(RefusalInForce, one, check) for one in refused],
         }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
@@ -145,15 +144,11 @@ def _refused(one: Ticket, check: TicketCheck) -> tuple[str, ...]:
     return one.id, _until(one, check), one.principal, one.acting, one.summary, by
 
 
-def _described(one: Ticket, check: TicketCheck, *names: str) -> dict[str, object]:
-    """What the ticket, and its answer, have by these names."""
-    about = (
-        *("principal", "agent", "actor", "config", "server", "method", "target", "rules", "ends", "shown"),
-        *("by", "via"),
-    )
-    named = {name: one if hasattr(one, name) else one.answer for name in (*about, *names)}
-    void = bool(check.void(one))
-    return {"ticket": one.id, "void": void, **{name: getattr(has, name) for name, has in named.items()}}
+def _described(kind: type[Printed], one: Ticket, check: TicketCheck) -> dict[str, object]:
+    """What the ticket, and its answer, have by the names of `kind`."""
+    also = {"ticket": one.id, "ends": one.ends, "void": bool(check.void(one))}
+    known = also | structs.asdict(one) | ({} if one.answer is None else structs.asdict(one.answer))
+    return {name: known[name] for name in kind.model_fields}
 
 
 def _listed(names: Iterable[str]) -> str:
