@@ -208,7 +208,6 @@ if [[ $funcstack[1] == _mcpguard ]]; then _mcpguard "$@"; else compdef _mcpguard
 
 
 def _described(name: str, summary: str) -> str:
-    """An item of `_describe`."""
     return quote(f"{name.replace(':', chr(92) + ':')}:{summary}" if summary else name)
 
 

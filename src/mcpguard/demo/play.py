@@ -143,7 +143,6 @@ class _Session:
         return "".join(refused)
 
     async def allowed(self) -> None:
-        """A rule allows it."""
         self._tell.title("An allowed call")
         failed, text = await self._call("git__git_log", max_count=1)
         self._tell.check(not failed and "Ada" in text, "allowed", "the git server's own answer")

@@ -83,7 +83,6 @@ class DemoFolder(Struct, frozen=True):
 
     @property
     def home(self) -> Path:
-        """The home folder of all processes of the demo."""
         return self.folder / "home"
 
     @property
@@ -93,7 +92,6 @@ class DemoFolder(Struct, frozen=True):
 
     @property
     def audit(self) -> Path:
-        """The folder of the evidence."""
         return self.folder / "audit"
 
     @property

@@ -70,7 +70,6 @@ class CheckSubject(Struct, frozen=True):
 
     @property
     def sessions(self) -> Path:
-        """The folder of sessions."""
         named = self.config.session_folder if self.config else None
         return named or self.at.state / "sessions"
 

@@ -363,7 +363,6 @@ class Welcome:
         self._greeted: set[str] = set()
 
     async def reply(self, request: Request) -> None:
-        """Send it."""
         scope = self._scope
         await self._start(request)
         known = [scope.upstreams[server].capabilities for server in scope.servers]

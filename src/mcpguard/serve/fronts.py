@@ -175,7 +175,6 @@ class HttpFront:
         return ClientCounts(len(self._worlds), self.in_use, self._quotas.refused, refused)
 
     def upstreams(self) -> tuple[Health, ...]:
-        """How all upstreams are."""
         return healths_of(self.worlds())
 
     def enter(self, client: HttpClient, principal: Principal) -> Receiver:

@@ -239,7 +239,6 @@ class CheckedFollowing(Following):
         self._warned: set[str] = set()
 
     def read(self, most: int) -> list[FollowedLine]:
-        """As `Following.read`."""
         found = super().read(most)
         for line in found:
             self.check.take(line.file, line.start, line.data)

@@ -166,7 +166,6 @@ class AuditIndex:
                 self.altered[chain_name(file)] = None
 
     def close(self) -> None:
-        """Close the file."""
         self._database.close()
 
     # --- questions ------------------------------------------------------------------------------

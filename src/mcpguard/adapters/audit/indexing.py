@@ -221,7 +221,6 @@ class IndexRows:
         return number
 
     def stored_facts(self, number: int) -> CallFacts:
-        """The facts of that number."""
         ((text,),) = self._database.execute("SELECT json FROM facts WHERE number = ?", (number,))
         return read_facts(text)
 
@@ -251,7 +250,6 @@ class IndexRows:
         return Passage(*rows[0]) if rows else None
 
     def store_passage(self, passage: Passage) -> None:
-        """Store it, or store it again."""
         some = (passage.place, passage.end, passage.first, passage.latest)
         row = (*some, passage.bits(), passage.zones())
         self._database.execute("INSERT OR REPLACE INTO passages VALUES(?, ?, ?, ?, ?, ?)", row)
@@ -406,7 +404,6 @@ class ChainReading:
             self._rows.store_passage(passage)
 
     def store(self) -> None:
-        """Store what is not stored yet."""
         for one in self._open.values():
             self._leave(one)
             if isinstance(one.facts, CallFacts):

@@ -24,7 +24,6 @@ class LineReader:
         self._open: dict[Path, tuple[_ChainBytes, int, bytes]] = {}
 
     def close(self) -> None:
-        """Close the files."""
         for chain, *_ in self._open.values():
             chain.close()
         self._open.clear()
@@ -85,7 +84,6 @@ class _ChainBytes:
             raise
 
     def close(self) -> None:
-        """Close the files."""
         self._rest = None
         self._file.close()
 

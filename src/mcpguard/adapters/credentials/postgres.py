@@ -101,7 +101,6 @@ class PostgresMint(Mint):
         return Lease(secret, seconds, lambda: self._drop(role), (Secret(password),))
 
     def renew(self, lease: Lease) -> Lease | None:
-        """See `ports.Mint`."""
         role = next((role for role, one in self._roles.items() if one.secret is lease.secret), "")
         if not role:
             return None

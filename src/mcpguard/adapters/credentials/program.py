@@ -128,7 +128,6 @@ class CommandMint(Mint):
         made: CommandEntry | tuple[str, ...],
         _secret: Callable[[CredentialRef], Secret] | None = None,
     ) -> None:
-        """`name` is the entry's."""
         self._name = f"credential:{name}"
         self._entry = command_of(made)
 

@@ -32,7 +32,6 @@ class WaitingReader:
         self._go.set()
 
     def halt(self, on: bool) -> None:
-        """See `Reader.halt`."""
         if on:
             self._go.clear()
         else:
@@ -45,7 +44,6 @@ class WaitingReader:
             await self._go.wait()
 
     def leaves(self) -> None:
-        """See `Room.leaves`."""
         if self._room is not None:
             self._room.leaves(self)
 

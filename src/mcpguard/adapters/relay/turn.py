@@ -172,7 +172,6 @@ class Link:
             self.resume()
 
     def halt(self, on: bool) -> None:
-        """See `room.Reader.halt`."""
         self._halted = on
         if on:
             self.pause()

@@ -104,7 +104,6 @@ class _Builder:
         return len(self._open)
 
     def take(self, event: yaml.Event) -> None:
-        """The next event."""
         if isinstance(event, yaml.ScalarEvent):
             self._add(event, _scalar(event))
         elif isinstance(event, yaml.CollectionStartEvent):

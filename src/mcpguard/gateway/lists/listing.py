@@ -286,7 +286,6 @@ class Listing:
         return [server for server in self.catalogue.servers if not self.catalogue.listed(server, kind.name)]
 
     def reconfigured(self, kept: frozenset[str]) -> None:
-        """See `Fetching.reconfigured`."""
         self.fetching.reconfigured(kept)
         self._left_out = {key: wait for key, wait in self._left_out.items() if key[0] in kept}
         self._answered.clear()

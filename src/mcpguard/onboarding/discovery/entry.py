@@ -71,7 +71,6 @@ class Entry(Struct, frozen=True, kw_only=True):
         return texts | {("url",): self.url, ("command",): self.command}
 
     def value_of(self, secret: Plaintext) -> str:
-        """What is secret."""
         return self.texts[secret.place][secret.start : secret.end]
 
     @property

@@ -249,7 +249,6 @@ class HttpConnection(asyncio.Protocol):
         task.add_done_callback(request.handled)
 
     def on_body(self, body: bytes) -> None:
-        """A piece of its body."""
         self._unclaimed = 0
         request = self.request
         if not self._deaf and request is not None and not (request.complete or request.unwanted):
@@ -305,26 +304,21 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def unsent(self) -> int:
-        """See `request.Connection.unsent`."""
         return self.transport.get_write_buffer_size()
 
     def cut(self) -> None:
-        """See `request.Connection.cut`."""
         self.transport.abort()
 
     def give_way(self) -> None:
-        """See `unverified.UnverifiedConnection.give_way`."""
         self.shared.open.discard(self)
         self.transport.abort()
 
     def doubt(self) -> None:
-        """See `request.Connection.doubt`."""
         if not self.unverified:
             self.unverified = True
             self.shared.unverified.add(self)
 
     def welcome(self, in_use: InUse | None = None) -> None:
-        """See `request.Connection.welcome`."""
         if in_use is not None and in_use is not self._in_use:
             in_use.check("connections")
             self._rest()
@@ -340,7 +334,6 @@ class HttpConnection(asyncio.Protocol):
             self._in_use = None
 
     def fail(self, request: HttpRequest, defect: BaseException) -> None:
-        """See `request.Connection.fail`."""
         self.shared.defect(defect)
         if not (request.complete or request.lost):
             if not request.started:
@@ -362,13 +355,11 @@ class HttpConnection(asyncio.Protocol):
             self.transport.close()
 
     def read_on(self) -> None:
-        """See `request.Connection.read_on`."""
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
 
     def answered(self, keep_alive: bool) -> None:
-        """See `request.Connection.answered`."""
         if not keep_alive:
             self.part()
         elif not self.transport.is_closing():

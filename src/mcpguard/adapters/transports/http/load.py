@@ -80,11 +80,9 @@ class Share(SessionBacklog, eq=False):
 
     @property
     def full(self) -> bool:
-        """See `SessionBacklog.full`."""
         return self in self._holding
 
     def added(self, size: int, last: bool = False) -> bool:
-        """See `SessionBacklog.added`."""
         if last:
             self._ended = True
             if self in self._holding:
@@ -101,7 +99,6 @@ class Share(SessionBacklog, eq=False):
         return self in self._holding
 
     def taken(self, size: int) -> bool:
-        """See `SessionBacklog.taken`."""
         self.waiting -= size
         self._world.waiting -= size
         return self._stop is not None and self.waiting <= FULL_BYTES and self._calm()
@@ -114,7 +111,6 @@ class Share(SessionBacklog, eq=False):
             self._wake()
 
     def gone(self, size: int) -> bool:
-        """See `SessionBacklog.gone`."""
         was_full = self in self._holding
         if size:
             self.taken(size)

@@ -171,7 +171,6 @@ class Body(Struct, eq=False):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
-        """Drop it."""
         self._intake.kept -= self._counted
         self._in_use.kept -= self._counted
         self._counted = 0

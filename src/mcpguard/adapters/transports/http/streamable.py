@@ -55,7 +55,6 @@ class _Exchange(Struct, eq=False):
     _number: int
 
     def over(self) -> None:
-        """See `HttpRequest.then`."""
         # As `Worlds.release` does, on the road of every call.
         self._world.uses -= 1
         if self._outlet.standing:
