@@ -338,16 +338,11 @@ class Gateway:
         if level not in eras.LEVELS:
             said = f"logging/setLevel needs `level`, one of {', '.join(eras.LEVELS)}"
             raise MessageError(jsonrpc.INVALID_PARAMS, said)
-        invocation = scope.recorder.invocation(
-            request.method, params={"level": level}, caller=request.caller, origin=request.origin
-        )
-        permit = pdp.permit_protocol(invocation)
-        started = scope.recorder.seconds()
-        await scope.admit(permit, started)
+        permit, started = await scope.begin(request, level=level)
         self._level, self._notices.level = permit, level
         for server in scope.servers:
             scope.upstreams[server].prepare(permit)
-        await scope.audit.write(scope.recorder.outcome(invocation, "ok", started))
+        await scope.audit.write(scope.recorder.outcome(permit.invocation, "ok", started))
         scope.client.reply(request.id, EMPTY)
 
 
@@ -389,12 +384,7 @@ class Welcome:
         # It may be another one after the records.
         eager = [one for one in scope.eager if one not in self._greeted or scope.recorder.asks(one)]
         self._greeted.update(eager)
-        invocations = [
-            scope.recorder.invocation(
-                request.method, server, params={}, caller=request.caller, origin=request.origin
-            )
-            for server in eager
-        ]
+        invocations = [scope.asked(request, server) for server in eager]
         undone: list[Invocation] = []
         try:
             for invocation in invocations:

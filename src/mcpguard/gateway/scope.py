@@ -3,7 +3,8 @@ each under which id, and what its upstream asks meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct, field
@@ -11,6 +12,7 @@ from msgspec import Struct, field
 from mcpguard.core.errors import MessageError, UpstreamError
 from mcpguard.core.evidence.records import MOST_MESSAGE, Decided
 from mcpguard.core.model import NOWHERE, Caller, Deny, Invocation, Json, Origin, Permit, Redacted
+from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.session import NO_PLACES, ServerPlaces
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
@@ -243,11 +245,45 @@ class ClientScope(Struct, eq=False, kw_only=True):
     async def admit(self, permit: Permit, started: float) -> None:
         """Record that what was allowed goes on. If it is cancelled before that is durable, its outcome is on
         record too."""
-        try:
+        async with self.noting(permit, started):
             await self.audit.write(self.recorder.decided(permit))
+
+    @asynccontextmanager
+    async def noting(self, permit: Permit, started: float) -> AsyncIterator[None]:
+        """Where what was allowed is cancelled in the block, record that as its outcome."""
+        try:
+            yield
         except Cancelled as why:
             await self.audit.write(self.recorder.outcome(permit.invocation, str(why), started))
             raise
+
+    def asked(self, request: Request, server: str = "", **params: Json) -> Invocation:
+        """An invocation for what `request` wants of mcpguard itself; of `server`, for what that needs."""
+        caller, origin = request.caller, request.origin
+        return self.recorder.invocation(request.method, server, params=params, caller=caller, origin=origin)
+
+    async def begin(self, request: Request, **params: Json) -> tuple[Permit, float]:
+        """Record that what mcpguard answers itself goes on, and since when."""
+        permit, started = pdp.permit_protocol(self.asked(request, **params)), self.recorder.seconds()
+        await self.admit(permit, started)
+        return permit, started
+
+    async def answer(
+        self, request: Request, permit: Permit, started: float, answer: Redacted, digest: str
+    ) -> None:
+        """Record that what was begun is done, and answer `request`."""
+        noted = self.recorder.outcome(
+            permit.invocation, "ok", started, digest, answer.findings, neutralised=answer.neutralised
+        )
+        await self.audit.write(noted)
+        self.client.reply(request.id, answer)
+
+    async def fail(self, request: Request, permit: Permit, started: float, status: str, why: str) -> None:
+        """Record that what was begun is not done, `status` as of `report_failed`, and refuse `request`."""
+        await self.audit.write(self.recorder.outcome(permit.invocation, status, started, error=why))
+        self.report_failed(permit.invocation, status, why)
+        refusal = refusals.withheld if status == "withheld" else refusals.unavailable
+        self.refuse(request.id, refusal(why, permit.invocation))
 
     def refuse(self, request_id: RequestId | None, error: dict[str, Json]) -> None:
         """Answer with an error object of ours."""

@@ -10,7 +10,7 @@ from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Cancelled
 from mcpguard.gateway.scope import ClientScope, Request
-from mcpguard.protocol import eras, jsonrpc, refusals
+from mcpguard.protocol import eras, jsonrpc
 
 MAX_TASKS = 10_000
 """The oldest are forgotten above this many; a client can then no longer reach them."""
@@ -88,44 +88,26 @@ class Tasks:
         scope = self._scope
         if request.params.get("cursor") is not None:
             raise MessageError(jsonrpc.INVALID_PARAMS, "no such cursor: the list has one page")
-        invocation = scope.recorder.invocation(
-            request.method, params={}, caller=request.caller, origin=request.origin
-        )
-        started = scope.recorder.seconds()
-        await scope.admit(pdp.permit_protocol(invocation), started)
+        permit, started = await scope.begin(request)
         found: list[Json] = []
-        try:
+        async with scope.noting(permit, started):
             for server, credential in sorted({task.key for task in self._known.values()}):
                 key = server, credential
                 if key not in self._listed or scope.recorder.asks(server):
                     self._listed[key] = await self._of(server, credential, request)
                 found += self._listed[key]
-        except Cancelled as why:
-            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
-            raise
         redact = {kind: None for one in found for kind in self.redact_of(one["taskId"])}
         try:
-            answer, digest = await scope.inspector.seal({"tasks": found}, 0, tuple(redact))
+            async with scope.noting(permit, started):
+                answer, digest = await scope.inspector.seal({"tasks": found}, 0, tuple(redact))
         except InspectionError as problem:
-            said = str(problem)
-            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
-            scope.report_failed(invocation, "withheld", said)
-            scope.refuse(request.id, refusals.withheld(said, invocation))
+            await scope.fail(request, permit, started, "withheld", str(problem))
             return
-        except Cancelled as why:
-            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
-            raise
-        noted = scope.recorder.outcome(
-            invocation, "ok", started, digest, answer.findings, neutralised=answer.neutralised
-        )
-        await scope.audit.write(noted)
-        scope.client.reply(request.id, answer)
+        await scope.answer(request, permit, started, answer, digest)
 
     async def _of(self, server: str, credential: str, request: Request) -> list[Json]:
         scope, status, said = self._scope, "ok", ""
-        invocation = scope.recorder.invocation(
-            "tasks/list", server, params={}, caller=request.caller, origin=request.origin
-        )
+        invocation = scope.asked(request, server)
         permit, started = pdp.permit_protocol(invocation, credential), scope.recorder.seconds()
         found: list[Json] = []
         # It may start a server that has ended, with its credentials, so there is a record first (law 5).

@@ -45,36 +45,29 @@ def ask(
     """
     if not all(value.isascii() and value.isprintable() for value in headers.values()):
         raise CredentialError("its token has a character that is not allowed in a header, such as a newline")
+    from mcpguard.adapters.network import Outbound, json_object
+
+    certificates = None if ca_file is None else _trusting(ca_file)
+    body = None if content is None else msgspec.json.encode(content)
+
+    async def answer() -> ServiceAnswer:
+        outbound = Outbound(frozenset({urlsplit(url).hostname or ""}), certificates=certificates)
+        try:
+            async with asyncio.timeout(seconds):
+                with closing(await outbound.request(method, url, headers, body)) as exchange:
+                    said = await exchange.body(MAX_BYTES)
+        finally:
+            await outbound.close()
+        if said is None:
+            raise CredentialError(f"{_origin(url)} answered with more than {MAX_BYTES} bytes")
+        return ServiceAnswer(exchange.status, exchange.header("Date"), json_object(said) or {})
+
     try:
-        return asyncio.run(_ask(method, url, headers, content, seconds, ca_file))
+        return asyncio.run(answer())
     except TimeoutError:
         raise CredentialError(f"{_origin(url)} did not answer within {seconds:g} seconds") from None
     except UpstreamError as problem:
         raise CredentialError(f"{_origin(url)} {problem}") from None
-
-
-async def _ask(
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    content: Json | None,
-    seconds: float,
-    ca_file: str | None,
-) -> ServiceAnswer:
-    from mcpguard.adapters.network import Outbound, json_object
-
-    certificates = None if ca_file is None else _trusting(ca_file)
-    outbound = Outbound(frozenset({urlsplit(url).hostname or ""}), certificates=certificates)
-    body = None if content is None else msgspec.json.encode(content)
-    try:
-        async with asyncio.timeout(seconds):
-            with closing(await outbound.request(method, url, headers, body)) as exchange:
-                said = await exchange.body(MAX_BYTES)
-    finally:
-        await outbound.close()
-    if said is None:
-        raise CredentialError(f"{_origin(url)} answered with more than {MAX_BYTES} bytes")
-    return ServiceAnswer(exchange.status, exchange.header("Date"), json_object(said) or {})
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -11,14 +11,14 @@ from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError, McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Invocation, Json, Listed
-from mcpguard.core.policy import pdp, visibility
+from mcpguard.core.policy import visibility
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.inspection.inspector import Sealed
 from mcpguard.gateway.lists.fetching import Fetching
 from mcpguard.gateway.ports import RequestId
 from mcpguard.gateway.scope import ClientScope, Request
-from mcpguard.protocol import jsonrpc, refusals
+from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.catalogue import KINDS, Kind
 from mcpguard.protocol.names import SEPARATOR
 
@@ -77,52 +77,30 @@ class Listing:
         scope, kind = self._scope, _BY_METHOD[request.method]
         if request.params.get("cursor") is not None:
             raise MessageError(jsonrpc.INVALID_PARAMS, "no such cursor: the list has one page")
-        invocation = scope.recorder.invocation(
-            request.method, params={}, caller=request.caller, origin=request.origin
-        )
-        permit = pdp.permit_protocol(invocation)
-        started = scope.recorder.seconds()
-        await scope.admit(permit, started)
-        try:
+        permit, started = await scope.begin(request)
+        async with scope.noting(permit, started):
             done = await self.fetching.refresh_all(kind, request.caller)
-        except Cancelled as why:
-            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
-            raise
         if len(done.problems) == len(scope.servers):
             said = scope.inspector.text("; ".join(done.problems.values()))
-            await self._end(request, invocation, started, "unavailable", said)
+            await scope.fail(request, permit, started, "unavailable", said)
             return
         known = {server: self.catalogue.digests(server, [kind]) for server in done.late}
         # A list with something missing is never kept (server/utilities/caching).
         freshness = 0 if done.problems or done.late else self.fetching.freshness(kind)
         try:
-            answer, digest = await self._answer(kind, request.caller, freshness)
-        except Cancelled as why:
-            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
-            raise
+            async with scope.noting(permit, started):
+                answer, digest = await self._answer(kind, request.caller, freshness)
         except InspectionError as problem:
-            await self._end(request, invocation, started, "withheld", str(problem))
+            await scope.fail(request, permit, started, "withheld", str(problem))
             return
         if missing := [one for one in done.late if not self.catalogue.listed(one, kind.name)]:
-            said = f"{invocation.method} {invocation.id}: {', '.join(missing)}"
-            scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said, id=invocation.id))
+            call = permit.invocation.id
+            said = f"{request.method} {call}: {', '.join(missing)}"
+            scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said, id=call))
         self._tell(done.problems, request)
-        noted = scope.recorder.outcome(
-            invocation, "ok", started, digest, answer.findings, neutralised=answer.neutralised
-        )
-        await scope.audit.write(noted)
-        scope.client.reply(request.id, answer)
+        await scope.answer(request, permit, started, answer, digest)
         for server, digests in known.items():
             Flight(self._follow(server, kind, request.caller, digests))
-
-    async def _end(
-        self, request: Request, invocation: Invocation, started: float, status: str, why: str
-    ) -> None:
-        scope = self._scope
-        await scope.audit.write(scope.recorder.outcome(invocation, status, started, error=why))
-        scope.report_failed(invocation, status, why)
-        refusal = refusals.withheld if status == "withheld" else refusals.unavailable
-        scope.refuse(request.id, refusal(why, invocation))
 
     def _tell(self, problems: dict[str, str], request: Request) -> None:
         """Let the client's user see why some servers are missing, once for each reason."""

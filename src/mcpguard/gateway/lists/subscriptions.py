@@ -85,11 +85,7 @@ class Subscriptions:
         """Serve `subscriptions/listen` until the client ends it or mcpguard ends."""
         scope = self._scope
         lists, uris = _read_filter(request.params, request.caller)
-        invocation = scope.recorder.invocation(
-            request.method, params={}, caller=request.caller, origin=request.origin
-        )
-        started = scope.recorder.seconds()
-        await scope.admit(pdp.permit_protocol(invocation), started)
+        permit, started = await scope.begin(request)
         listen = self._listens[request.id] = Listen(request, lists, set())
         reason = "error"
         try:
@@ -112,7 +108,7 @@ class Subscriptions:
             self._listens.pop(request.id, None)
             for key in listen.resources:
                 self._release(key, request.caller)
-        await scope.audit.write(scope.recorder.outcome(invocation, reason, started))
+        await scope.audit.write(scope.recorder.outcome(permit.invocation, reason, started))
         if reason == "abandoned":
             body = {"resultType": eras.COMPLETE, "_meta": self._tag(request)}
             scope.client.reply(request.id, scope.inspector.ours(body))
