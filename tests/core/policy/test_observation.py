@@ -71,6 +71,18 @@ def test_what_rules_refuse_goes_on_and_says_what_would_have_been(
     assert enforced == permit.observed
 
 
+def test_what_rules_read_and_the_tool_does_not_have_goes_on_as_well() -> None:
+    rules = ("id: a, effect: allow, when: args.b == 1",)
+    for schema, cause in (({"properties": {"a": {}}}, Cause.ARGUMENTS), ({"type": "object"}, None)):
+        asked = call({"a": "x", "b": 1})
+        assert asked.target is not None
+        asked = structs.replace(asked, target=structs.replace(asked.target, about={"inputSchema": schema}))
+        permit = pdp.decide(observing(*rules), asked)
+        assert isinstance(permit, Permit)
+        assert (permit.observed and permit.observed.cause) == cause
+        assert isinstance(pdp.decide(made(*rules), asked), Permit) is (cause is None)
+
+
 def test_what_the_policies_allow_is_allowed_as_ever() -> None:
     rules = ("id: a, effect: allow, fact: [seen]", "id: d, effect: deny, when: args.a == 'y'")
     assert permitted(observing(*rules)) == pdp.decide(policies(*rules), call({"a": "x"}))

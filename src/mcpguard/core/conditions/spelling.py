@@ -96,9 +96,9 @@ class Spelling:
         self._wanted: frozenset[str] = frozenset()
         self._made: dict[tuple[frozenset[int], int], _KnownNames] = {}
 
-    def ambiguous(self, invocation: Invocation, as_sent: bool = True) -> str:
+    def ambiguous(self, invocation: Invocation, decoys: bool = True) -> str:
         """Why a program may read the arguments otherwise than the policy does, a sentence for the model, or
-        "". Unless they are `as_sent` by the client, some are set by rules, and a schema may lack these."""
+        "". Without `decoys` a schema may lack what rules read."""
         target = invocation.target
         if len(self._made) >= CACHE_LIMIT or len(self.plain) >= CACHE_LIMIT:
             self._made.clear()
@@ -109,7 +109,7 @@ class Spelling:
         about, digest = (None, "") if target is None else (target.about, target.digest)
         schema = schema_of(invocation.method, target)
         kind = "tool" if target is None else target.kind
-        search = _NameComparison(schema, self._made, self._wanted if as_sent else frozenset(), kind)
+        search = _NameComparison(schema, self._made, self._wanted if decoys else frozenset(), kind)
         try:
             root = search.place([schema], self._reads)
             self.plain[digest] = about, frozenset() if root is None else root.listed

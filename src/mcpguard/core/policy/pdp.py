@@ -65,12 +65,13 @@ def decide(
     known = policies.known.get((invocation.server, tool, invocation.method, "call"))
     candidates = known or policies.candidates_of(invocation)
     sent = _encode(invocation.params)
+    unfit: Deny | None = None
     if invocation.args is not None:
         unfit = _unfit(invocation, candidates.spelling, sent, not candidates.setting)
-        if unfit is not None:
+        if unfit is not None and not (policies.observes(invocation) and _by_rules(unfit, candidates, sent)):
             return unfit
     holds = nothing_held if egress is None else egress.holds
-    verdict = settled = _settled(candidates, invocation, session, holds, approved)
+    verdict = settled = unfit or _settled(candidates, invocation, session, holds, approved)
     if invocation.begun is not None:
         verdict = settled = _as_begun(settled, candidates, policies, session, holds)
     if isinstance(settled, Deny) and policies.observes(invocation):
@@ -151,9 +152,16 @@ def _astray(egress: Egress, invocation: Invocation) -> Deny | None:
     return egress.refused(invocation, invocation.params)
 
 
-def _unfit(invocation: Invocation, spelling: Spelling, sent: bytes | None, whole: bool) -> Deny | None:
+def _by_rules(unfit: Deny, candidates: Candidates, sent: bytes) -> bool:
+    """Whether such arguments are refused only because rules read one that the tool does not have."""
+    return _unfit(unfit.invocation, candidates.spelling, sent, not candidates.setting, False) is None
+
+
+def _unfit(
+    invocation: Invocation, spelling: Spelling, sent: bytes, whole: bool, decoys: bool = True
+) -> Deny | None:
     """The refusal of arguments that do not fit the tool's schema, or are ambiguous; unless `whole`, some may
-    be missing. `sent` are the params as JSON text, None where rules have set some of the arguments."""
+    be missing. `sent` are the params as JSON text. Without `decoys`, a tool may lack what rules read."""
     target, arguments, said = invocation.target, invocation.args or {}, ""
     about, digest = (None, "") if target is None else (target.about, target.digest)
     if target is not None and target.kind == "tool":
@@ -161,9 +169,9 @@ def _unfit(invocation: Invocation, spelling: Spelling, sent: bytes | None, whole
     known, plain = spelling.plain.get(digest, _UNKNOWN)
     flat = known is about and arguments.keys() <= plain
     if not said and not (flat and CONTAINERS.isdisjoint(map(type, arguments.values()))):
-        said = spelling.ambiguous(invocation, sent is not None)
+        said = spelling.ambiguous(invocation, decoys)
     # No encoder escapes these letters.
-    if not said and sent is not None and (b"__proto__" in sent or b"constructor" in sent):
+    if not said and (b"__proto__" in sent or b"constructor" in sent):
         said = inherited(arguments)
     return Deny(invocation, Cause.ARGUMENTS, message=said) if said else None
 
@@ -306,7 +314,7 @@ def _settled(
         return structs.replace(verdict, invocation=invocation) if verdict.cause is Cause.APPROVAL else verdict
     if not obligations.are_set(changed, again_set):
         return Deny(invocation, Cause.ERROR, verdict.rules, obligations.DIFFER.format(_OTHERS))
-    if (unfit := _unfit(verdict.invocation, candidates.spelling, None, True)) is not None:
+    if (unfit := _unfit(verdict.invocation, candidates.spelling, b"", True, False)) is not None:
         return unfit
     # Also those of a rule that holds no more, since the argument is there now: what it set is sent.
     return structs.replace(verdict, placeholders=placeholders_in({**arguments, **again_set}))
