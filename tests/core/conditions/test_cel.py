@@ -421,11 +421,11 @@ def test_the_slow_engine_is_chosen_where_the_fast_one_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    engines.engine.cache_clear()
+    engines.engine_for.cache_clear()
     assert engines.engine().name == "python"
     with pytest.raises(ImportError):
         engines.engine("cpp")
-    engines.engine.cache_clear()
+    engines.engine_for.cache_clear()
 
 
 # --- facts about cel-expr-python that the design rests on: a new version that differs tells us -----

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from mcpguard.core.conditions import engines
-from mcpguard.core.conditions.cel import ERROR, Bound, ConditionError
+from mcpguard.core.conditions.cel import ERROR, Bound, ConditionError, EngineName
 from mcpguard.core.conditions.engines import Uncompiled, _import_descriptors, any_true, engine, engine_for
-from mcpguard.core.conditions.names import POLICY
+from mcpguard.core.conditions.names import POLICY, Vocabulary
 from mcpguard.core.model import Json
 
 POOL, IN_PYTHON = "google.protobuf.descriptor_pool", "google.protobuf.internal.python_message"
@@ -79,4 +79,10 @@ def test_where_the_engine_fails_it_is_not_known_of_requests_together(monkeypatch
 
 def test_requests_are_not_decided_together_without_the_fast_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    assert any_true(["args.n > 3"], ["args"], POLICY) is None
+    assert any_true(["args.n > 3"], ["args"], Vocabulary(POLICY.names, POLICY.members)) is None
+
+
+@pytest.mark.parametrize("name", ["cpp", "python"])
+def test_a_condition_that_is_loaded_again_is_not_compiled_again(name: EngineName) -> None:
+    first, second = (engine(name).compile("args.n > 3 || args.m == 'again'") for _ in range(2))
+    assert first is second

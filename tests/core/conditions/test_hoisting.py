@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, ConditionError, Verdict
 from mcpguard.core.conditions.cel_python import PythonEngine
-from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.engines import engine, engine_for
 from mcpguard.core.conditions.hoisted import Constant, HoistedCall, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter
@@ -46,9 +46,9 @@ def _functions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     CALLS.clear()
     for function in (COUNT, PLAIN):
         monkeypatch.setitem(FUNCTIONS, function.name, function)
-    engine.cache_clear()  # The Python engine binds the functions once.
+    engine_for.cache_clear()  # The Python engine binds the functions once.
     yield
-    engine.cache_clear()
+    engine_for.cache_clear()
 
 
 def on(name: str, text: str, view: dict[str, Any]) -> Verdict:

@@ -29,6 +29,9 @@ MOST_ITEMS = 1000
 """How long a list, or a map, may be for a condition with a costly loop (`loops.py`): some 20 ms. Of others
 the C++ engine takes 10,000 iterations."""
 
+KEPT = 1024
+"""How many conditions an engine keeps compiled: of policies that are loaded again most are as they were."""
+
 MOST_VALUES: Mapping[EngineName, int] = {"cpp": 100_000, "python": 10_000}
 """How many values each engine is given at most, since it makes its own form of each: some 30 ms."""
 

@@ -26,6 +26,7 @@ from lark import __version__ as lark_version
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
+    KEPT,
     TRUE,
     Bound,
     Condition,
@@ -88,6 +89,7 @@ class PythonEngine:
         sys.setrecursionlimit(limit)
         celpy.logging.getLogger("celpy").setLevel(1000)
 
+    @lru_cache(KEPT)  # noqa: B019  (there is one engine a process, and it is kept)
     def compile(self, text: str) -> PythonCondition:
         check_length(text)
         hoisted = hoist(text, self._vocabulary)

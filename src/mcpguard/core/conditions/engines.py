@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
+    KEPT,
     MOST_ITEMS,
     NOT_BOOLEAN,
     TOO_MANY,
@@ -47,15 +48,15 @@ _HOLDING = frozenset((dict, list))
 _NOISE = expression(r" \(in container ''\)| expecting \{.*")
 
 
-@cache
 def engine(name: EngineName | None = None) -> Engine:
     """The engine `name` for conditions of policies, or the fastest that is installed. Raises ImportError for
     one that is not."""
     return engine_for(POLICY, name)
 
 
+@cache
 def engine_for(vocabulary: Vocabulary, name: EngineName | None = None) -> Engine:
-    """A new engine for conditions that name other things. Raises ImportError as `engine`."""
+    """The engine for conditions that name other things. Raises ImportError as `engine`."""
     # Either engine costs a start 7 to 70 ms, so it is imported where a condition needs it.
     if name != "python":
         try:
@@ -206,6 +207,7 @@ class _CppEngine:
         self.activation = self._env.Activation
         self._boolean = (cel.Type.BOOL, anything)
 
+    @lru_cache(KEPT)  # noqa: B019  (there is one engine a process, and it is kept)
     def compile(self, text: str) -> Condition:
         check_length(text)
         hoisted = hoist(text, self._vocabulary)

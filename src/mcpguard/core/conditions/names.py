@@ -54,7 +54,7 @@ MEMBERS: Mapping[tuple[str, ...], tuple[str, ...]] = {
 gives it."""
 
 
-class Vocabulary(Struct, frozen=True):
+class Vocabulary(Struct, frozen=True, eq=False):
     """What conditions of one kind may name, as `NAMES` has it for policies, and `MEMBERS`. `values` are all
     that a name may be."""
 
