@@ -226,12 +226,12 @@ class ViewReading:
 
     def expression(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """A Visit of `expressions`."""
+        if index > URL:  # As most.
+            return self._signs.see(index, _from, end, _flags, text)
         if index < LINES:
             return self._pair(text, end - pairs.VALUE)
         if index == LINES:
             return self._line(text, end)
-        if index > URL:
-            return self._signs.see(index, _from, end, _flags, text)
         self._trigger(1)
         span = OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
         if span is None:

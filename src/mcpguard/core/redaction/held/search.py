@@ -299,11 +299,13 @@ class HeldSet:
         # `share_of`, which would be a call.
         share = 0.0 if several else (len(skeleton) - len(PAD)) / (len(padded) - len(PAD) + 1)
         capitals, letters = self._signs
-        rows = capitals_in(padded) if share < RUNS and _has_one(padded, capitals) else b""
+        texts = [skeleton]
+        if share < RUNS and _has_one(padded, capitals):
+            texts.append(capitals_in(padded))
         if share < SENTENCES and _has_one(skeleton, letters):
-            rows += letters_in(skeleton)
-        # One search is faster than two, and both in one take much of a long text.
-        for text in (skeleton + rows,) if len(rows) < SLICE else (skeleton, rows):
+            texts.append(letters_in(skeleton))
+        # One search is faster than several, and all in one take much of a long text.
+        for text in (b"".join(texts),) if len(padded) < SLICE else texts:
             for matcher, _ in loose.matchers:
                 if matcher.search(text, stop):
                     return True

@@ -91,13 +91,14 @@ def _goes_on_at(text: bytes, end: int, sign: int) -> int:
 def across(view: View, budget: Budget) -> View | None:
     """Each run of `view` that is cut up in leaves, in one piece: for what is encoded, since two words make a
     third by chance."""
-    text = view.text
     pieces = ViewBuilder(view)
     done = 0
-    for place in (place >> 2 for place in sorted(_places(text, "leaves", (LEAF_END,)))):
+
+    def join(_index: int, _from: int, place: int, _flags: int, text: bytes) -> None:
+        nonlocal done
         stop = end = place - 1
         if place <= done or not _goes_on(text, end):
-            continue
+            return
         begin = _line(text, end, _BEFORE)
         while found := _LEAVES.match(text, stop):
             stop = found.end()
@@ -107,6 +108,8 @@ def across(view: View, budget: Budget) -> View | None:
         if stop > end:
             pieces.gap()
             done = stop
+
+    shapes("leaves", LEAF_END, once=False).search(view.text, join)
     return pieces.made(stretches=True)
 
 

@@ -271,7 +271,8 @@ def _begins_packed(text: bytes, begin: int, loose: Loose) -> bool:
     head = text[begin : begin + LEAST]
     if head in loose:
         return False
-    if _is_deflated(head, begun=True):
+    data = a2b_base64(head.translate(_STANDARD))
+    if data.startswith(ZLIB) or is_raw(data, begun=True):
         return _is_deflated(text[begin : begin + _BIG])
     loose.add(head)
     return False
@@ -291,14 +292,13 @@ def _has_other_code(chars: bytes) -> bool:
     )
 
 
-def _is_deflated(chars: bytes, begun: bool = False) -> bool:
-    """Whether the run that `chars` begin with says something packed from its beginning on; `begun`: or may do
-    so with what comes behind `chars`."""
+def _is_deflated(chars: bytes) -> bool:
+    """Whether the run that `chars` begin with says something packed from its beginning on."""
     size = chars.translate(_ALL).find(b" ") % (len(chars) + 1)
     if size < LEAST:
         return False
     head = _decode64(chars[:size])
-    return head.startswith(ZLIB) or is_raw(head, begun)
+    return head.startswith(ZLIB) or is_raw(head)
 
 
 def _is_of_one_case(chars: bytes) -> bool:

@@ -139,7 +139,7 @@ class ObjectReading:
                 self._one(strength, child)
         if values:
             self._named(members, values, owner)
-        if said_of_owner := _said(owner.removesuffix("s")):
+        if owner and (said_of_owner := _said(owner.removesuffix("s"))):
             self._owned(members, said_of_owner, owner)
         if below > 1:
             self._table(members)
