@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import random
+from collections.abc import Callable
 from hashlib import sha256, sha512
 
 import pytest
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.engine.matching import PAD, PlainMatcher
+from mcpguard.core.redaction.engine.matching import PAD, Matcher, PlainMatcher, compile_literals
 from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.search import HeldSet, held, mark_of
 from mcpguard.core.redaction.redactor import Redactor
@@ -44,6 +45,15 @@ def removed(searched: HeldSet, text: bytes) -> set[int]:
     assert searched.found(reduced) == bool(spans)
     places = {place for span in spans for place in range(span.start, span.end)}
     return {place for place in places if chr(text[place]).isalnum()}
+
+
+class CountedHits(Budget):
+    """A budget that tells how many hits there were."""
+
+    hits = 0
+
+    def hit(self, count: int = 1) -> None:
+        self.hits += count
 
 
 def family(source: random.Random) -> list[str]:
@@ -97,6 +107,17 @@ def test_other_tokens_of_an_issuer_are_looked_at_once_for_all_that_are_held() ->
         counts.append(before - budget.work)
     assert counts[1] < 4 * counts[0]
     assert counts[1] < len(text) / 4  # An answer of this length may have half as many.
+
+
+@pytest.mark.parametrize("made", [PlainMatcher, compile_literals])
+def test_each_place_of_a_piece_is_one_hit_before_it_is_compiled_too(made: Callable[..., Matcher]) -> None:
+    secrets = [Secret(token(number)) for number in range(6)]
+    values = [held(f"s{i}", f"credential:s{i}", one, mark_of(one, b"key")) for i, one in enumerate(secrets)]
+    text = "; ".join(token(number % 6)[-40:-8] for number in range(60)).encode() + PAD
+    for some in (values[:1], values):
+        budget = CountedHits(len(text))
+        spans = HeldSet(some, made).spans(ReducedText(text, False), budget)
+        assert len(spans) == 10 * len(some) == budget.hits
 
 
 def test_a_token_may_go_where_it_is_bound_whatever_others_have_in_common_with_it() -> None:

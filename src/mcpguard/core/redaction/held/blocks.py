@@ -83,7 +83,7 @@ Place = tuple[Held, Piece, int]
 Alike = tuple[bytes, list[Place]]
 """Places that are alike, and the text that all of them have around the block; b"" where that is not known."""
 
-_NOWHERE = 0, 0
+_NOWHERE: dict[Run, None] = {(0, 0): None}
 _FEW, _MANY = 4, 16
 """Up to how many places of a block are looked at one by one, and beyond how many last."""
 
@@ -153,16 +153,15 @@ def runs_of(alike: list[Place], text: bytes, end: int) -> Iterator[tuple[Place, 
 
 Hit = tuple[int, int, Held, FoundForm]
 """Start, end, a value that has what is there, and in what form."""
-Covered = dict[tuple[bytes, bool], Run]
-"""By the mark of a value, and whether it is a chain: what was found of that last."""
+Covered = dict[tuple[bytes, bool], dict[Run, None]]
+"""By the mark of a value, and whether it is a chain: what was found of that, the last one last."""
 
 
 def fragments(
     block: Block, text: bytes, end: int, covered: Covered, budget: Budget, again: bool
 ) -> list[Hit]:
-    """What is found around a `block` that ends at `end` of `text`; `covered` is what was found last. The more
-    values there are, the more blocks are met by chance, once: one that is there `again` counts for what it
-    takes."""
+    """What is found around a `block` that ends at `end` of `text`, but for what is `covered`. The more values
+    there are, the more blocks are met by chance, once: one that is there `again` counts for what it takes."""
     if len(block.places) > 1:
         return _longest(block, text, end, covered, budget, again)
     value, core, at = block.places[0]
@@ -170,9 +169,8 @@ def fragments(
         return []  # One run has many blocks.
     runs = core.runs(text, end, at)
     budget.trigger(core.cost(len(runs)) if again else 1)
-    if not runs:
+    if not runs or not _is_new(covered, value.mark, runs):
         return []
-    covered[value.mark, len(runs) > 1] = runs[0][0], runs[-1][1]
     budget.hit(len(runs))
     return [(*run, value, core.form(run, end, at)) for run in runs]
 
@@ -195,8 +193,9 @@ def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budg
                 longest[value.mark] = _longer(longest.get(value.mark, made), made)
     known: dict[tuple[Run, ...], list[Hit]] = {}
     for mark, found in longest.items():
-        covered[mark, len(found) > 1] = found[0][0], found[-1][1]
-        known.setdefault(tuple((start, last) for start, last, _, _ in found), found)
+        runs = [(start, last) for start, last, _, _ in found]
+        if _is_new(covered, mark, runs):
+            known.setdefault(tuple(runs), found)
     budget.hit(sum(map(len, known)))
     return [hit for found in known.values() for hit in found]
 
@@ -216,10 +215,21 @@ def _is_known(place: Place, covered: Covered, end: int) -> bool:
     """Whether a block that ends at `end` is in what was found of its value last. What is between the pieces
     of a chain is not."""
     mark, core = place[0].mark, place[1]
-    first, last = covered.get((mark, False), _NOWHERE)
-    if not first < end <= last and core.leads_on:
-        first, last = covered.get((mark, True), _NOWHERE)
-    return first < end <= last
+    for is_chain in (False, True) if core.leads_on else (False,):
+        first, last = next(reversed(covered.get((mark, is_chain), _NOWHERE)))
+        if first < end <= last:
+            return True
+    return False
+
+
+def _is_new(covered: Covered, mark: bytes, runs: list[Run]) -> bool:
+    """Note that these runs of a value are covered; whether they were not. Who looks for one block after
+    another meets each of them again and again."""
+    found, where = covered.setdefault((mark, len(runs) > 1), {}), (runs[0][0], runs[-1][1])
+    is_new = where not in found
+    found.pop(where, None)
+    found[where] = None  # Now the last one.
+    return is_new
 
 
 def _longer(one: list[Hit], two: list[Hit]) -> list[Hit]:
