@@ -8,6 +8,7 @@ import anyio
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.telemetry.status_file import Status
 from mcpguard.console import desk as module
 from mcpguard.console.app import _changes
 from tests.console.desk import DECIDED, Browser
@@ -37,6 +38,21 @@ async def test_each_subject_has_a_number_that_changes_with_it(
     assert seen.counts == {**before, "tickets": before["tickets"] + 1, "evidence": before["evidence"] + 1}
     assert seen.waiting == 1
     assert seen.said.endswith(" waiting=1")
+
+
+async def test_what_a_process_has_in_force_changes_the_tickets_too(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ticket that was void on no page may be void by now."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.0)
+    serving = Status(1, 0.0, "", str(browser.desk.config.path), "stdio", in_force=("old",))
+    monkeypatch.setattr(module, "running", lambda: [serving])
+    seen = browser.desk.watch
+    await seen.look()
+    before = seen.counts["tickets"]
+    serving = structs.replace(serving, in_force=("new",))
+    await seen.look()
+    assert seen.counts["tickets"] == before + 1
 
 
 class Looking:

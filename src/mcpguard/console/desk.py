@@ -174,7 +174,8 @@ class DeskWatch:
         except SessionError as problem:
             return str(problem)
         self.waiting = len(ids)
-        return ids, approved, self._policies()
+        # What is in force says which of them are void.
+        return ids, approved, self._policies(), [one.in_force for one in running()]
 
     def _sessions(self) -> object:
         try:
