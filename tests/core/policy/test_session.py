@@ -12,7 +12,14 @@ from msgspec import structs
 from mcpguard.core.model import Charge, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, Session, StoredSession, stated_under
+from mcpguard.core.policy.session import (
+    NO_PLACES,
+    ServerPlaces,
+    Session,
+    StoredSession,
+    stated_under,
+    without_folder,
+)
 from tests.core.policy.test_pdp import call
 from tests.rows import each
 
@@ -123,6 +130,10 @@ def test_a_fact_counts_for_the_servers_of_the_configuration_that_stated_it(
     assert found.facts == found.view()["facts"] == facts
     assert found.after(PERMIT).facts == found.without(PERMIT.invocation).facts == facts
     assert stated_under(stated.kept.origins["tests-passed"]) == ["/etc/staging.yaml"]
+
+
+def test_a_server_is_the_same_one_in_whichever_folder_its_client_starts_it() -> None:
+    assert without_folder("a /home/ada/my project") == without_folder("a") == "a"
 
 
 def test_a_fact_of_which_it_is_not_known_who_stated_it_counts_for_no_configuration() -> None:
