@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from mcpguard.core.functions.function import MOST_TEXTS, FunctionError
-from mcpguard.core.functions.paths.diff_files import LIMIT, diff_files
+from mcpguard.core.functions.paths.diff_files import LIMIT, MOST_VALUES, diff_files
+from mcpguard.core.model import Json
 from tests.rows import each
 
 NAMES = [
@@ -77,6 +79,41 @@ def test_the_mode_of_a_file_has_its_name_too(repository: Path) -> None:
 )
 def test_a_header_is_read(text: str, names: list[str]) -> None:
     assert diff_files([{"a": text, "b": [text, None, 1.5]}]) == names
+
+
+@each(
+    ("value", "names"),
+    [
+        (
+            {"files": [{"filename": ".env", "status": "renamed", "previous_filename": "a", "patch": "+A"}]},
+            [".env", "a"],
+        ),
+        ({"files": [{"filename": ".env", "additions": 1, "changes": 1}]}, []),
+        ([{"path": "k8s/secret.yaml", "diff_hunk": "@@ -1 +1 @@", "body": "why?"}], ["k8s/secret.yaml"]),
+        (
+            {"items": [{"name": ".env", "path": "app/.env", "text_matches": [{"fragment": "A=1"}]}]},
+            ["app/.env"],
+        ),
+        ({"items": [{"name": ".env", "path": "app/.env", "text_matches": []}]}, []),
+        ([{"old_path": "a", "new_path": "b", "diff": "@@ -1 +1 @@"}], ["a", "b"]),
+        ([{"path": None, "diff_hunk": "@@"}, {"scripts": {"patch": "npm version patch"}}], []),
+        ({"path": "a", "patch": "--- a/x\n+++ b/y"}, ["a", "x", "y"]),
+    ],
+)
+def test_the_file_of_a_part_of_a_diff_is_named_beside_it(value: Json, names: list[str]) -> None:
+    for text in (json.dumps(value), json.dumps(value, indent=2), f"\n {json.dumps(value)}"):
+        assert diff_files({"content": [{"type": "text", "text": text}]}) == names
+    assert diff_files({"structuredContent": value}) == names
+
+
+def test_json_with_parts_of_diffs_is_read_wholly_or_not_at_all() -> None:
+    part = '{"filename": ".env", "patch": "+A=1"'
+    for text in (part, f"[{part}}}, …]", f'{part}, "\ud800": 1}}', f'{part}, "x": {"[" * 5000}'):
+        with pytest.raises(FunctionError, match="JSON"):
+            diff_files(text)
+    with pytest.raises(FunctionError, match="values"):
+        diff_files(json.dumps([{"path": "a", "patch": "+A"}] * MOST_VALUES))
+    assert diff_files('{"compilerOptions": {}, // no JSON, and no diff') == []
 
 
 def test_a_value_has_bounds() -> None:

@@ -1,13 +1,17 @@
 """`diffFiles(value)`: the names of all files that the diffs in a value show.
 
 Law of this file: a line that can be a header of a diff is read as one, so there may be a name too many, and
-never one too few. Source: the manual of git-diff, "Generating patch text with -p".
+never one too few. In JSON a part of a diff has no header, and its file is named beside it. Sources: the
+manual of git-diff, "Generating patch text with -p"; the REST interfaces of GitHub (commits, pull requests,
+code search) and of GitLab (merge requests).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+
+import msgspec
 
 from mcpguard.core.functions.function import MOST_TEXTS, Function, FunctionError, Parameter, check_amount
 from mcpguard.core.model import Json
@@ -29,6 +33,10 @@ _OF_A_HEADER = 30
 _HEADER = re.compile(
     r"\n(?:(diff --git )|--- |\+\+\+ |diff --(?:cc|combined) |(?:rename|copy) (?:from|to) )(.+)"
 )
+_PARTS = ("patch", "diff", "diff_hunk", "text_matches")
+_BESIDE = ("filename", "previous_filename", "path", "old_path", "new_path")
+_PART = re.compile(rf'"(?:{"|".join(_PARTS)})"\s*:\s*["\[]')
+_decode = msgspec.json.Decoder().decode
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\([0-7]{3}|.)")
 _MEANS = {"n": 10, "t": 9, "r": 13, "a": 7, "b": 8, "f": 12, "v": 11}
@@ -37,16 +45,20 @@ _MEANS = {"n": 10, "t": 9, "r": 13, "a": 7, "b": 8, "f": 12, "v": 11}
 def diff_files(value: Json) -> list[Json]:
     """The names, sorted, each once, without the prefixes of git. Raises FunctionError for a value
     of more than LIMIT characters, with more in it, more lines or more lines that name files than it may have,
-    and for more than MOST_TEXTS names."""
+    for more than MOST_TEXTS names, and for JSON with parts of diffs that cannot be read."""
     found: set[str] = set()
     left, lines, headers = LIMIT, MOST_LINES, MOST_IN_HEADERS
     check_amount("diffFiles", value, MOST_VALUES)
-    for text in _texts(value):
-        left -= len(text)
-        lines -= text.count("\n")
+    for one in _all_read(value):
+        if isinstance(one, dict):
+            found.update(_beside_parts(one))
+        if not isinstance(one, str):
+            continue
+        left -= len(one)
+        lines -= one.count("\n")
         if left < 0 or lines < 0:
             raise FunctionError(f"diffFiles() reads at most {LIMIT:,} characters in {MOST_LINES:,} lines")
-        for header in _HEADER.finditer(f"\n{text}"):
+        for header in _HEADER.finditer(f"\n{one}"):
             headers -= len(header[0]) + _OF_A_HEADER
             if headers < 0:
                 raise FunctionError(
@@ -58,16 +70,38 @@ def diff_files(value: Json) -> list[Json]:
     return sorted(found - {"", "/dev/null"})
 
 
-def _texts(value: Json) -> Iterator[str]:
+def _all(value: Json) -> Iterator[Json]:
     waiting = [value]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, list):
+        yield one
+        if isinstance(one, list):
             waiting += one
         elif isinstance(one, dict):
             waiting += one.values()
+
+
+def _all_read(value: Json) -> Iterator[Json]:
+    """Also what is in a text that is JSON with parts of diffs."""
+    for one in _all(value):
+        yield one
+        if isinstance(one, str) and one.lstrip()[:1] in ("{", "[") and _PART.search(one):
+            yield from _all(_value_of(one))
+
+
+def _beside_parts(shown: dict[str, Json]) -> Iterator[str]:
+    """The names of a file beside what is shown of it."""
+    if any(shown.get(part) for part in _PARTS):
+        yield from (name for key in _BESIDE if isinstance(name := shown.get(key), str))
+
+
+def _value_of(text: str) -> Json:
+    try:
+        value: Json = _decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise FunctionError("diffFiles() cannot read the JSON that parts of diffs are in") from None
+    check_amount("diffFiles", value, MOST_VALUES)
+    return value
 
 
 def _names(header: str, two: bool) -> list[str]:
