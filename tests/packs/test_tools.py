@@ -84,3 +84,12 @@ def required(pack: Pack) -> set[str]:
     """The params that have no value of their own."""
     declared = PolicyFile(pack.path).load(OPT_IN).policy.params
     return {name for name, param in declared.items() if not param.is_set}
+
+
+def test_the_small_policy_for_github_allows_only_what_reads_its_owner() -> None:
+    """An argument that a tool does not have is no reason to allow it."""
+    policies = load_policies([PolicyFile(FOLDER / "github.yaml")], OPT_IN)
+    allowed = {glob for rule in policies.rules if rule.effect == "allow" for glob in rule.written.tools or ()}
+    for name, tool in tools("github").items():
+        if any(fnmatchcase(name, glob) for glob in allowed):
+            assert "owner" in tool["inputSchema"]["required"], name
