@@ -27,7 +27,7 @@ PHRASE = "correct-horse-battery-31"
 OURS = str(Path(sys.executable).with_name("mcpguard"))
 """The program of the mcpguard that runs these tests."""
 
-SERVER = "git: {command: git-server}"
+SERVER = "git: {command: git-server, args: [/srv/git]}"
 POLICY = "version: 1\npolicy: p\nowner: me\nrules:\n  - {id: all, effect: allow}\n"
 
 

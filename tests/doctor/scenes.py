@@ -20,7 +20,7 @@ from mcpguard.adapters.telemetry import status_file
 from tests.doctor.machine import OURS, PHRASE, POLICY, TOKEN, Machine, later
 
 Scene = Callable[[Machine, pytest.MonkeyPatch], None]
-HELD = "git: {command: git-server, env: {GIT_TOKEN: '${env:GIT_TOKEN}'}}"
+HELD = "git: {command: git-server, args: [/srv/git], env: {GIT_TOKEN: '${env:GIT_TOKEN}'}}"
 CURSOR = "home/.cursor/mcp.json"
 
 
@@ -263,7 +263,7 @@ RULE = (
     f'executable = "{OURS}"\nargs = [{{ match = "exact", value = "run" }}]\n'
 )
 PLAIN = {"command": OURS, "env": {"GIT_TOKEN": TOKEN}}
-ITSELF: dict[str, object] = {"command": "/usr/bin/git-server"}
+ITSELF: dict[str, object] = {"command": "/usr/bin/git-server", "args": ["/srv/git"]}
 SCENES: dict[str, tuple[Scene, Scene]] = {
     "D101": (client(PLAIN), client({**PLAIN, "env": {"GIT_TOKEN": "${env:GIT_TOKEN}"}})),
     "D102": (text("home/.bashrc", f"export A_TOKEN={PHRASE}\n"), text("home/.bashrc", "export A_TOKEN=$B\n")),
@@ -298,6 +298,7 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
         config(core_pattern="|/usr/share/apport/apport -p%p"),
         config(core_pattern="|/usr/lib/systemd/systemd-coredump %P"),
     ),
+    "D404": (config("git: {command: git-server}"), config()),
     "D501": (open_to("home/.config/mcpguard", 0o777), open_to("home/.config/mcpguard", 0o755)),
     "D502": (client(PLAIN, mode=0o644), client(GUARDED, mode=0o644)),
     "D503": (open_to("state/audit", 0o755), open_to("state/audit", 0o711)),

@@ -102,6 +102,7 @@ SENTENCES = {
     "D307": "a review is what the date is for",
     "D308": "a review is what the date is for",
     "D401": "another user, container or machine is another setup",
+    "D404": "which folder the server needs, or where it runs, is a decision",
     "D504": "where the files go, or which folder the server needs, is a decision",
     "D505": "the configuration is written by a person, and the server may need to move",
     "D506": "the configuration is written by a person, and the server may need its folder",
@@ -246,7 +247,7 @@ def test_a_section_says_what_to_do_now_and_each_command_has_a_line_of_its_own(
     now, limits = said.index("to do now:"), said.index("known limits of this setup:")
     assert "    mcpguard import --client cursor" in said[now:limits]
     assert any(line.startswith("warning D401") for line in said[limits:])
-    assert said[-1] == "1 error, 1 known limit"
+    assert said[-1] == "1 error, 2 known limits"
 
 
 def test_known_limits_do_not_fail(
@@ -254,7 +255,7 @@ def test_known_limits_do_not_fail(
 ) -> None:
     config("git: {command: cat, env: {A: '${env:A}'}}")(made, monkeypatch)
     assert main(["doctor", "--project", str(Path(made.project))]) == 0
-    assert capsys.readouterr().out.endswith("nothing to do, 1 known limit\n")
+    assert capsys.readouterr().out.endswith("nothing to do, 2 known limits\n")
 
 
 def test_a_missing_key_is_made_where_the_configuration_looks_for_it(

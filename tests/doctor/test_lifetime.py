@@ -87,7 +87,7 @@ def test_vault_is_told_where_it_is_at_hand(made: Machine) -> None:
 
 
 def test_a_credential_that_is_made_for_its_use_is_not_told(made: Machine) -> None:
-    server = "git: {command: npx, args: [server-github], env: {GITHUB_TOKEN: '${credential:c}'}}"
+    server = "git: {command: npx, args: ['@modelcontextprotocol/server-github'], env: {GITHUB_TOKEN: '${credential:c}'}}"
     made.configured(server, MINTED)
     assert made.codes() == set()
     made.configured(server, MINTED.replace("command: [mint]", "value: '${keyring:k}'"))
@@ -96,7 +96,9 @@ def test_a_credential_that_is_made_for_its_use_is_not_told(made: Machine) -> Non
 
 def test_what_a_rule_may_choose_is_looked_at_too(made: Machine) -> None:
     entry = "c: {servers: [git], value: '${keyring:k}', env: {GITHUB_TOKEN: 'x-${credential:c}'}}"
-    made.configured("git: {command: npx, args: [server-github]}", f"\ncredentials:\n  {entry}\n")
+    made.configured(
+        "git: {command: npx, args: ['@modelcontextprotocol/server-github']}", f"\ncredentials:\n  {entry}\n"
+    )
     assert [(one.code, one.line) for one in made.diagnosed().findings] == [("D301", 3)]
 
 
@@ -211,7 +213,10 @@ def test_a_keychain_is_looked_at_where_one_is_needed(
 @pytest.mark.parametrize(
     ("servers", "more"),
     [
-        ("git: {command: sudo, disabled: true, env: {A: '${keyring:k}'}}\n  b: {command: b}", ""),
+        (
+            "git: {command: sudo, disabled: true, env: {A: '${keyring:k}'}}\n  b: {command: mcp-server-time}",
+            "",
+        ),
         ("git: {command: sudo, env: {A: '${credential:c}'}}", MINTED),
     ],
 )

@@ -120,6 +120,39 @@ def test_what_several_files_hang_on_is_told_once(made: Machine) -> None:
     assert policy.exists()
 
 
+def test_a_program_that_mcpguard_runs_and_each_file_that_it_believes_are_looked_at(made: Machine) -> None:
+    mint = made.write("bin/mint", "#!/bin/sh\n", 0o777)
+    key = made.write("run/key", PHRASE, 0o644)
+    heads = made.write("run/heads", "", 0o666)
+    made.configured(
+        "git: {command: sudo}",
+        f"credentials: {{c: {{servers: [git], command: ['{mint}']}}}}\n"
+        f"audit: {{key: '${{file:{key}}}', heads: {{file: '{heads}'}}}}\n",
+    )
+    found = {(one.code, one.file) for one in made.diagnosed().findings if one.code != "D605"}
+    assert found == {("D501", str(mint)), ("D502", str(key)), ("D601", str(heads))}
+
+
+def test_a_server_that_is_given_the_folder_of_mcpguard_itself_is_told(made: Machine) -> None:
+    made.write("program/lib/mcpguard.py", "")
+    for folder, said in (
+        ("program", "contains mcpguard itself"),
+        ("program/lib", "belongs to mcpguard itself"),
+    ):
+        made.configured(f"git: {{command: docker, args: [run, -v, '{made.root / folder}:/work', image]}}")
+        told = f"the server git works in this folder, which {said}"
+        assert [(one.code, one.message) for one in made.diagnosed().findings] == [("D504", told)]
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["command: uvx, args: [mcp-server-time]", "command: npx, args: [mcp-remote, 'https://x.example/mcp']"],
+)
+def test_a_server_that_is_known_to_write_no_file_is_not_told(made: Machine, server: str) -> None:
+    made.configured(f"git: {{{server}}}")
+    assert made.codes() == set()
+
+
 def test_the_lock_that_uv_leaves_in_an_environment_is_open_and_nothing_reads_it(made: Machine) -> None:
     made.write("program/.lock", "", 0o666)
     assert "D701" in made.codes()
@@ -160,7 +193,7 @@ def test_what_a_process_says_is_not_in_force_is_reported_with_its_reason(made: M
 
 
 def test_a_kernel_without_these_settings_is_none(made: Machine) -> None:
-    made.configured("git: {command: git-server, env: {A: '${env:A}'}}")
+    made.configured("git: {command: git-server, args: [/srv/git], env: {A: '${env:A}'}}")
     assert made.codes() == {"D401"}
     made.kernel("core_pattern", "|/usr/share/apport/apport")
     made.replaced(platform="darwin")

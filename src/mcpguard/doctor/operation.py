@@ -18,6 +18,7 @@ from mcpguard.adapters.audit.signing import making
 from mcpguard.adapters.credentials.keychain import in_the_open, keeps_nothing
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.authoring.check.configuration import nearest, trouble, try_own
+from mcpguard.authoring.check.writable import is_bounded
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config, Server
 from mcpguard.core.errors import AuditError, McpGuardError
@@ -26,7 +27,9 @@ from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.lifetime import is_static
 from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer_of
 from mcpguard.doctor.surroundings import CheckSubject
+from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.ourselves import PROJECT, starts_mcpguard
+from mcpguard.onboarding.discovery.programs import known
 
 _TOLD = 5
 _UV_LOCK = ".lock"
@@ -96,8 +99,10 @@ _OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")
 
 def check_isolation(subject: CheckSubject) -> Iterator[Checked]:
     """D401 for each local server with a credential; D402 and D403 where there is one and the system is
-    open."""
-    exposed = [] if subject.config is None else list(_exposed(subject.config))
+    open; D404."""
+    if subject.config is None:
+        return
+    exposed = list(_exposed(subject.config))
     for server, static in exposed:
         refs = ", ".join(map(str, static))
         message = f"{server.name} has {refs} in the environment of its process"
@@ -105,14 +110,30 @@ def check_isolation(subject: CheckSubject) -> Iterator[Checked]:
         yield found("D401", subject.path, message, line, subject=server.name)
     if exposed and subject.at.platform == "linux":
         yield from _kernel(subject.at.system / "proc" / "sys" / "kernel")
+    for server in _own(subject.config):
+        if not (is_bounded(subject.config, server) or _is_remote(server)):
+            message = f"nothing in the configuration says where {server.name} may write"
+            line = subject.line("servers", server.name)
+            yield found("D404", subject.path, message, line, subject=server.name)
+
+
+def _is_remote(server: Server) -> bool:
+    """Whether it is known to write no file here."""
+    entry = Entry(name=server.name, where=(), line=0, command=server.command, args=server.args)
+    program = known(entry)
+    return program is not None and program.remote
+
+
+def _own(config: Config) -> list[Server]:
+    """The local servers of this user."""
+    local = (one for one in config.served.values() if one.url is None)
+    return [one for one in local if Path(one.command).name not in _OTHER_USER]
 
 
 def _exposed(config: Config) -> Iterator[tuple[Server, list[CredentialRef]]]:
     """Local servers of this user that get a credential which does not end by itself."""
-    for server in config.servers.values():
-        here = server.url is None and not server.disabled and Path(server.command).name not in _OTHER_USER
-        static = [ref for ref in server.credentials if is_static(config, ref)]
-        if here and static:
+    for server in _own(config):
+        if static := [ref for ref in server.credentials if is_static(config, ref)]:
             yield server, static
 
 

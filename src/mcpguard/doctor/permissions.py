@@ -9,42 +9,45 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shlex import quote
 
-from mcpguard.authoring.check.starting import exposed, folders, is_in
+from mcpguard.authoring.check.exposure import exposed, held_in
+from mcpguard.authoring.check.relied import Relied, mounted, records, relied_on, rules
+from mcpguard.authoring.check.writable import writable
 from mcpguard.authoring.findings import Finding
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Config, Server
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import CheckSubject, MachineSurroundings
 
 
 def check(subject: CheckSubject) -> Iterator[Checked]:
-    """D501 for mcpguard's own files, D502 for mounted credentials, D503, D504, D505, D506 and D601."""
+    """D501 for what mcpguard goes by, D502 for mounted credentials, D503, D504, D505, D506 and D601."""
     config = subject.config
     state = [subject.sessions, subject.audit]
-    mounted = [] if config is None else _mounted(config)
-    policies = () if config is None else config.policy_paths
-    yield from open_to_writers("D501", [subject.path, *policies, *mounted], subject.at)
-    for path in mounted:
-        yield from open_to_readers(path, subject.at)
+    own = [subject.path] if config is None else rules(config)
+    yield from open_to_writers("D501", own, subject.at)
+    for name in [] if config is None else mounted(config):
+        yield from open_to_readers(Path(os.path.expanduser(name)), subject.at)
     for folder in state:
         if who := readers(folder):
             run = _command("chmod go-rx", folder, subject.at)
             yield found("D503", folder, f"{who} can read it", run=run)
-    yield from open_to_writers("D601", state, subject.at)
+    yield from open_to_writers("D601", [*state, *([] if config is None else records(config))], subject.at)
     if config is not None:
-        yield from _own_rules(config, [subject.path, *policies, *state, subject.at.state / "servers"])
-        # What agents can put something else in place of.
-        for name, server in config.servers.items():
-            if server.disabled or server.url is not None:
-                continue
-            for one in exposed(config, server):
-                line = subject.line("servers", name, *one.way)
-                code = "D505" if one.runs else "D506"
-                yield found(code, subject.path, one.said(name), line, subject=name)
+        relied = [*relied_on(config, subject.at.state, subject.at.programs)]
+        for server in config.served.values():
+            yield from _exposed(subject, config, server, relied)
 
 
-def _mounted(config: Config) -> list[Path]:
-    names = {ref.name for one in config.servers.values() for ref in one.credentials if ref.source == "file"}
-    return [Path(os.path.expanduser(name)) for name in sorted(names)]
+def _exposed(
+    subject: CheckSubject, config: Config, server: Server, relied: list[Relied]
+) -> Iterator[Finding]:
+    """What agents can put something else in place of."""
+    for folder in dict.fromkeys(one.folder for one in writable(config, server)):
+        if held := held_in(folder, relied):
+            said = f"the server {server.name} works in this folder, which {held}"
+            yield found("D504", folder, said, subject=server.name)
+    for one in exposed(config, server, relied):
+        code, line = "D505" if one.use else "D506", subject.line(*one.way)
+        yield found(code, subject.path, one.said(server.name), line, subject=server.name)
 
 
 def open_to_writers(code: str, paths: Iterable[Path], at: MachineSurroundings) -> Iterator[Finding]:
@@ -92,15 +95,6 @@ def open_to_readers(path: Path, at: MachineSurroundings) -> Iterator[Finding]:
     """D502 if others can read the file at `path`, which holds a credential."""
     if who := readers(path):
         yield found("D502", path, f"{who} can read it", run=_command("chmod go-rwx", path, at))
-
-
-def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
-    for name, server in config.servers.items():
-        for _, folder in folders(server):
-            inside = [one.name for one in guarded if is_in(one, folder)]
-            if inside and not server.disabled:
-                said = f"the server {name} works in this folder, which contains {', '.join(inside)}"
-                yield found("D504", folder, said, subject=name)
 
 
 # --- one file: nothing is opened, and access control lists are not checked -------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard.adapters.system.files import read_regular
+from mcpguard.authoring.check.relied import installation
 from mcpguard.authoring.findings import Unchecked
 from mcpguard.config.loading import Config, config_option, evidence_folder, load_config
 from mcpguard.config.policies import read_document
@@ -96,7 +97,7 @@ def here(project: Path) -> MachineSurroundings:
         platform=sys.platform,
         state=evidence_folder(None).parent,
         system=Path("/"),
-        programs=(Path(sys.prefix), Path(sys.executable), Path(__file__).parents[1]),
+        programs=installation(),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from mcpguard.authoring.check.starting import exposed
+from mcpguard.authoring.check.exposure import exposed
+from mcpguard.authoring.check.relied import relied_on
 from mcpguard.config.loading import load_config
 
 
@@ -30,9 +32,13 @@ def _programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def seen(tmp_path: Path, entry: str, beside: str = "fs: {command: node, args: [AT/project]}") -> list[str]:
     path = tmp_path / "mcpguard.yaml"
-    path.write_text(f"version: 1\nservers:\n  x: {{{entry}}}\n  {beside}\n".replace("AT", str(tmp_path)))
+    text = f"version: 1\nservers:\n  x: {{{entry}}}\n  {beside}\n"
+    path.write_text(re.sub(r"\bAT\b", str(tmp_path), text))
     config = load_config(path)
-    return [one.said("x").replace(str(tmp_path), "AT") for one in exposed(config, config.servers["x"])]
+    return [
+        one.said("x").replace(str(tmp_path), "AT")
+        for one in exposed(config, config.servers["x"], relied_on(config))
+    ]
 
 
 CLIENT = "the folder that the client starts mcpguard in, where agents work"
@@ -67,6 +73,15 @@ PROJECT = "inside a folder that the server fs is given"
         ("command: node, cwd: AT/project", f"x starts in AT/project, {PROJECT}"),
         ("command: node, args: [AT/other], cwd: AT/other", None),
         ("command: npx, args: [fs, AT/other], cwd: AT/other", "x runs what `npx` finds from AT/other, inside a folder that the server x is given: it can be replaced there"),
+        ("command: node, args: [AT/tools/run.js], env: {NODE_OPTIONS: '--require=AT/project/x.js'}", f"x takes what `NODE_OPTIONS` names from AT/project/x.js, {PROJECT}: it can be replaced there"),
+        ("command: python3, args: [-m, server], env: {PYTHONPATH: 'AT/tools:AT/project/src'}", f"x takes what `PYTHONPATH` names from AT/project/src, {PROJECT}: it can be replaced there"),
+        ("command: npx, args: [x], env: {SSL_CERT_FILE: AT/project/ca.pem}", f"x takes what `SSL_CERT_FILE` names from AT/project/ca.pem, {PROJECT}: it can be replaced there"),
+        ("command: npx, args: [x], env: {PATH: 'AT/project/bin:AT/tools'}", f"x looks for `npx` in AT/project/bin, {PROJECT}: it can be replaced there"),
+        ("command: env, args: ['PYTHONPATH=AT/project/src', python3]", f"x runs `src` from AT/project/src, {PROJECT}: it can be replaced there"),
+        ("command: npx, args: [x], env: {DATA: AT/project}", None),
+        ("command: node, args: [--require, AT/project/src/run.py, AT/tools/run.js]", f"x runs what `node` finds from AT/project/src, {PROJECT}: it can be replaced there"),
+        ("command: python3, args: [-P, AT/project/src/run.py]", f"x runs `AT/project/src/run.py` from AT/project/src, {PROJECT}: it can be replaced there"),
+        ("command: sh, args: [-c, 'exec AT/project/server']", f"x runs `server` from AT/project, {PROJECT}: it can be replaced there"),
         ("url: 'https://x.example/mcp'", None),
     ],
 )  # fmt: skip

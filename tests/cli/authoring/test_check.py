@@ -545,11 +545,18 @@ def test_a_policy_that_does_not_load_hides_what_only_all_can_tell(folder: Path, 
 
 def test_a_server_that_works_where_its_rules_are_is_a_warning(folder: Path, remarks: Remarks) -> None:
     (folder / "work").mkdir()
-    held = "git works in a folder that contains mcpguard.yaml, p.yaml"
-    for more in (f"cwd: {folder}", f"args: [{folder}]", f"args: [--root={folder}]", "cwd: work, args: [..]"):
+    held = "git works in a folder that contains mcpguard.yaml, p.yaml, audit"
+    for more in (
+        f"cwd: {folder}",
+        f"args: [{folder}]",
+        f"args: [--root={folder}]",
+        f"env: {{ROOTS: '/usr/share:{folder}'}}",
+        "cwd: work, args: [..]",
+    ):
         code, lines = remarks(f"{{git: {{command: {PYTHON}, {more}}}}}")
         assert code == 0
-        said = f"{held}: what is written there could change its own rules"
+        could = "an agent that writes there could change its own rules, or what enforces and records them"
+        said = f"{held}: {could}"
         assert [line.partition(": ")[2] for line in lines] == [said]
     assert remarks(f"{{git: {{command: {PYTHON}, cwd: work, args: [., -x, no-such-folder]}}}}") == (0, [])
 

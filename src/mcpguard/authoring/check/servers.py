@@ -13,14 +13,16 @@ from importlib.util import find_spec
 from mcpguard.adapters.credentials import MINTS, library_missing
 from mcpguard.adapters.system.guarded import found, misread, not_found
 from mcpguard.adapters.upstreams.process.inherited import child_environment, executable, not_startable
-from mcpguard.adapters.upstreams.process.own_folder import default_root, not_from_here, relative_command
+from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relative_command
 from mcpguard.authoring.check.codes import shown, wrong
+from mcpguard.authoring.check.exposure import starting
 from mcpguard.authoring.check.lints.entry import PlacedRule, placed_rules
-from mcpguard.authoring.check.starting import folders, is_in, starting
+from mcpguard.authoring.check.relied import installation, relied_on
 from mcpguard.authoring.findings import Finding, fine
 from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.references import ENTRY, texts_in
 from mcpguard.config.servers import ViewEntry
+from mcpguard.config.user_state import user_state
 from mcpguard.core.document.constraints import Path
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError
@@ -158,6 +160,8 @@ def servers(
 ) -> Iterator[Finding]:
     """Each server in turn; `redactor` learns the values of their credentials, unless `files_only`: then none
     is read."""
+    machine = () if files_only else (user_state(), installation())
+    relied = [*relied_on(config, *machine)]
     for name, server in config.servers.items():
         at = ("servers", name)
         if server.disabled:
@@ -172,8 +176,7 @@ def servers(
             if not found:
                 said = f"{name} is well-formed" if files_only else _ready(config, server)
                 yield fine(document.problem(at, ""), said)
-            yield from _own_rules(config, server, document, files_only)
-            yield from starting(config, server, document)
+            yield from starting(config, server, relied, document)
         yield from in_urls(server, document)
         yield from _plain_credentials(server, document, redactor, plain)
     for entry in config.credentials.values():
@@ -286,26 +289,6 @@ def _trouble(ref: CredentialRef, redactor: Redactor, of_header: bool = False) ->
             f"the value of {ref} {said}, so it can be guessed, and is removed from every result in which it "
             "stands: replace it with a long random one, or write it here as it is if it is not a secret",
         )
-
-
-def _own_rules(config: Config, server: Server, document: Document, files_only: bool) -> Iterator[Finding]:
-    """What says what the server may do, in folders that it works in."""
-    from mcpguard.adapters.store import default_folder
-
-    guarded = [config.path, *config.policy_paths]
-    if config.session_folder is not None:
-        guarded.append(config.session_folder)
-    elif not files_only:
-        guarded.append(default_folder())
-    if not files_only:
-        guarded.append(default_root())
-    for path, folder in folders(server):
-        inside = [one.name for one in guarded if is_in(one, folder)]
-        if inside:
-            said = f"{server.name} works in a folder that contains {', '.join(inside)}: what is written there"
-            place = document.problem(("servers", server.name, *path), f"{said} could change its own rules")
-            yield wrong("C104", place)
-            return
 
 
 def _plain_credentials(

@@ -3,7 +3,8 @@ which secrets in arguments go.
 
 A policy is a file below `policies/`. `variables` are options whose value the server takes from a variable
 too, as its own documentation says; "" stands for an argument without an option. `password` is the variable
-from which it takes the password where the address of a database, as an argument, has none.
+from which it takes the password where the address of a database, as an argument, has none. One that is
+`remote` writes no file on this machine, as its documentation says.
 """
 
 import os
@@ -25,6 +26,7 @@ class Program(Struct, frozen=True):
     policy: str = ""
     variables: dict[str, str] = {}
     password: str = ""
+    remote: bool = False
 
     @property
     def takes(self) -> frozenset[str]:
@@ -44,25 +46,30 @@ PROGRAMS: tuple[Program, ...] = (
             "api.githubcopilot.com",
         ),
         "github/careful.yaml",
+        remote=True,
     ),
     Program(
         ("@modelcontextprotocol/server-postgres", "mcp-server-postgres"),
         "postgres/careful.yaml",
         password="PGPASSWORD",  # noqa: S106
+        remote=True,
     ),
     Program(("mcp-server-sqlite",), "sqlite/careful.yaml"),
-    Program(("mcp-server-fetch",), "fetch/careful.yaml"),
+    Program(("mcp-server-fetch",), "fetch/careful.yaml", remote=True),
     Program(("@modelcontextprotocol/server-memory", "mcp-server-memory"), "memory/careful.yaml"),
     Program(("mcp-server-commands",), "shell/careful.yaml"),
-    Program(("mcp-server-time",), "time.yaml"),
-    Program(("@stripe/mcp",), variables={"--api-key": "STRIPE_SECRET_KEY"}),
-    Program(("@upstash/context7-mcp",), variables={"--api-key": "CONTEXT7_API_KEY"}),
-    Program(("@supabase/mcp-server-supabase",), variables={"--access-token": "SUPABASE_ACCESS_TOKEN"}),
+    Program(("mcp-server-time",), "time.yaml", remote=True),
+    Program(("mcp-remote",), remote=True),
+    Program(("@stripe/mcp",), variables={"--api-key": "STRIPE_SECRET_KEY"}, remote=True),
+    Program(("@upstash/context7-mcp",), variables={"--api-key": "CONTEXT7_API_KEY"}, remote=True),
+    Program(
+        ("@supabase/mcp-server-supabase",), variables={"--access-token": "SUPABASE_ACCESS_TOKEN"}, remote=True
+    ),
     Program(("figma-developer-mcp",), variables={"--figma-api-key": "FIGMA_API_KEY"}),
-    Program(("@sentry/mcp-server",), variables={"--access-token": "SENTRY_ACCESS_TOKEN"}),
-    Program(("@brave/brave-search-mcp-server",), variables={"--brave-api-key": "BRAVE_API_KEY"}),
-    Program(("postgres-mcp",), variables={"": "DATABASE_URI"}),
-    Program(("@bytebase/dbhub",), variables={"--dsn": "DSN"}),
+    Program(("@sentry/mcp-server",), variables={"--access-token": "SENTRY_ACCESS_TOKEN"}, remote=True),
+    Program(("@brave/brave-search-mcp-server",), variables={"--brave-api-key": "BRAVE_API_KEY"}, remote=True),
+    Program(("postgres-mcp",), variables={"": "DATABASE_URI"}, remote=True),
+    Program(("@bytebase/dbhub",), variables={"--dsn": "DSN"}, remote=True),
     Program(
         ("mongodb-mcp-server",),
         variables={
