@@ -186,11 +186,11 @@ def test_an_initialize_that_cannot_be_read_leaves_the_client_unknown() -> None:
 
 def test_upstreams_are_greeted_for_whom_they_serve() -> None:
     old = legacy(World(ALLOW_ALL), {"roots": {}}, "2025-03-26")
-    assert (old.gateway.version, old.gateway.caller.capabilities) == ("2025-03-26", {"roots": {}})
+    assert (old.gateway.version, old.gateway.declared_to("one").capabilities) == ("2025-03-26", {"roots": {}})
     new = World(ALLOW_ALL)
     modern(new, "tools/list", capabilities={"roots": {}})
     assert new.gateway.version == "2025-11-25"
-    assert set(new.gateway.caller.capabilities) == {"roots", "sampling", "elicitation"}
+    assert set(new.gateway.declared_to("one").capabilities) == {"roots", "sampling", "elicitation"}
     sent = new.upstreams["one"].requests[-1].invocation.caller
     assert (sent.modern, sent.capabilities) == (True, {"roots": {}})
 

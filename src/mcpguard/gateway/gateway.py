@@ -102,12 +102,12 @@ class Gateway:
         caller = self._caller
         return eras.LEGACY_VERSIONS[0] if caller is None or caller.modern else caller.version
 
-    @property
-    def caller(self) -> Caller:
-        """The client to declare to a legacy upstream: a legacy client as it is. Modern ones declare their
-        capabilities in each request, so all are declared, and each question is judged when it comes."""
+    def declared_to(self, server: str) -> Caller:
+        """See `ports.Listener`: a legacy client as it is. Modern ones declare their capabilities in each
+        request, so all are declared. Each question is judged when it comes."""
         caller = self._caller
-        return eras.ANY_CLIENT if caller is None or caller.modern else caller
+        known = eras.ANY_CLIENT if caller is None or caller.modern else caller
+        return self._questions.declared(server, known)
 
     def reconfigured(self, kept: frozenset[str]) -> None:
         """The configuration has changed, and so has the scope; the servers in `kept` are unchanged."""

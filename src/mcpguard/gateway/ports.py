@@ -83,9 +83,9 @@ class Listener(Protocol):
     def version(self) -> str:
         """The legacy revision to greet upstreams with."""
 
-    @property
-    def caller(self) -> Caller:
-        """What is declared on the client's behalf outside of its requests."""
+    def declared_to(self, server: str) -> Caller:
+        """What is declared to this upstream on the client's behalf outside of its requests: no question that
+        policy is sure to refuse, so that the upstream does without the answer."""
 
     def notified(
         self, server: str, method: str, params: dict[str, Json], related: Wait[RawAnswer] | None = None

@@ -216,13 +216,14 @@ def error_for(caller: Caller, method: str, error: dict[str, Json], from_modern: 
     return error
 
 
+QUESTIONS = {"elicitation": "elicitation/create", "sampling": "sampling/createMessage", "roots": "roots/list"}
+"""The client capability that a server needs -> what it may ask of the client then."""
+_NEEDED = {method: name for name, method in QUESTIONS.items()}
+
+
 def capability(method: str) -> str:
     """The client capability that a server needs for asking `method` of the client, "" if none."""
-    return {
-        "elicitation/create": "elicitation",
-        "sampling/createMessage": "sampling",
-        "roots/list": "roots",
-    }.get(method, "")
+    return _NEEDED.get(method, "")
 
 
 def lacking(capabilities: dict[str, Json], method: str, params: dict[str, Json]) -> str:

@@ -6,7 +6,7 @@ source, an argument or a secret, and never more than `tools/list` already shows.
 
 from mcpguard.core.evidence.records import Decided
 from mcpguard.core.model import Cause, Deny, Invocation, Json
-from mcpguard.protocol.eras import LEGACY_NOT_FOUND
+from mcpguard.protocol.eras import LEGACY_NOT_FOUND, capability
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS, REFUSED
 
 META_KEY = "mcpguard/decision"
@@ -21,7 +21,13 @@ def denied_result(deny: Deny) -> dict[str, Json]:
     }
 
 
-_NO_RULE = "no rule allows this call. The owner of the policy can add one. {}"
+_NO_RULE = "no rule allows {}. The owner of the policy can add one. {}"
+
+
+def _refused(deny: Deny) -> str:
+    """What was refused: a call, or what a server asks of its client."""
+    method = deny.invocation.method
+    return f"this question ({method})" if capability(method) else "this call"
 
 
 def _more(deny: Deny) -> str:
@@ -33,7 +39,7 @@ def _more(deny: Deny) -> str:
 def _sentence(deny: Deny) -> str:
     rules = ", ".join(deny.rules)
     if deny.cause is Cause.NO_RULE:
-        reason = f": {deny.message or _NO_RULE.format(_more(deny))}"
+        reason = f": {deny.message or _NO_RULE.format(_refused(deny), _more(deny))}"
     elif deny.cause in (Cause.ARGUMENTS, Cause.CREDENTIAL, Cause.PLACEHOLDER):
         reason = f": {deny.message}"
     elif deny.cause is Cause.ERROR and not rules:
@@ -45,7 +51,7 @@ def _sentence(deny: Deny) -> str:
     else:
         # A person may have refused a call for which no rule asks any more.
         by = f" ({rules})" if rules else ""
-        reason = f"{by}: {deny.message or f'this call is not allowed. {_more(deny)}'}"
+        reason = f"{by}: {deny.message or f'{_refused(deny)} is not allowed. {_more(deny)}'}"
     return f"Refused by mcpguard{reason.rstrip()} [invocation {deny.invocation.id}]"
 
 

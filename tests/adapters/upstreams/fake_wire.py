@@ -188,7 +188,8 @@ class World:
         self.reports: list[str] = []
         self.states: list[str] = []
         self.modern = terms.pop("modern", False)
-        self.version, self.caller = "2025-11-25", Caller(capabilities={"roots": {}})
+        self.version = "2025-11-25"
+        self.declared_to = lambda _server: Caller(capabilities={"roots": {}})
         self.prepare_wire: Callable[[FakeWire], None] = lambda _: None
         self._servers = servers
         self._stirred = asyncio.Event()

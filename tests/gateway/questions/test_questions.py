@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -101,6 +102,65 @@ def test_no_rule_for_questions_is_a_refusal() -> None:
     world = asking('  - {id: r, effect: allow, tools: ["*"]}\n')
     ask(world, ELICIT, FORM)
     assert answered(world)[1]["error"]["data"]["cause"] == "no-rule"
+
+
+@pytest.mark.parametrize(
+    ("rules", "declared"),
+    [
+        ('  - {id: r, effect: allow, tools: ["*"]}\n', set()),
+        ("  - {id: r, effect: allow, server: one, action: [elicitation/create]}\n", {"elicitation"}),
+        ("  - {id: r, effect: allow, server: two, action: [elicitation/create]}\n", set()),
+        ("  - {id: r, effect: ask, action: [roots/list]}\n", {"roots"}),
+        (
+            '  - {id: r, effect: allow, action: [sampling/createMessage], when: "args.maxTokens < 9"}\n',
+            {"sampling"},
+        ),
+        (
+            '  - {id: r, effect: allow, action: ["*"]}\n'
+            "  - {id: s, effect: deny, action: [sampling/createMessage]}\n",
+            {"elicitation", "roots"},
+        ),
+    ],
+)
+def test_no_server_hears_that_it_can_ask_what_policy_is_sure_to_refuse(
+    rules: str, declared: set[str]
+) -> None:
+    world = legacy(World(rules), {**ALL_CAPABILITIES, "experimental": {"a": {}}})
+    assert world.gateway.declared_to("one").capabilities.keys() == {*declared, "experimental"}
+    few = legacy(World(ALLOW_ALL), {"roots": {}})
+    assert few.gateway.declared_to("one").capabilities == {"roots": {}}
+
+
+def test_without_a_policy_of_its_own_a_server_may_ask_its_user_and_not_the_model() -> None:
+    text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
+    world = asking(text.partition("rules:\n")[2])
+    assert world.gateway.declared_to("one").capabilities.keys() == {"elicitation", "roots"}
+    ask(world, ELICIT, FORM)
+    ask(world, "roots/list", {}, n=2)
+    assert [one["method"] for one in world.client.sent] == [ELICIT, "roots/list"]
+    ask(world, "sampling/createMessage", {"messages": [], "maxTokens": 5}, n=3)
+    said = answered(world)[1]["error"]["message"]
+    assert "(p/no-sampling): The server asked for an answer of the client's model (sampling)" in said
+    assert "write a policy, and use `mcpguard run`" in said
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (
+            '  - {id: r, effect: allow, tools: ["*"]}\n',
+            ": no rule allows this question (roots/list). The owner",
+        ),
+        (
+            f"{ALLOW_ALL}  - {{id: n, effect: deny, action: [roots/list]}}\n",
+            " (p/n): this question (roots/list) is not allowed. A person can see why",
+        ),
+    ],
+)
+def test_the_refusal_of_a_question_names_it(rules: str, said: str) -> None:
+    world = asking(rules)
+    ask(world, "roots/list", {})
+    assert f"Refused by mcpguard{said}" in answered(world)[1]["error"]["message"]
 
 
 def test_conditions_see_who_asks_and_what() -> None:

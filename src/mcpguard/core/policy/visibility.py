@@ -28,9 +28,13 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     False only where no arguments and no session can lead to anything but a refusal by a deny or by no
     rule. A tool that needs approval stays: calling it tells what is missing.
     """
-    if policies.observes(invocation):
+    return reachable(policies, reaching_of(invocation))
+
+
+def reachable(policies: PolicySet, call: Invocation) -> bool:
+    """The same for a request of the method of `call`, which has no `args`."""
+    if policies.observes(call):
         return True
-    call = reaching_of(invocation)
     candidates = policies.candidates_of(call)
     bound = bind(candidates, call)
     if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.open("deny", bound))):

@@ -20,10 +20,11 @@ call needed that capability, and the client is told which (2026-07-28: basic/ind
 from collections.abc import Mapping
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
+from mcpguard.core.policy.visibility import reachable
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection.handles import usable
@@ -63,6 +64,19 @@ class Questions:
     def open(self) -> bool:
         """Whether an answer of a legacy client is outstanding."""
         return bool(self._asked)
+
+    def declared(self, server: str, caller: Caller) -> Caller:
+        """`caller` without the capabilities for questions of `server` that policy is sure to refuse."""
+        scope = self._scope
+        declared = {
+            name: value
+            for name, value in caller.capabilities.items()
+            if name not in eras.QUESTIONS
+            or reachable(
+                scope.judge.policies, scope.recorder.invocation(eras.QUESTIONS[name], server, caller=caller)
+            )
+        }
+        return structs.replace(caller, capabilities=declared)
 
     def relay(self, question: Question, caller: Caller, request: Request | None) -> None:
         """Put a legacy upstream's question to the legacy client `caller`; `request` is what it is about."""

@@ -48,7 +48,7 @@ class Real:
         self.children = ChildProcesses()
         self.pids: list[int] = []
         self.modern = more.pop("modern", script == "modern.py")
-        self.version, self.caller = "2025-11-25", Caller()
+        self.version, self.declared_to = "2025-11-25", lambda _server: Caller()
         turn = Turn(asyncio.get_running_loop())
         launch = Launch(
             command=more.pop("command", sys.executable),

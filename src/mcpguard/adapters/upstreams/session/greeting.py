@@ -92,7 +92,9 @@ class _Opening:
     async def _discover(self, version: str = "") -> tuple[Greeting | None, bool]:
         """The greeting, or None; and whether nothing at all was answered."""
         version = version or eras.MODERN_VERSIONS[0]
-        meta = eras.envelope(self._terms.listener.caller, version, "mcpguard", __version__)
+        meta = eras.envelope(
+            self._terms.listener.declared_to(self._terms.name), version, "mcpguard", __version__
+        )
         try:
             answer = await self._ask(DISCOVER, {"_meta": meta}, self._patience)
         except WireEnded:
@@ -111,7 +113,8 @@ class _Opening:
 
     async def _initialize(self) -> Greeting | None:
         listener = self._terms.listener
-        params = initialize_params(listener.caller, listener.version, "mcpguard", __version__)
+        caller = listener.declared_to(self._terms.name)
+        params = initialize_params(caller, listener.version, "mcpguard", __version__)
         try:
             answer = await self._ask("initialize", params)
         except WireEnded:

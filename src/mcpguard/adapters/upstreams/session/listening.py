@@ -160,7 +160,9 @@ class ListeningStream:
             self._let_go(None)
             self._settle(None)
             return
-        meta = eras.envelope(self._terms.listener.caller, self._version, "mcpguard", __version__)
+        meta = eras.envelope(
+            self._terms.listener.declared_to(self._terms.name), self._version, "mcpguard", __version__
+        )
         stream = self._speaker.listen({"notifications": wanted, "_meta": meta})
         self._opening = stream.number
         self._timer = asyncio.get_running_loop().call_later(self._terms.start_seconds, self._late)
