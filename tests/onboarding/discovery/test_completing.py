@@ -217,6 +217,39 @@ def test_a_variable_with_a_secret_that_cannot_be_held_leaves_the_server(
 
 
 @pytest.mark.usefixtures("backend")
+def test_the_import_asks_as_vs_code_does(
+    person: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["a", {"label": "B!", "value": "b"}, 3]
+    inputs = [
+        {"id": "lvl", "type": "pickString", "options": options, "default": "a"},
+        {"id": "odd", "type": "pickString", "options": ["x", "y"], "default": "z"},
+        {"id": "team", "type": "promptString", "default": "core"},
+        {"id": "pin", "type": "promptString", "password": True, "default": "d3f4ult-V4lue"},
+        {"id": "none", "type": "promptString", "options": "no list"},
+    ]
+    env = {"LEVEL": "${input:lvl}", "ODD": "${input:odd}", "TEAM": "${input:team}", "PIN": "${input:pin}"}
+    servers = {"s": {"command": "node", "env": env}, "n": {"command": "node", "env": {"N": "${input:none}"}}}
+    path = person.home / ".config" / "Code" / "User" / "mcp.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"inputs": inputs, "servers": servers}))
+    asked: list[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda said: asked.append(said) or "")
+    terminal = io.StringIO("debug\n b \nz\ny\n\n\ny\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    assert main(["import", "--no-start"]) == 1
+    said = capsys.readouterr().out
+    assert said.count("VS Code would ask for: lvl (a, b; Enter for a): ") == 2
+    assert said.count("VS Code would ask for: odd (x, y; empty to skip the servers that need it): ") == 2
+    assert said.count("VS Code would ask for: team (Enter for core): ") == 1
+    assert asked == ["VS Code would ask for: pin (Enter for the default): "]
+    assert "asks for a value when it starts (${input:none}), which you left empty: run" in said
+    made = (person.home / ".config" / "mcpguard" / "mcpguard.yaml").read_text()
+    assert all(one in made for one in ('"LEVEL": "b"', '"ODD": "y"', '"TEAM": "core"', "${keyring:s/PIN}"))
+
+
+@pytest.mark.usefixtures("backend")
 def test_the_import_asks_each_question_once(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = [
         {"id": "key", "type": "promptString", "description": "Key of the search", "password": True},

@@ -24,7 +24,8 @@ from mcpguard.onboarding.vault import Vault, in_files, tolerant, vault_for
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.completing import Answer
-    from mcpguard.onboarding.discovery.reading import ClientFile, Input
+    from mcpguard.onboarding.discovery.inputs import Input
+    from mcpguard.onboarding.discovery.reading import ClientFile
     from mcpguard.onboarding.plan import ImportPlan, ImportWishes, PlannedServer
 
 EXAMPLES = (
@@ -359,12 +360,11 @@ def _inputs() -> Answer:
 
     def answer(found: ClientFile, asked: Input) -> str | None:
         key = (found.path, asked.name)
-        if key not in known:
-            about = plain(asked.description or asked.name)
-            read = hidden if asked.password else typed
-            asks = f"{found.client.title} would ask for: {about}"
-            known[key] = read(f"{asks} (empty to skip the servers that need it): ")
-        return known[key] or None
+        question = plain(f"{found.client.title} would ask for: {asked.question}")
+        while key not in known:
+            if (value := asked.meant((hidden if asked.password else typed)(question))) is not None:
+                known[key] = value
+        return known[key]
 
     return answer
 

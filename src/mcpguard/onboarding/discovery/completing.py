@@ -19,11 +19,12 @@ from mcpguard.core.redaction.held.guessing import guessed
 from mcpguard.core.redaction.held.search import unguardable
 from mcpguard.core.secret import CredentialRef, Unprinted
 from mcpguard.onboarding.discovery.entry import Entry, NotMoved, Place, Plaintext, translated
+from mcpguard.onboarding.discovery.inputs import Input
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
-from mcpguard.onboarding.discovery.reading import ClientFile, Input, SearchPlaces
+from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces
 
 Answer = Callable[[ClientFile, Input], str | None]
-"""What a person says to an input of a client's file; None for no answer."""
+"""What a person says to an input of a client's file, "" to leave it empty; None where nobody is asked."""
 
 
 def no_answer(_found: ClientFile, _input: Input) -> str | None:
@@ -123,6 +124,11 @@ def _answered(entry: Entry, at: StartContext, given: list[Plaintext]) -> Entry:
             value = None if asked is None else at.answer(at.found, asked)
             if asked is None or value is None:
                 continue
+            if not value:
+                raise NotMoved(
+                    f"asks for a value when it starts (${{input:{one[1]}}}), which you left empty: run "
+                    "`mcpguard import` again and enter it"
+                )
             parts += [text[end : one.start()], value]
             length += one.start() - end
             if asked.password:

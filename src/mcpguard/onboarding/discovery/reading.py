@@ -20,6 +20,7 @@ from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.clients import CHOOSING, CLIENTS, FILTERS, HIDING, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.inputs import Input, inputs_of
 from mcpguard.onboarding.discovery.name_lists import SPACE, NameList, NamesSaid
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.formats import (
@@ -77,14 +78,6 @@ class SearchPlaces(Struct, frozen=True):
     home: Path
     config: Path
     project: Path | None
-
-
-class Input(Struct, frozen=True):
-    """A value that a client asks for, under a name that entries refer to; `password`: it shows no one."""
-
-    name: str
-    description: str = ""
-    password: bool = False
 
 
 class ClientFile(Unprinted, frozen=True, kw_only=True):
@@ -264,7 +257,7 @@ def parsed(found: ClientFile, data: bytes) -> ClientFile:
     for number, limits, what in counts:
         if number > limits[found.file.scope]:
             return replace(found, problem=f"{found.path}: more than {limits[found.file.scope]} {what}")
-    return replace(found, entries=entries, inputs=_inputs(root), lists=lists)
+    return replace(found, entries=entries, inputs=inputs_of(root), lists=lists)
 
 
 def _lists(file: File, root: TreeNode) -> Iterator[NamesSaid]:
@@ -279,17 +272,6 @@ def _lists(file: File, root: TreeNode) -> Iterator[NamesSaid]:
                 yield NamesSaid(kind, where, node.plain())
             elif kind.by == "all" and node.value is True:
                 yield NamesSaid(kind, where, {"*": None})
-
-
-def _inputs(root: TreeNode) -> tuple[Input, ...]:
-    """The inputs of VS Code, which stand beside its servers."""
-    nodes = (root.at(("inputs",)), root.at(("mcp", "inputs")))
-    every = [one for node in nodes if node is not None and node.kind == "list" for one in node.plain()]
-    return tuple(
-        Input(one["id"], _text(one.get("description")), one.get("password") is True)
-        for one in every
-        if isinstance(one, dict) and isinstance(one.get("id"), str)
-    )
 
 
 def tables_of(file: File, root: TreeNode) -> Iterator[tuple[tuple[Step, ...], TreeNode]]:
