@@ -21,6 +21,10 @@ LINES = {
     "mcpguard run --h": {"--http", "--help"},
     "mcpguard completion ": {"bash", "zsh", "fish"},
     "mcpguard install --to ": {"keyring", "file"},
+    "mcpguard install ": {"cursor", "vscode"},
+    "mcpguard import --client ": {"cursor", "vscode"},
+    "mcpguard schema ": {"policy", "audit-record"},
+    "mcpguard help hold": {"hold-a-credential"},
     "mcpguard check --config ": {"a b.yaml"},
 }
 """What is typed -> what is offered, among more where the line ends with a space."""

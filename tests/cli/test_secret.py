@@ -297,6 +297,34 @@ def test_where_no_keychain_is_used_none_is_asked_for(
         assert "this machine has no keychain that mcpguard can use" in shown.err
 
 
+def test_what_is_no_name_in_a_keychain_needs_none(backend: FakeKeyring, capsys: Capture) -> None:
+    backend.error = keyring.errors.NoKeyringError()
+    assert main(["secret", "rm", "file:/run/secrets/a"]) == 2
+    assert "file:/run/secrets/a is a file: delete the file itself" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert main(["secret", "rm", "github/read"]) == 2
+    assert "this machine has no keychain that mcpguard can use" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("two\nlines here\n", "the value has 2 lines, and all of them together are the secret"),
+        ("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n", ""),
+        ("q7Xk2LmW9vR4tZq7Xk2LmW9vR4tZ\n", ""),
+    ],
+)
+def test_a_value_of_several_lines_is_pointed_out(
+    value: str, said: str, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(value.encode())
+    assert main(["secret", "set", "github/read"]) == 0
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert ("lines" in shown) == bool(said)
+
+
 def test_a_value_can_go_to_the_file_that_a_reference_names(
     backend: FakeKeyring, piped: Callable[[bytes], None], tmp_path: Path, capsys: Capture
 ) -> None:

@@ -126,7 +126,7 @@ def test_a_server_that_does_not_start_is_named_and_the_others_are_counted(tmp_pa
     servers = {"notes": offering("notes", "read_note"), "broken": broken, "switched-off": off}
     desk.has(".cursor/mcp.json", {"mcpServers": servers})
     said = desk.mcpguard("import", "--yes", "--to", "file")
-    assert "Cursor: 2 servers (1 more disabled), 1 of which answered, 1 tool, as those had before" in said
+    assert "Cursor: 1 of 2 servers (1 more disabled) answered: 1 tool, as before" in said
     (line,) = [line for line in said.splitlines() if line.startswith("no answer: ")]
     assert "broken" in line
     assert "`mcpguard status` shows the result" in said

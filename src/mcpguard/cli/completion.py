@@ -8,7 +8,7 @@ from shlex import quote
 from msgspec import Struct
 
 from mcpguard.cli import VERBS
-from mcpguard.cli.parser import Parser
+from mcpguard.cli.parser import OneOf, Parser
 
 _PATHS = ("FILE", "FOLDER", "PATH")
 
@@ -75,6 +75,8 @@ def _command(
 def _option(action: argparse.Action) -> Option:
     choices = tuple(map(str, action.choices or ()))
     value = action.metavar or "|".join(choices) or action.dest.upper()
+    if isinstance(action.type, OneOf):
+        choices = tuple(action.type.names)
     if action.nargs == 0:
         value = ""
     summary = " ".join((action.help or "").split())

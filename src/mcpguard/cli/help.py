@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from mcpguard.cli.parser import OneOf
 from mcpguard.core.errors import McpGuardError
 
 EXAMPLES = ("mcpguard help", "mcpguard help approve-a-call", "mcpguard help reference/config")
@@ -26,7 +27,10 @@ class UnknownTopic(McpGuardError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="the page to print (default: list them)")
+    pages = [one for one in topics() if one.partition("/")[0] != "decisions"]
+    kind = OneOf("page", pages, as_a_rule=True)
+    said = "the page to print (default: list them)"
+    parser.add_argument("topic", nargs="?", metavar="TOPIC", type=kind, help=said)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -156,23 +156,27 @@ def _chosen(parser: ArgumentParser, words: Iterator[str]) -> ArgumentParser:
     return parser
 
 
-def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:
-    """The `type` of an argument that is one of many `names`: an error names the nearest or all."""
+class OneOf:
+    """The `type` of an argument that is one of many `names`: an error names the nearest or all. Others pass
+    where it is one of `names` only as a rule."""
 
-    def read(text: str) -> str:
-        if text in names:
+    def __init__(self, what: str, names: Collection[str], *, as_a_rule: bool = False) -> None:
+        self.names = names
+        self._what = what
+        self._as_a_rule = as_a_rule
+
+    def __call__(self, text: str) -> str:
+        if text in self.names or self._as_a_rule:
             return text
-        hint = did_you_mean(text, names) or f"there are {', '.join(names)}"
-        raise ArgumentTypeError(f"no {what} is called {plain(text)!r}: {hint}")
-
-    return read
+        hint = did_you_mean(text, self.names) or f"there are {', '.join(self.names)}"
+        raise ArgumentTypeError(f"no {self._what} is called {plain(text)!r}: {hint}")
 
 
 def add_client(parser: ArgumentParser, name: str, said: str, **options: Any) -> None:
     """The argument `name` that is a client; `options` are those of `add_argument`."""
     from mcpguard.onboarding.discovery.clients import CLIENTS
 
-    kind = one_of("client", [one.name for one in CLIENTS])
+    kind = OneOf("client", [one.name for one in CLIENTS])
     parser.add_argument(name, type=kind, metavar="CLIENT", help=f"{said}, such as vscode", **options)
 
 

@@ -50,6 +50,12 @@ _GUESSED = (
     "If it is not a secret, write it in the configuration; otherwise replace it with a long random one"
 )
 
+_OF_LINES = ("-----BEGIN ", "{")
+"""What begins so has several lines as a whole: a key or a document."""
+_LINES = (
+    "warning: the value has {} lines, and all of them together are the secret: if only one is, store that one"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`set NAME`, `list`, `rm NAME`, `check`, `login NAME`, `logout NAME`."""
@@ -99,9 +105,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "list":
         _list(keychain, args.json)
     elif args.action == "rm":
-        # What has such a name is removed by it, whatever else that could mean.
-        name = args.name if args.name in keychain.names() else _name_in_keychain(args.name)
-        keychain.remove(_no_login(name))
+        keychain.remove(_no_login(name := _stored_name(args.name, keychain)))
         print(f"removed {name}")
     else:
         _set(args.name, args.extra, keychain)
@@ -132,7 +136,9 @@ def _set(text: str, extra: list[str], keychain: Keychain) -> None:
     print(f"stored: refer to it in a configuration as ${{{reference}}}")
     from mcpguard.core.redaction.held.search import weakness
 
-    if said := weakness(Secret(value)):
+    if (lines := value.strip().count("\n") + 1) > 1 and not value.startswith(_OF_LINES):
+        print(_LINES.format(lines), file=sys.stderr)
+    elif said := weakness(Secret(value)):
         print(_GUESSED.format(said=said), file=sys.stderr)
 
 
@@ -230,6 +236,16 @@ def _name_in_keychain(text: str) -> str:
     if name and source in _ELSEWHERE:
         raise CredentialError(_ELSEWHERE[source].format(text))
     return _checked(name if name and source == "keyring" else text)
+
+
+def _stored_name(text: str, keychain: Keychain) -> str:
+    """The same for one that is removed: what has such a name goes by it, whatever else that could mean."""
+    try:
+        stored = text in keychain.names()
+    except CredentialError:
+        _name_in_keychain(text)  # What is elsewhere needs no keychain.
+        raise
+    return text if stored else _name_in_keychain(text)
 
 
 def _no_login(name: str) -> str:

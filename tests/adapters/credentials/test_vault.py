@@ -261,7 +261,7 @@ def test_a_sealed_vault_is_told(setting: Setting) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"null", b"[" * 100_000])
 def test_an_answer_that_is_no_json_object_is_not_one_of_vault(setting: Setting, body: bytes) -> None:
     setting.vault.override = Reply(200, body)
-    assert "gave no answer of Vault: check that `address` leads to it" in setting.refusal()
+    assert "gave an answer that is not Vault's: check `address`" in setting.refusal()
 
 
 @pytest.mark.parametrize("value", [None, "", 5, ["x"], {"x": "y"}, True])

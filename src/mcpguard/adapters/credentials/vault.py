@@ -172,7 +172,7 @@ class VaultMint(Mint):
         if 200 <= answer.status < 300:
             if answer.body:
                 return answer.body
-            raise SourceError(str(self._error("gave no answer of Vault: check that `address` leads to it")))
+            raise SourceError(str(self._error("gave an answer that is not Vault's: check `address`")))
         said = _SAID.get(answer.status)
         problem = self._error(said or f"answered with HTTP {answer.status}: see its log")
         raise problem if answer.status in _REFUSED else SourceError(str(problem))

@@ -115,8 +115,8 @@ def _unreachable(config: Config, approvers: tuple[str, ...]) -> str:
     if not _holders(config, approvers):
         return ""
     return (
-        f"without a passkey only the user that serves can answer, which is {me} if mcpguard runs as you, and "
-        "no approver: add a passkey of an approver (`mcpguard console`), or run mcpguard as an approver"
+        f"without a passkey only the user that serves can answer; that is {me} if you run mcpguard, who is "
+        "not an approver: add a passkey of an approver (`mcpguard console`), or run mcpguard as an approver"
     )
 
 

@@ -287,7 +287,7 @@ def _trouble(ref: CredentialRef, redactor: Redactor, of_header: bool = False) ->
         yield (
             "C115",
             f"the value of {ref} {said}, so it can be guessed, and is removed from every result in which it "
-            "stands: replace it with a long random one, or write it here as it is if it is not a secret",
+            "appears: replace it with a long random one, or write it here as it is if it is not a secret",
         )
 
 

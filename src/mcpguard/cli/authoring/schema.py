@@ -3,7 +3,7 @@
 import argparse
 from typing import Any, Literal
 
-from mcpguard.cli.parser import one_of
+from mcpguard.cli.parser import OneOf
 from mcpguard.core.evidence.records import FORMAT, Record
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.tables import entries
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     written, outputs = ", ".join(FILES), ", ".join(kind for kind in KINDS if kind not in FILES)
     said = f"a file that you write: {written}; or an output: {outputs}"
-    parser.add_argument("kind", metavar="KIND", type=one_of("kind", KINDS), help=said)
+    parser.add_argument("kind", metavar="KIND", type=OneOf("kind", KINDS), help=said)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -99,26 +99,20 @@ def _line(
     where = f"{title} in {project}" if project else title
     moved = [name for name in view.servers if name in new]
     enabled = [name for name in moved if not config.servers[name].disabled]
-    servers = (
-        f"{where}: {counted(len(enabled), 'server' if len(moved) == len(view.servers) else 'new server')}"
-    )
+    servers = counted(len(enabled), "server" if len(moved) == len(view.servers) else "new server")
     if len(enabled) < len(moved):
         servers += f" ({len(moved) - len(enabled)} more disabled)"
-    if len(seen) < len(enabled):
-        servers += f", {len(seen) or 'none'} of which answered"
     if not seen:
-        return servers
+        return f"{where}: {servers}, none of which answered" if enabled else f"{where}: {servers}"
+    some = f"{where}: {len(seen)} of {servers} answered:"
+    servers = f"{where}: {servers}," if len(seen) == len(enabled) else some
     asking = Invocation("import", "", operating_system_user(), datetime.now(UTC), client)
     off = {name: plan.switched_off(client, project, name) for name in seen}
-    before = "as before" if len(seen) == len(enabled) else "as those had before"
-    return f"{servers}, {_tools(policies, asking, off, snapshot, before)}"
+    return f"{servers} {_tools(policies, asking, off, snapshot)}"
 
 
-def _tools(
-    policies: PolicySet, asking: Invocation, off: dict[str, HiddenTools], snapshot: Snapshot, before: str
-) -> str:
-    """What the client of `asking` sees of the tools that it had: of each server all but those `off`. `before`
-    is said where it sees all of them."""
+def _tools(policies: PolicySet, asking: Invocation, off: dict[str, HiddenTools], snapshot: Snapshot) -> str:
+    """What the client of `asking` sees of the tools that it had: of each server all but those `off`."""
     kept, lost, back = 0, [], []
     for server, switched_off in off.items():
         found = visible_tools(policies, asking, [server], snapshot)
@@ -129,7 +123,7 @@ def _tools(
     if lost:
         said = f"{kept} of {kept + len(lost)} tools; policy hides {_some(lost)}"
     else:
-        said = f"{counted(kept, 'tool')}, {before}"
+        said = f"{counted(kept, 'tool')}, as before"
     return f"{said}; until policies are enforced, also {_some(back)}, switched off before" if back else said
 
 

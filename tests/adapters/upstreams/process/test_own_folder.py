@@ -108,6 +108,8 @@ def test_what_was_left_is_removed_after_a_week_unless_who_made_it_runs(tmp_path:
         (["."], [(0, ".")]),
         (["--root=.", "--root=./a", "--root=/a"], [(0, "."), (1, "./a")]),
         (["../up", "a/b", "server.py", "/abs/server.py", "-x.py", "https://host/x.js", "a=b.py"], [(0, "../up"), (2, "server.py"), (6, "a=b.py")]),
+        (["-c", "cd /tmp && exec node /srv/server.mjs"], []),
+        (["-c", "cd /tmp && exec node server.mjs"], [(1, "cd /tmp && exec node server.mjs")]),
     ],
 )  # fmt: skip
 def test_arguments_that_are_relative_by_their_form(words: list[str], relative: list[tuple[int, str]]) -> None:

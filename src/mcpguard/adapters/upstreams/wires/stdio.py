@@ -127,7 +127,7 @@ class StdioWire:
         if not isinstance(launch.cwd, OwnFolder):
             return launch.cwd
         if relative_command(launch.command):
-            said = misread(launch.command) or not_from_here([f"the command '{launch.command}'"])
+            said = misread(launch.command) or _not_from_here([f"the command '{launch.command}'"])
             raise UpstreamError(said)
         self._folder = launch.cwd.make()
         return self._folder
@@ -143,7 +143,7 @@ class StdioWire:
             for index, word in enumerate(launch.args)
             if index in formal or (not os.path.isabs(word) and os.path.lexists(word))
         ]
-        return not_from_here(words) if words else ""
+        return _not_from_here(words) if words else ""
 
     def _received(self, line: bytes | Oversize) -> None:
         if isinstance(line, Oversize):
@@ -186,3 +186,7 @@ def _how_it_ended(status: int | None) -> str:
         return f" (it was killed by {signal.Signals(-status).name})"
     except ValueError:
         return f" (it was killed by signal {-status})"
+
+
+def _not_from_here(words: list[str]) -> str:
+    return f"{not_from_here(words)} (`--cwd` of `mcpguard wrap`)"
