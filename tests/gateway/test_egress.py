@@ -83,6 +83,7 @@ def test_the_credential_of_another_server_in_arguments_is_refused_in_every_form(
     assert "two" not in said
     record = refused(world)
     assert (record.effect, record.cause, record.credentials) == ("deny", "credential", ("env:two",))
+    assert "refused tools/call read (credential env:two): `mcpguard explain" in world.reports[-1]
 
 
 def test_what_a_server_may_have_goes_to_it() -> None:

@@ -212,7 +212,9 @@ class ClientScope(Struct, eq=False, kw_only=True):
         name = f" {target.name}" if target is not None and target.inspected else ""
         places = self.judge.policies.places
         rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
-        by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"
+        # What is refused for no rule may be held by mistake, so the operator learns what it is.
+        why = f"{deny.cause.value} {', '.join(deny.credentials)}".rstrip()
+        by = f"by {', '.join(rules)}" if rules else f"({why})"
         said = f"{what} {call.method}{name} {by}: {self._explained(call.id)}"
         self.report(call.server, said, about=_about(call, deny.rules))
 
