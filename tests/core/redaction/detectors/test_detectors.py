@@ -196,3 +196,44 @@ def test_a_private_key_is_found_whole_in_a_diff(mark: str) -> None:
     text = "".join(f"{mark}{line}\n" for line in key)
     left = Redactor(b"key").inspect(f"diff --git a/id b/id\n{text}end").value
     assert left == f"diff --git a/id b/id\n{mark}[REDACTED:private-key#1]\nend"
+
+
+_KEY = [*("aZ3kQ9xB7mT2" * 6 + f"{row}bC4d" for row in "abc"), "Qz8kQ9xB7mT2aA=="]
+_PREFIXES = {
+    "plain": "{}",
+    "diff": "+{}",
+    "nl": "    31\t{}",
+    "quoted": "> {}",
+    "grep": "id_ed25519:31:{}",
+    "log": "2026-12-01T10:00:00Z app[12]: {}",
+}
+
+
+@pytest.mark.parametrize("rows", range(1, 5))
+@pytest.mark.parametrize("form", _PREFIXES.values(), ids=_PREFIXES)
+def test_the_end_of_a_private_key_is_found_without_its_beginning(form: str, rows: int) -> None:
+    """`tail -4` of an OpenSSH key shows all of the secret half."""
+    lines = [form.format(line) for line in [*_KEY[-rows:], "-----END OPENSSH PRIVATE KEY-----"]]
+    for text in ("\n".join(lines), "\r\n".join(lines), "\\n".join(lines), "\\r\\n".join(lines)):
+        found = Redactor(b"key").inspect(f"first\n{text}\nlast")
+        assert all(row not in found.value for row in _KEY), found.value
+        assert {one.kind for one in found.findings} == {"private-key"}
+        assert found.value.startswith("first\n")
+        assert found.value.endswith("END OPENSSH PRIVATE KEY-----\nlast")
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "",
+        "...",
+        "MIIE...",
+        "<the key>",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "see example",
+        "a/b\n-----BEGIN X-----",
+    ],
+)
+def test_what_only_shows_where_a_private_key_ends_is_left(above: str) -> None:
+    text = f"It looks like this:\n{above}\n-----END RSA PRIVATE KEY-----\n"
+    assert Redactor(b"key").inspect(text).value == text

@@ -107,7 +107,6 @@ _NUMBERS = (
     *("privateExponent:", "prime1:", "prime2:", "exponent1:", "exponent2:", "coefficient:"),
     *("priv:", "private key:"),
 )
-_OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
 _CREATED = expression(
     rb"""(?:[iI][fF] [nN][oO][tT] [eE][xX][iI][sS][tT][sS] )?["`\[]?([\w.]{1,64})["`\]]?\s{0,4}\("""
 )
@@ -287,11 +286,6 @@ class ApartFromName(BesideName):
         hit = self._secret(*found.span(1), GIVEN)
         return [hit] if hit else [], found.end()
 
-    def number(self, at: int) -> Seen:
-        """A private number of a key as OpenSSL prints it."""
-        found = _OCTETS.match(self._text, at)
-        return ([(*found.span(1), "private-key")], found.end()) if found else ([], at)
-
     def created(self, at: int) -> Seen:
         """The columns of a table, for the rows that a dump has of it below."""
         found = _CREATED.match(self._text, at)
@@ -356,11 +350,6 @@ class ApartFromName(BesideName):
         at = max(at, 0)
         return self._start_of_line(at), self._end_of_line(at)
 
-    def _start_of_line(self, at: int) -> int:
-        at = max(at, 0)
-        start = self._text.rfind(b"\n", max(0, at - _AROUND), at) + 1
-        return max(start, self._text.rfind(b"\x1f", start, at) + 1)
-
     def _end_of_line(self, at: int) -> int:
         rest = _REST.match(self._text, at)
         return rest.end() if rest else at
@@ -422,6 +411,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", ApartFromName.secret),
     (('variable "',), False, _DEFAULT.pattern.decode(), ApartFromName.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", ApartFromName.number),
+    (("-----END ",), False, r"[A-Z ]{0,40}PRIVATE KEY", ApartFromName.ended),
     (
         ("</key>", "</Key>", "</name>", "</dt>", "</th>", "</stringProp>"),
         False,

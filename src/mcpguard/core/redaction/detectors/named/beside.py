@@ -61,6 +61,13 @@ _LINE_IN_IT = expression(
     rb"""([ \t]{1,32})([\w.-]{1,64}):[ \t]{1,8}(["']?)([^\s"'\\\x00-\x1f\xff]{1,1024})\3"""
     rb"""[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
 )
+_OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
+_END_OF_KEY = b"-----END "
+_END_OF_ROW = expression(rb"(?<![A-Za-z0-9+/=-])([A-Za-z0-9+/]{1,4096}+={0,2})(?:\\{1,4}r)?[\\\s]{0,64}$")
+_SHORTEST_ROW, _MOST_ROWS = 20, 250
+"""Characters of a row of a key that is not the last, and how many rows are read."""
+_LEAST_OF_KEY, _CHARACTERS_OF_KEY = 16, 10
+"""Characters of what is left of a key, and how many of them are different."""
 FOREIGN = expression(LEADS.encode())
 
 
@@ -68,6 +75,35 @@ class BesideName(Values):
     """What stands beside its name in one text. Each method reads from the end of a literal on."""
 
     __slots__ = ()
+
+    def number(self, at: int) -> Seen:
+        """A private number of a key as OpenSSL prints it."""
+        found = _OCTETS.match(self._text, at)
+        return ([(*found.span(1), "private-key")], found.end()) if found else ([], at)
+
+    def ended(self, at: int) -> Seen:
+        """The rows of a private key above the line that ends it, such as where the end of a file was read;
+        something may precede each, and line breaks may be escaped."""
+        rows: list[Found] = []
+        stop, least = at - len(_END_OF_KEY), 0
+        for _ in range(_MOST_ROWS):
+            start = self._start_of_line(stop)
+            start = max(start, self._text.rfind(b"\\n", start, stop) + 2)
+            row = _END_OF_ROW.search(self._text[start:stop])
+            size = row.end(1) - row.start(1) if row else 0
+            if size < least:
+                break
+            if row and size >= (least or _LEAST_OF_KEY):  # What precedes the end itself is short.
+                rows.append((start + row.start(1), start + row.end(1), "private-key"))
+            least = _SHORTEST_ROW if rows else 1
+            stop = start - 1
+        left = b"".join(self._text[begin:end] for begin, end, _ in rows)
+        return (rows if len(left) >= _LEAST_OF_KEY and len(set(left)) >= _CHARACTERS_OF_KEY else []), at
+
+    def _start_of_line(self, at: int) -> int:
+        at = max(at, 0)
+        start = self._text.rfind(b"\n", max(0, at - _AROUND), at) + 1
+        return max(start, self._text.rfind(b"\x1f", start, at) + 1)
 
     def property(self, at: int) -> Seen:
         """The text of a property list, a configuration or a list of terms, behind its name."""
