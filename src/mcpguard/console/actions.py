@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mcpguard.adapters.approvals.passkeys import enrolled, enrolment
-from mcpguard.adapters.store.sqlite import KnownSession
+from mcpguard.adapters.store.sessions import KnownSession
 from mcpguard.authoring.own_policy import OwnPolicy, Proposal, own_policy
 from mcpguard.authoring.replay.past import last
 from mcpguard.authoring.replay.replaying import Replay

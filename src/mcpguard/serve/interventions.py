@@ -23,7 +23,8 @@ from mcpguard import __version__
 from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.store import default_folder
-from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
+from mcpguard.adapters.store.sessions import KnownSession
+from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.own_process import machine_name, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running

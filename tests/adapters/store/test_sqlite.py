@@ -253,6 +253,36 @@ def test_another_file_in_its_place_is_the_one_that_counts(tmp_path: Path, machin
     assert told == [REPLACED.format(tmp_path / "a" / FILE)]
 
 
+def test_a_session_in_use_keeps_its_labels_where_another_was_the_first_to_use_a_new_file(
+    tmp_path: Path, machine: Machine
+) -> None:
+    one, two, third = (machine.store(tmp_path) for _ in range(3))
+    for store in (one, two):
+        store.enter(ADA.principal, ADA.agent)
+    labels(one, add="private")
+    assert labels(two, add="untrusted") == ["private", "untrusted"]
+    labels(one)
+    for part in ("", "-wal", "-shm"):
+        (tmp_path / f"{FILE}{part}").unlink(missing_ok=True)
+    assert labels(third) == []
+    assert labels(third, add="new") == ["new"]
+    assert sorted(labels(two)) == ["new", "private", "untrusted"]
+    assert sorted(labels(third)) == ["new", "private", "untrusted"]
+    third.edit(NAME, lambda kept: kept.without_label("private"))
+    assert sorted(labels(two)) == ["new", "untrusted"]
+
+
+@pytest.mark.parametrize(("synced", "level"), [(True, 2), (False, 1)])
+def test_changes_wait_for_the_disk_where_evidence_does(
+    tmp_path: Path, machine: Machine, synced: bool, level: int
+) -> None:
+    """SQLite rolls back what was committed before a power failure with `synchronous = NORMAL`."""
+    store = SqliteStore(tmp_path, 60, FixedClock(), lambda: machine.time, synced=synced)
+    labels(store, add="private")
+    assert store._open().execute("PRAGMA synchronous").fetchall() == [(level,)]
+    store.close()
+
+
 @pytest.mark.parametrize("damage", [b"x" * 5000, b"SQLite format 3\0" + b"\xff" * 5000])
 def test_a_damaged_file_is_never_taken_for_an_empty_one(
     tmp_path: Path, machine: Machine, damage: bytes

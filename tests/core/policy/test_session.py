@@ -237,3 +237,19 @@ def test_the_session_after_a_call_is_another_one() -> None:
     assert session.used(HOURLY, START) == 0
     assert after.used(HOURLY, START) == 1
     assert structs.asdict(session.kept) == before == {**before, "calls": 1, "labels": [], "facts": []}
+
+
+def test_two_states_of_one_session_are_joined_to_the_stricter() -> None:
+    one = StoredSession(
+        3, {"a/x": 2}, ["private"], ["f", "g"], {"p/r calls 1h": [(1, 2), (2, 5)]}, {}, ["t1"]
+    )
+    two = StoredSession(2, {"a/x": 1, "a/y": 4}, ["new"], ["g"], {"p/r calls 1h": [(2, 7)]}, {}, ["t2"])
+    assert one.joined(two) == StoredSession(
+        3,
+        {"a/x": 2, "a/y": 4},
+        ["private", "new"],
+        ["g"],
+        {"p/r calls 1h": [(1, 2), (2, 7)]},
+        {},
+        ["t1"],
+    )

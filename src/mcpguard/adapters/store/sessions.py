@@ -104,6 +104,19 @@ class SessionRow(Struct):
     state: bytes
 
 
+class KnownSession(Struct, frozen=True):
+    """A session as a person sees it. `name` is what it is called in the file, `principal` is
+    "source:id", `used` when it was used last (seconds since 1970, UTC), `open` whether a connection that used
+    it is left. `state` is None where it cannot be read."""
+
+    name: str
+    principal: str
+    agent: str | None
+    used: float
+    open: bool
+    state: StoredSession | None
+
+
 class StoredState(Struct, forbid_unknown_fields=True, kw_only=True):
     """The state of a session as it is read: whatever lacks a part of it, or has more, is refused."""
 
@@ -137,3 +150,8 @@ class EarlierSession(StoredState):
 
 decode = msgspec.json.Decoder(StoredState).decode
 decode_earlier = msgspec.json.Decoder(EarlierSession).decode
+
+
+def passed(row: SessionRow, now: Uptime, wall: float) -> float:
+    """Seconds since the session was used; by the clock that is set only where the machine started since."""
+    return now.seconds - row.up.seconds if now.boot == row.up.boot else wall - row.used

@@ -16,10 +16,16 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from msgspec import Struct
-
 from mcpguard.adapters.store import sessions, tickets, upkeep
-from mcpguard.adapters.store.sessions import OpenSessions, SessionRow, decode, decode_earlier, encode
+from mcpguard.adapters.store.sessions import (
+    KnownSession,
+    OpenSessions,
+    SessionRow,
+    decode,
+    decode_earlier,
+    encode,
+    passed,
+)
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.disk import WaitedDisk
 from mcpguard.adapters.system.files import private_file
@@ -52,37 +58,34 @@ KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 T = TypeVar("T")
 
 
-class KnownSession(Struct, frozen=True):
-    """A session as a person sees it. `name` is what it is called in the file, `principal` is
-    "source:id", `used` when it was used last (seconds since 1970, UTC), `open` whether a connection that used
-    it is left. `state` is None where it cannot be read."""
-
-    name: str
-    principal: str
-    agent: str | None
-    used: float
-    open: bool
-    state: StoredSession | None
-
-
 class SqliteStore:
     """Implements `ports.Store`. The folder is made, mode 0700, when it is first needed."""
 
     def __init__(
-        self, folder: Path, idle_seconds: float, clock: Clock, now: Callable[[], Uptime] = uptime
+        self,
+        folder: Path,
+        idle_seconds: float,
+        clock: Clock,
+        now: Callable[[], Uptime] = uptime,
+        *,
+        synced: bool = False,
     ) -> None:
-        """A session ends when it was not used for `idle_seconds` and no connection that used it is left."""
+        """A session ends when it was not used for `idle_seconds` and no connection that used it is left.
+        `synced`: each change waits for the disk, and so outlasts a power failure."""
         self._folder = folder
         self._path = folder / FILE
         self.idle_seconds = idle_seconds
         self._clock = clock
         self._now = now
+        self._synced = synced
         self._database: sqlite3.Connection | None = None
         self._inode = 0
         self._rows: dict[str, SessionRow] = {}
         self._fresh: set[str] = set()
         """Whose rows are as in the file, while its `data_version` is `_seen`: nobody else changed it."""
         self._seen = -1
+        self._before: dict[str, SessionRow] = {}
+        """Sessions in use whose file was removed or replaced, as they were in it, until they are stored."""
         self._changes = 0
         self.failing = ""
         """Why the last change could not be stored, "" where it could."""
@@ -195,7 +198,7 @@ class SqliteStore:
         name, principal, agent, version, used, boot, up, state = found
         row = SessionRow(version, used, Uptime(boot, up), state)
         in_use = self._open_sessions.in_use(name)
-        if not in_use and _passed(row, self._now(), time.time()) > self.idle_seconds:
+        if not in_use and passed(row, self._now(), time.time()) > self.idle_seconds:
             return None
         kept: StoredSession | None = None
         with suppress(ValueError, RecursionError):
@@ -283,7 +286,8 @@ class SqliteStore:
         value = change(session)
         state, now = encode(session.kept), self._now()
         used = max(at, row.used)
-        if row.version and state == row.state and _passed(row, now, used) < self.idle_seconds / 60:
+        as_stored = row.version and state == row.state and name not in self._before
+        if as_stored and passed(row, now, used) < self.idle_seconds / 60:
             return True, value
         place = (used, now.boot, now.seconds, state)
         if row.version:
@@ -295,6 +299,7 @@ class SqliteStore:
             return False, value
         self._rows[name] = SessionRow(row.version + 1, used, now, state)
         self._fresh.add(name)
+        self._before.pop(name, None)
         if not row.version:
             self._earlier(name).unlink(missing_ok=True)
         self._note_change()
@@ -333,6 +338,7 @@ class SqliteStore:
                 if os.stat(self._path).st_ino == self._inode:
                     return database
             self.close()
+            self._before |= self._rows
             self.replaced(upkeep.REPLACED.format(self._path))
         import sqlite3
 
@@ -354,8 +360,8 @@ class SqliteStore:
         if form > FORM:
             raise self._is(upkeep.of_later(self._path))
         database.execute("PRAGMA journal_mode = WAL")
-        # Durable against the end of a process; the thread of the checkpoints waits for the disk.
-        database.execute("PRAGMA synchronous = NORMAL")
+        # NORMAL is durable against the end of a process; the thread of the checkpoints waits for the disk.
+        database.execute(f"PRAGMA synchronous = {'FULL' if self._synced else 'NORMAL'}")
         database.execute("PRAGMA wal_autocheckpoint = 0")
         if form < FORM:
             database.execute(sessions.TABLE)
@@ -399,6 +405,9 @@ class SqliteStore:
         if found is None:
             return self._without_row(name)
         version, used, boot, up, state = found
+        before = self._before.get(name)
+        if before is not None:  # Somebody else was the first to use the session again.
+            state = encode(self._read(state).joined(self._read(before.state)))
         row = self._rows[name] = SessionRow(version, used, Uptime(boot, up), state)
         self._fresh.add(name)
         return row
@@ -424,17 +433,15 @@ class SqliteStore:
             raise SessionError(f"{path} is damaged: remove it to start the session over") from None
         return SessionRow(0, kept.seen, Uptime("", 0.0), encode(kept.session()))
 
-    def _session(self, row: SessionRow, name: str, now: float) -> StoredSession:
+    def _read(self, state: bytes) -> StoredSession:
         try:
-            kept = decode(row.state).session()
+            return decode(state).session()
         except (ValueError, RecursionError):
             said = "holds a session that cannot be read: `mcpguard session end` starts it over"
             raise SessionError(f"{self._path} {said}") from None
-        if _passed(row, self._now(), now) <= self.idle_seconds or self._open_sessions.in_use(name):
+
+    def _session(self, row: SessionRow, name: str, now: float) -> StoredSession:
+        kept = self._read(row.state)
+        if passed(row, self._now(), now) <= self.idle_seconds or self._open_sessions.in_use(name):
             return kept
         return kept.ended(now)
-
-
-def _passed(row: SessionRow, now: Uptime, wall: float) -> float:
-    """Seconds since the session was used; by the clock that is set only where the machine started since."""
-    return now.seconds - row.up.seconds if now.boot == row.up.boot else wall - row.used

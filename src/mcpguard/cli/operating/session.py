@@ -15,7 +15,7 @@ from mcpguard.core.legible import utc
 from mcpguard.core.policy.session import stated_under
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.store.sqlite import KnownSession
+    from mcpguard.adapters.store.sessions import KnownSession
 
 EXAMPLES = (
     "mcpguard session list",

@@ -6,7 +6,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcpguard.adapters.store.sqlite import KnownSession
+from mcpguard.adapters.store.sessions import KnownSession
 from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
 from mcpguard.core.errors import SessionError

@@ -7,7 +7,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from mcpguard.adapters.store.sqlite import KnownSession
+from mcpguard.adapters.store.sessions import KnownSession
 from mcpguard.console.desk import Desk, SeenRule
 from mcpguard.console.evidence import AnswerStep, SeenCall, answer_steps
 from mcpguard.console.pages import message, page

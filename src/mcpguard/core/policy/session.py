@@ -82,6 +82,27 @@ class StoredSession(Struct):
         spent = {key: parts for key, parts in self.spent.items() if key in counting and _seconds(key)}
         return StoredSession(spent=spent)
 
+    def joined(self, other: StoredSession) -> StoredSession:
+        """The stricter of both in each part, where both are of one session: all labels and the most that was
+        used, but only the facts that both have, and the approvals of this one."""
+        spent = {key: self._most_spent(other, key) for key in self.spent | other.spent}
+        return StoredSession(
+            max(self.calls, other.calls),
+            {
+                tool: max(self.tools.get(tool, 0), other.tools.get(tool, 0))
+                for tool in self.tools | other.tools
+            },
+            list(dict.fromkeys([*self.labels, *other.labels])),
+            [fact for fact in self.facts if fact in other.facts],
+            spent,
+            other.causes | self.causes,
+            self.approvals,
+        )
+
+    def _most_spent(self, other: StoredSession, key: str) -> list[tuple[int, int]]:
+        some, more = dict(self.spent.get(key, ())), dict(other.spent.get(key, ()))
+        return [(part, max(some.get(part, 0), more.get(part, 0))) for part in sorted(some | more)]
+
     def without_label(self, label: str) -> StoredSession:
         """What is left once it does not have that label any more."""
         labels = [one for one in self.labels if one != label]
