@@ -195,7 +195,7 @@ def test_answers_and_the_last_decisions_are_there_when_nothing_waits(browser: Br
     assert "git/push os-user:bob (console)" in said
     assert "another sentence &lt;b&gt;" in page
     assert "void" in said
-    assert "Decided last" in said
+    assert "Latest decisions" in said
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

@@ -59,6 +59,20 @@ def test_a_new_passkey_is_an_entry_that_the_configuration_takes(known: Browser) 
     assert one.key not in page
 
 
+def test_a_passkey_counts_as_soon_as_its_entry_is_in_the_file(
+    browser: Browser, device: Authenticator, tmp_path: Path
+) -> None:
+    file = browser.desk.config.path
+    assert "No passkey is configured" in browser.see("/passkeys")
+    entry = yaml.safe_dump(made(browser, device))
+    before = file.read_text()
+    file.write_text(f"{before}{entry}: [")
+    assert "No passkey is configured" in browser.see("/passkeys")
+    file.write_text(before + entry)
+    assert "os-user:grace" in browser.see("/passkeys")
+    assert browser.desk.config.approvals.passkeys
+
+
 def test_a_further_passkey_is_one_more_of_the_list(known: Browser) -> None:
     (one,) = made(known, Authenticator(), "os-user:ada")
     assert one["person"] == "os-user:ada"

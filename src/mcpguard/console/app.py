@@ -151,6 +151,7 @@ def _view(desk: Desk, view: View) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         if _visit(desk, request) is None:
             return message(desk, request, "You are not logged in", AGAIN, 401)
+        await anyio.to_thread.run_sync(desk.renew)
         request.scope["counts"] = desk.watch.said  # Before the page is made: what changes meanwhile is told.
         return await anyio.to_thread.run_sync(view, desk, request)
 
@@ -167,6 +168,7 @@ def _act(desk: Desk, act: Act) -> Endpoint:
         if form is None or not compare_digest(given.encode(), visit.csrf.encode()):
             said = "The form does not belong to this page. Open the page again and repeat it there."
             return message(desk, request, "Nothing was done", said, 403)
+        await anyio.to_thread.run_sync(desk.renew)
         return await anyio.to_thread.run_sync(act, desk, request, form)
 
     return endpoint

@@ -7,22 +7,23 @@ Law of this file: nothing is polled while nobody looks; who looks is told that s
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Literal
 
 import anyio
 import anyio.to_thread
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running
-from mcpguard.config.loading import Config, evidence_folder
+from mcpguard.config.loading import Config, evidence_folder, load_config
 from mcpguard.config.policies import present
 from mcpguard.console.access import Visits
 from mcpguard.console.evidence import Evidence
-from mcpguard.core.errors import PolicyError, SessionError
+from mcpguard.core.errors import McpGuardError, PolicyError, SessionError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.terms import Effect
 from mcpguard.core.redaction.redactor import OPT_IN
@@ -189,6 +190,7 @@ class Desk:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._stamp = look_at([config.path])
         self.store = store_of(config)
         self.lock = Lock()
         """Held by whoever reads the evidence, or changes what is kept of it."""
@@ -203,6 +205,16 @@ class Desk:
         self.person = operating_system_user().text
         """Who answers."""
         self.groups = groups_of_user()
+
+    def renew(self) -> None:
+        """Take over `approvals` where the file of the configuration has changed, as the processes that serve
+        do. A file that does not load changes nothing."""
+        stamp = look_at([self.config.path])
+        if stamp != self._stamp:
+            self._stamp = stamp
+            with suppress(McpGuardError):
+                approvals = load_config(self.config.path).approvals
+                self.config = structs.replace(self.config, approvals=approvals)
 
     def check(self) -> TicketCheck:
         """Says which tickets count for nothing by now."""
