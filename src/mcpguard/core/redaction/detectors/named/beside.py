@@ -89,7 +89,10 @@ class BesideName(Values):
         for _ in range(_MOST_ROWS):
             start = self._start_of_line(stop)
             start = max(start, self._text.rfind(b"\\n", start, stop) + 2)
-            row = _END_OF_ROW.search(self._text[start:stop])
+            line = self._text[start:stop]
+            if b"-----BEGIN" in line:  # The format of whole keys says whether it is one.
+                return [], at
+            row = _END_OF_ROW.search(line)
             size = row.end(1) - row.start(1) if row else 0
             if size < least:
                 break
