@@ -57,7 +57,8 @@ def listed(method, found):
     """What is listed or read."""
     whole = " ".join(found)
     each = {"description": whole, "title": whole, "_meta": {form: [form] for form in found}}
-    schema = {"type": "object", "properties": {form: {"description": form} for form in found}}
+    own: dict[str, object] = {key: {} for key in ("way", "kind", "key", "of", "old")}
+    schema = {"type": "object", "properties": own | {form: {"description": form} for form in found}}
     content = {"uri": "x:one", "text": whole, "_meta": {form: form for form in found}}
     return {
         "tools/list": {"tools": [{"name": name, "inputSchema": schema, **each} for name in NAMES]},
