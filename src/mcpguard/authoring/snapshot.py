@@ -215,7 +215,10 @@ policy: mcpguard-snapshot
 owner: mcpguard
 rules:
   # Unknown while a list is made, so all is shown; false for every call.
-  - {id: lists-only, effect: allow, action: [tools/call, prompts/get, resources/read], when: size(args) < 0}
+  - id: lists-only
+    effect: allow
+    action: [tools/call, prompts/get, resources/read, elicitation/create, sampling/createMessage, roots/list]
+    when: size(args) < 0
 """
 
 
