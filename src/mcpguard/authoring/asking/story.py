@@ -8,24 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from msgspec import json
-from pydantic import Field
+from msgspec import Struct, json
 
 from mcpguard.adapters.audit.calls import CallRecords, ChainLine
 from mcpguard.adapters.audit.reader import file_name
-from mcpguard.core.document.printed import Printed
 from mcpguard.core.evidence.records import Decided, ObservedRefusal, Opened, Outcome, Steps
 from mcpguard.core.evidence.verification import ChainReport
 from mcpguard.core.legible import utc
 
 
-class StoryParagraph(Printed):
-    """Sentences about one topic."""
+class Paragraph(Struct, frozen=True):
+    """Sentences about one `topic`. No model: a verb that only names the causes imports no pydantic."""
 
-    topic: str = Field(
-        description="who, what, why, session, credentials, approval, time, result or evidence."
-    )
-    text: str = Field(description="The sentences, in plain words.")
+    topic: str
+    text: str
 
 
 CAUSES = {
@@ -85,7 +81,7 @@ _TARGETS = {
 
 def story_of(
     call: CallRecords, causes: Mapping[str, CallRecords], reports: Mapping[str, ChainReport]
-) -> list[StoryParagraph]:
+) -> list[Paragraph]:
     """The story of a call that has a decision. `causes` are the calls that brought labels, as far as they are
     known, `reports` what was found of the chains that it stands in."""
     line = call.decision
@@ -104,7 +100,7 @@ def story_of(
         "result": _result(decision, outcome),
         "evidence": _evidence(call, reports),
     }
-    return [StoryParagraph(topic=topic, text=" ".join(said)) for topic, said in told.items()]
+    return [Paragraph(topic, " ".join(said)) for topic, said in told.items()]
 
 
 def headline(call: CallRecords) -> str:

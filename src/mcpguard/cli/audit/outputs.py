@@ -8,8 +8,16 @@ from typing import Any
 from pydantic import Field
 
 from mcpguard.authoring.asking.figures import AuditFigures
-from mcpguard.authoring.asking.story import StoryParagraph
 from mcpguard.core.document.printed import Printed
+
+
+class StoryParagraph(Printed):
+    """Sentences about one topic."""
+
+    topic: str = Field(
+        description="who, what, why, session, credentials, approval, time, result or evidence."
+    )
+    text: str = Field(description="The sentences, in plain words.")
 
 
 class StoryLine(Printed):
