@@ -50,7 +50,7 @@ def test_functions_and_methods_are_found_where_they_are_defined():
         for one in cached_of(module)
     }
     assert {
-        "mcpguard.core.conditions.engines.engine",
+        "mcpguard.core.conditions.engines.engine_for",
         "mcpguard.core.conditions.cel_python.PythonEngine.parsed",
     } <= found
 

@@ -237,3 +237,9 @@ def test_the_end_of_a_private_key_is_found_without_its_beginning(form: str, rows
 def test_what_only_shows_where_a_private_key_ends_is_left(above: str) -> None:
     text = f"It looks like this:\n{above}\n-----END RSA PRIVATE KEY-----\n"
     assert Redactor(b"key").inspect(text).value == text
+
+
+def test_of_the_rows_above_the_end_of_a_private_key_a_bounded_number_is_read() -> None:
+    lines = [f"aZ3kQ9xB7mT2bC4d{row:04}" * 3 for row in range(300)]
+    left = Redactor(b"key").inspect("\n".join([*lines, "-----END RSA PRIVATE KEY-----"])).value
+    assert [line in left for line in lines] == [True] * 51 + [False] * 249
