@@ -24,7 +24,7 @@ _OTHERS = frozenset(("nonce", "at_hash", "c_hash", "s_hash", "events"))
 _GRANTED = frozenset(("client_id", "azp", "appid", "cid", "scope", "scp"))
 """To which client it was issued, and for what: RFC 9068, Microsoft Entra ID and Okta."""
 _ACCESS_BY = {"typ": "Bearer", "token_use": "access"}
-"""Claims by which Keycloak and Amazon Cognito say the kind, and what these say of an access token."""
+"""The claims in which Keycloak and Amazon Cognito name the kind of a token, as access tokens have them."""
 
 _TYPE = "the type of the token (`typ`) is not accepted (`http.token.types`)"
 _OTHER = "the token is not an access token: its claims are those of an ID token or of a notice of its issuer"

@@ -54,7 +54,7 @@ class Piece(Unprinted, frozen=True):
         return 1
 
     def said(self, seen: bytes, runs: list[Run], end: int) -> Iterator[bytes]:
-        """What the runs around a block that ends at `end` say of the value."""
+        """The parts of the value that count as found, given the runs around a block that ends at `end`."""
         yield self.text
 
     def form(self, run: Run, end: int, at: int) -> FoundForm:
