@@ -128,6 +128,7 @@ class MemoryStore:
         self.quicker: Callable[[Session], None] = lambda _session: None
         self.kept: dict[tuple[str, str, str | None], StoredSession] = {}
         self.tickets: dict[str, Ticket] = {}
+        self.waited_for: list[tuple[str, float]] = []
         self._waiting: list[Callable[[], None]] = []
 
     def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
@@ -166,6 +167,10 @@ class MemoryStore:
         state: TicketState = "used" if ticket.lasts == "once" else "approved"
         self.tickets[ticket_id] = structs.replace(ticket, state=state, uses=ticket.uses + 1)
         return self._given(ticket.uses + 1)
+
+    def waits(self, ticket_id: str, since: float) -> Callable[[], None]:
+        self.waited_for.append((ticket_id, since))
+        return lambda: self.waited_for.remove((ticket_id, since))
 
     def answer(self, ticket_id: str, answer: TicketAnswer) -> bool:
         ticket = self.tickets[ticket_id]

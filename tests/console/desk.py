@@ -102,7 +102,7 @@ class Browser:
         return found[1]
 
     def asks(self, shown: Any = None, **more: Any) -> Ticket:
-        """A call that waits."""
+        """A call that waits, until `leave` is called."""
         now = time.time()
         text = (
             shown if isinstance(shown, str) else json.dumps(shown if shown is not None else {"force": True})
@@ -118,6 +118,7 @@ class Browser:
         }
         one = structs.replace(TICKET, **{**about, "message": "Others see it.", "shown": text, **more})
         given: Ticket = given_by(self.desk.store.ask(one))
+        self.leave = self.desk.store.waits(given.id, given.created)
         return given
 
     def records(self, *records: Record) -> None:

@@ -94,6 +94,23 @@ def test_the_oldest_comes_first_and_each_has_an_address(browser: Browser) -> Non
     assert "2 calls wait" in text_of(browser.see())
 
 
+def test_calls_that_wait_stand_above_tickets_that_nobody_waits_for(browser: Browser) -> None:
+    now = time.time()
+    browser.asks(created=now - 50, expires=now + 50)
+    browser.leave()
+    browser.asks({"n": 2}, id="t2", args="b", target="tag", created=now - 1, expires=now + 50)
+    said = browser.see()
+    assert '<span class="slash">/</span>tag</bdi></h1>' in said
+    queue = text_of(said).partition("1 call waits")[2]
+    assert queue.index("git/tag") < queue.index("Unanswered, nobody waits") < queue.index("git/push")
+    assert "no call waits" not in text_of(said).lower()
+    assert browser.desk.watch.waiting == 1
+    browser.leave()
+    left = text_of(browser.see("/tickets/t1"))
+    assert "No call waits for it any more; an approval counts for the same call made again until 2" in left
+    assert "No call waits Unanswered, nobody waits" in " ".join(left.split())
+
+
 def test_a_ticket_says_what_became_of_it(browser: Browser) -> None:
     browser.asks()
     browser.asks(id="t2", args="b", created=time.time() - 99, expires=time.time() - 1)

@@ -26,14 +26,21 @@ def seen(args: Any, width: int = 80, colour: bool = False, **more: Any) -> list[
         color_system=system, force_terminal=colour,
     )  # fmt: skip
     rules = [SeenRule("p/r", file="p.yaml", line=7)]
-    show(structs.replace(TICKET, shown=text, message="Others see it.", **more), rules, ["private"], console)
+    show(
+        structs.replace(TICKET, shown=text, message="Others see it.", **more),
+        rules,
+        ["private"],
+        "a call waits",
+        console,
+    )
     return file.getvalue().split("\n")
 
 
 def test_it_says_who_calls_what_and_why_it_is_asked() -> None:
-    assert seen({})[:6] == [
+    assert seen({})[:7] == [
         "tools/call s/push",
         "by os-user:ada with desk",
+        "a call waits",
         "asked by p/r  p.yaml:7",
         "Others see it.",
         "the session has private",
@@ -42,24 +49,24 @@ def test_it_says_who_calls_what_and_why_it_is_asked() -> None:
 
 
 def test_a_statement_and_a_command_keep_their_lines_and_say_their_language() -> None:
-    lines = seen({"query": "SELECT 1\nFROM t", "command": "ls -l"})[6:]
+    lines = seen({"query": "SELECT 1\nFROM t", "command": "ls -l"})[7:]
     assert lines == ["query: SQL", "│ SELECT 1", "│ FROM t", "command: shell", "│ ls -l", ""]
 
 
 def test_an_edit_is_a_diff() -> None:
-    lines = seen({"path": "a", "old_text": "one\ntwo\n", "new_text": "one\nthree\n"})[6:]
+    lines = seen({"path": "a", "old_text": "one\ntwo\n", "new_text": "one\nthree\n"})[7:]
     assert lines[0] == "old_text → new_text:"
     assert {"│   one", "│ - two", "│ + three", 'path: "a"'} <= set(lines)
     assert {"│ + three", "│ - two"} <= set(seen({"patch": "--- a\n+++ b\n@@ -1 +1 @@\n-two\n+three"}))
 
 
 def test_what_the_rule_wants_shown_stands_first() -> None:
-    lines = seen({"a": 1, "b": True, "c": None}, terms=AnswerTerms(show=("c", "none")))[6:]
+    lines = seen({"a": 1, "b": True, "c": None}, terms=AnswerTerms(show=("c", "none")))[7:]
     assert lines == ["c: null", "a: 1", "b: true", ""]
 
 
 def test_structures_are_a_member_a_line() -> None:
-    assert seen({"a": [1, {"b": 2}], "e": {}})[6:] == [
+    assert seen({"a": [1, {"b": 2}], "e": {}})[7:] == [
         "a:", "│ [", "│   1,", "│   {", '│     "b": 2', "│   }", "│ ]", "e: {}", "",
     ]  # fmt: skip
 
@@ -93,12 +100,12 @@ def test_nothing_in_an_argument_looks_like_a_line_of_ours(text: str) -> None:
 
 def test_a_long_line_is_continued_with_a_mark_and_loses_nothing() -> None:
     text = "x" * 300 + "宽" * 50
-    lines = [one for one in seen({"text": text}, width=40) if one][5:]
+    lines = [one for one in seen({"text": text}, width=40) if one][6:]
     assert [one[:2] for one in lines[1:]] == ["> "] * (len(lines) - 1)
     assert lines[0] + "".join(one[2:] for one in lines[1:]) == f'text: "{text}"'
     assert all(len(one) + one.count("宽") <= 40 for one in lines)
 
 
 def test_what_is_no_object_is_behind_the_margin() -> None:
-    assert seen('["a"]')[6:] == ['│ ["a"]', ""]
-    assert seen("{broken\nby x")[6:] == ["│ {broken", "│ by x", ""]
+    assert seen('["a"]')[7:] == ['│ ["a"]', ""]
+    assert seen("{broken\nby x")[7:] == ["│ {broken", "│ by x", ""]

@@ -198,6 +198,7 @@ class ProcessStatus(Printed):
         description="How many connections, streams, sessions and requests of HTTP clients are open; empty "
         "over stdio."
     )
+    waiting: int = Field(description="How many of its calls wait for a person.")
     version: str = Field(description="The version of the running mcpguard; empty if it does not report one.")
 
 
@@ -250,11 +251,15 @@ class SessionList(Printed):
 
 
 class WaitingTicket(Printed):
-    """A call that waits for a person."""
+    """A call about which a person is asked."""
 
     id: str = Field(description="The number of its ticket.")
-    created: float = Field(description="When it was made, in seconds since 1970.")
+    created: float = Field(description="When it was made first, in seconds since 1970.")
     expires: float = Field(description="Until when it can be answered, in seconds since 1970.")
+    waits_since: float | None = Field(
+        description="Since when a call waits for the answer, in seconds since 1970; null where none does: an "
+        "approval then counts for the same call made again."
+    )
     principal: str = Field(description="`SOURCE:ID` of whoever makes the call.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     actor: str = Field(description="Who acts for the principal, where a token says so; else empty.")
@@ -316,7 +321,9 @@ class RefusalInForce(AnsweredCall):
 class WaitingTickets(Printed):
     """What `mcpguard approvals --json` prints."""
 
-    waiting: tuple[WaitingTicket, ...] = Field(description="The calls that wait, the oldest first.")
+    waiting: tuple[WaitingTicket, ...] = Field(
+        description="The calls about which nobody has answered, the oldest first."
+    )
     in_force: tuple[ApprovalInForce, ...] = Field(description="The approvals that can be used.")
     refused: tuple[RefusalInForce, ...] = Field(description="The calls that a person refused for now.")
 

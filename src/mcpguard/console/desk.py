@@ -171,12 +171,13 @@ class DeskWatch:
     def _waiting(self) -> object:
         try:
             ids = [one.id for one in self._store.waiting()]
+            since = self._store.waited_for()
             approved = [(one.id, one.uses) for one in self._store.approved()]
         except SessionError as problem:
             return str(problem)
-        self.waiting = len(ids)
+        self.waiting = sum(one in since for one in ids)
         # What is in force says which of them are void.
-        return ids, approved, self._policies(), [one.in_force for one in running()]
+        return ids, since, approved, self._policies(), [one.in_force for one in running()]
 
     def _sessions(self) -> object:
         try:

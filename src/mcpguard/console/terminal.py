@@ -42,11 +42,14 @@ _SIGNS = {"+": "green", "-": "red", "@": "cyan", " ": ""}
 _NAMES: dict[Language, str] = {"sql": "SQL", "shell": "shell", "json": "JSON"}
 
 
-def show(ticket: Ticket, rules: list[SeenRule], labels: list[str], console: Console | None = None) -> None:
-    """Print the ticket: `rules` are those that ask, `labels` those of the session."""
+def show(
+    ticket: Ticket, rules: list[SeenRule], labels: list[str], waits: str, console: Console | None = None
+) -> None:
+    """Print the ticket: `rules` are those that ask, `labels` those of the session, `waits` a clause about
+    whether a call waits."""
     out = console or Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     room = _room(out.width)
-    for line in _lines(ticket, rules, labels):
+    for line in _lines(ticket, rules, labels, waits):
         for piece in _folded(line, room):
             out.print(piece)
 
@@ -60,9 +63,10 @@ def _room(width: int) -> int:
     return max(MIN_ROOM, width - len(MORE))
 
 
-def _lines(ticket: Ticket, rules: list[SeenRule], labels: list[str]) -> Iterator[Text]:
+def _lines(ticket: Ticket, rules: list[SeenRule], labels: list[str], waits: str) -> Iterator[Text]:
     yield Text(plain(ticket.summary), "bold")
     yield Text(f"by {plain(ticket.who)}")
+    yield Text(waits, "dim")
     for rule in rules:
         yield (
             Text("asked by ")

@@ -271,6 +271,10 @@ class Store(Protocol):
         lasts if it was approved for that. Over with 1 for the first use, and for each further one of an
         approval that lasts with one more; with 0 where it cannot be used. Fails with SessionError."""
 
+    def waits(self, ticket_id: str, since: float) -> Callable[[], None]:
+        """Let people see that a call waits for the answer to the ticket, `since` then (seconds since 1970),
+        until what this gives is called or the process ends. It costs no call where that cannot be stored."""
+
 
 class AuditSink(Protocol):
     """Where evidence goes."""

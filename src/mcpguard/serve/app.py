@@ -228,6 +228,7 @@ class _Process:
                 sinks=shared.sinks(),
                 unrecognised=shared.recognising.problem,
                 in_use=front.in_use,
+                waiting=shared.store.waiting_calls,
                 in_force=digests_of(shared.judge.policies.digest, shared.settings.approvals.places),
             )
 

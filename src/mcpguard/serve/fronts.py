@@ -277,7 +277,8 @@ class MetricsPage:
         async with self._lock:
             await asyncio.to_thread(self._count)
             needs, front = self._shared.needs.look(), self._front
-            return page(self._counts, self._shared.sinks(), needs, front.clients(), front.upstreams())
+            clients, waiting = front.clients(), self._shared.store.waiting_calls
+            return page(self._counts, self._shared.sinks(), needs, clients, front.upstreams(), waiting)
 
     def _count(self) -> None:
         try:

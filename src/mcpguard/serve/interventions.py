@@ -65,6 +65,15 @@ def waiting_ticket(store: SqliteStore, ticket_id: str, option: str = "") -> Tick
     return ticket
 
 
+def how_it_waits(ticket: Ticket, since: float | None, void: str) -> str:
+    """Whether a call waits for the ticket, a clause; `since` is from `SqliteStore.waited_for`, and `void` as
+    `TicketCheck` says."""
+    if since is not None:
+        return f"a call has been waiting for {max(0, time.time() - since):.0f} s"
+    counts = f"; an approval counts for the same call made again until {utc(ticket.ends)}"
+    return f"no call waits for it any more{'' if void else counts}"
+
+
 def must_count(config: Config, ticket: Ticket, answer: TicketAnswer) -> None:
     """Raise SessionError where the answer would not count."""
     now = time.time()

@@ -97,6 +97,7 @@ def test_a_alert_says_who_wants_what_and_how_to_answer(
         "tools/call git/push",
         "by os-user:ada with desk",
         "asked by p/push: Others see it.",
+        "asked at 1970-01-01T00:01:40Z; an approval counts until 1970-01-01T00:03:20Z",
         "mcpguard approve 4f1c09aa7d31 or mcpguard console (ticket 4f1c09aa7d31)",
     ]
     assert reports == []
@@ -154,7 +155,7 @@ def test_what_agents_and_servers_wrote_is_text_on_one_line(
     told.send(structs.replace(ASKED, target=evil, agent=evil, shown=shown))
     (words,) = desk.wait(1)
     lines = body(words).split("\n")
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert not set("<>@`\u202e&*|#") & set(body(words))
     assert "://" not in body(words)
     assert max(map(len, lines)) < 500

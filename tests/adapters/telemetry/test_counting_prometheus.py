@@ -28,7 +28,8 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     sinks = (SinkState("https://a", "otlp", lag=7), SinkState('b"\\\n', "csv", since=1.0, refused=3))
     upstreams = [Health("git", state, 0.0) for state in ("running", "failed", "running")]
     needs = (Need("evidence", True, 0.0, warning="full"), Need("store", False, 0.0, "broken"))
-    found = read(page(counts, sinks, needs, ClientCounts(4, {"streams": 2}, {"streams": 1}), upstreams))
+    found = read(page(counts, sinks, needs, ClientCounts(4, {"streams": 2}, {"streams": 1}), upstreams, 3))
+    assert found["mcpguard_waiting_calls"] == {(): 3}
     assert found["mcpguard_upstreams"] == {("git", "running"): 2, ("git", "failed"): 1}
     calls = found["mcpguard_calls_total"]
     assert calls["github", "get", "tools/call", "allow", "", "ok", ""] == 2
@@ -73,6 +74,7 @@ def test_nothing_counted_is_a_page_too() -> None:
         "mcpguard_build_info",
         "mcpguard_refused_tokens_total",
         "mcpguard_sessions",
+        "mcpguard_waiting_calls",
     }
 
 

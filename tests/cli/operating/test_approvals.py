@@ -76,6 +76,32 @@ def test_the_calls_that_wait_are_listed(home: Path, capsys: Capture) -> None:
     assert "tools/call s/push" in said
 
 
+def test_a_call_that_waits_is_told_from_a_ticket_that_nobody_waits_for(
+    home: Path, capsys: Capture, says: list[str]
+) -> None:
+    ask(home, created=time.time() - 500).waits("t1", time.time() - 40)
+    ask(home, id="t2", args="b")
+    says.append("n")
+    assert main(["approvals"]) == 0
+    now, left = capsys.readouterr().out.split("\nnobody waits for these; an approval counts for")
+    assert re.search(r"^t1 +4\d s ", now, re.MULTILINE)
+    assert "t2" not in now
+    assert left.startswith(" the same call made again:\nUNANSWERED")
+    assert re.search(r"^t2 +\d{4}-\d\d-\d\dT\S+Z ", left, re.MULTILINE)
+    main(["approve", "t1"])
+    assert re.search(r"^a call has been waiting for 4\d s$", capsys.readouterr().out, re.MULTILINE)
+    main(["approve", "t2"])
+    said = "no call waits for it any more; an approval counts for the same call made again until 2"
+    assert f"\n{said}" in capsys.readouterr().out.replace("\n> ", "")
+
+
+def test_nothing_is_promised_of_a_ticket_that_is_void(home: Path, capsys: Capture, says: list[str]) -> None:
+    ask(home, policies="old")
+    says.append("n")
+    main(["approve", "t1"])
+    assert "\nno call waits for it any more\n" in capsys.readouterr().out
+
+
 def test_a_person_sees_the_call_and_approves_it(home: Path, capsys: Capture, says: list[str]) -> None:
     ask(home)
     says.append("y")

@@ -46,6 +46,7 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
     store = SqliteStore(default_folder(), 3600, SystemClock())
     store.ask(structs.replace(TICKET, created=now.timestamp(), expires=now.timestamp() + 60))
+    store.waits("t1", now.timestamp() - 40)
     store.close()
     denied = structs.replace(CALL, id="n-8", at=now, effect="deny", message="Not\x1b[31m this one.")
     listed = structs.replace(CALL, id="n-9", at=now, method="tools/list", tool="")
@@ -61,7 +62,7 @@ def test_one_frame_says_what_runs_what_was_denied_and_what_waits(audit: str, cap
     lines = [" ".join(line.split()) for line in said.splitlines()]
     assert f"{os.getpid()} github running 3 0" in lines
     assert f"{os.getpid()} notes failing 0 4" in lines
-    assert any(line.startswith("t1 os-user:ada") for line in lines)
+    assert any(line.startswith("t1 40 s os-user:ada") for line in lines)
     assert any("github/get Not\\x1b[31m this one. n-8" in line for line in lines)
     assert "github/get 2 0.0/s" in lines
     assert not any("tools/list" in line for line in lines)
@@ -176,14 +177,14 @@ def test_many_servers_are_cut(audit: str) -> None:
 def test_a_call_that_waits_says_who_acts_for_whom(audit: str) -> None:
     view = top.TopView(Path(audit), None)
     asked = structs.replace(TICKET, principal="https://idp.example/of/a/firm:alice", actor="bot9")
-    view._waiting = [(asked, "")]
-    assert [row[1] for row in view._tickets_shown()] == ["bot9 for alice"]
+    view._waiting = [(asked, "", None)]
+    assert [row[2] for row in view._tickets_shown()] == ["bot9 for alice"]
 
 
 def test_a_call_that_waits_under_another_configuration_names_it(audit: str) -> None:
     view = top.TopView(Path(audit), None)
-    view._waiting = [(TICKET, ""), (TICKET, "/srv/prod.yaml")]
-    assert [row[2] for row in view._tickets_shown()] == [
+    view._waiting = [(TICKET, "", None), (TICKET, "/srv/prod.yaml", None)]
+    assert [row[3] for row in view._tickets_shown()] == [
         "tools/call s/push",
         "tools/call s/push (under /srv/prod.yaml)",
     ]

@@ -325,6 +325,30 @@ def test_a_store_that_is_down_refuses_and_says_so() -> None:
     assert any("a person could not be asked: no disk" in one for one in world.reports)
 
 
+@pytest.mark.parametrize("end", ["approved", "denied", "cancelled", "patience"])
+def test_people_see_that_a_call_waits_until_it_does_no_longer(end: Any) -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    assert [one for one, _ in world.store.waited_for] == [ticket(world).id]
+    if end == "cancelled":
+        world.send("notifications/cancelled", {"requestId": 7})
+    elif end != "patience":
+        answer(world, end)
+    for _ in range(int(WAITING.wait_seconds / LOOK_SECONDS)):
+        world.clock.ring()
+        world.turn()
+    assert world.store.waited_for == []
+
+
+def test_a_call_by_an_approval_that_is_there_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = asking()
+    push(world)
+    answer(world, "approved")
+    monkeypatch.setattr(world.store, "waits", None)
+    assert push(world)["content"] == text("pushed")["content"]
+
+
 def test_a_call_that_is_cancelled_while_it_waits_is_not_made() -> None:
     world = asking(WAITING)
     world.clock.slow = True

@@ -22,7 +22,7 @@ from mcpguard.adapters.approvals import apprise_child
 from mcpguard.adapters.system.guarded import end, found, lack_of, start
 from mcpguard.adapters.system.shipped import command_for_extra
 from mcpguard.core.errors import CredentialError, InspectionError
-from mcpguard.core.legible import plain
+from mcpguard.core.legible import plain, utc
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.ports import LostAlerts
@@ -171,6 +171,8 @@ def _text(ticket: Ticket, more: int, target: NotifyTarget, inspect: Callable[[st
         f"by {tame(ticket.principal)}" + (f" with {tame(ticket.acting)}" if ticket.acting else ""),
         f"asked by {tame(', '.join(ticket.rules))}: {_cut(_line(inspect(ticket.message)), _MOST_MESSAGE)}",
     ]
+    # It may be read late.
+    lines.append(f"asked at {utc(ticket.created)}; an approval counts until {utc(ticket.expires)}")
     if target.arguments:
         lines += [f"{tame(name)}: {tame(value)}" for name, value in _shown(ticket)]
     commands = []

@@ -1,6 +1,7 @@
 """State that outlives a message: `sqlite.py` keeps what a principal did so far, `sessions.py` has the rows of
-sessions and knows which are in use, `tickets.py` the questions to people. `definitions.py` has how servers
-defined their tools before. `upkeep.py` does in a thread what may wait for a disk."""
+sessions and knows which are in use, `tickets.py` the questions to people, `waits.py` the calls that wait for
+an answer. `definitions.py` has how servers defined their tools before. `upkeep.py` does in a thread what may
+wait for a disk."""
 
 from pathlib import Path
 

@@ -7,10 +7,16 @@ Law of this file: a lock is let go by the system however a process ends, so a se
 to be, and what is not known counts as in use.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
+import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +24,9 @@ from msgspec import Struct
 from mcpguard.adapters.system.clock import Uptime
 from mcpguard.adapters.system.files import private_file
 from mcpguard.core.policy.session import LabelCause, StoredSession
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 class OpenSessions:
@@ -73,6 +82,18 @@ class OpenSessions:
         finally:
             os.close(held)
         return False
+
+    def known(self, row: tuple[Any, ...], now: Uptime, idle_seconds: float) -> KnownSession | None:
+        """A session of `EVERY`, None where it has ended."""
+        name, principal, agent, version, used, boot, up, state = row
+        in_use = self.in_use(name)
+        idle = passed(SessionRow(version, used, Uptime(boot, up), state), now, time.time())
+        if not in_use and idle > idle_seconds:
+            return None
+        kept: StoredSession | None = None
+        with suppress(ValueError, RecursionError):
+            kept = decode(state).session()
+        return KnownSession(name, principal, agent, used, in_use, kept)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.used"
@@ -150,6 +171,21 @@ class EarlierSession(StoredState):
 
 decode = msgspec.json.Decoder(StoredState).decode
 decode_earlier = msgspec.json.Decoder(EarlierSession).decode
+
+
+def edited(database: sqlite3.Connection, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
+    """See `SqliteStore.edit`."""
+    while True:
+        found = database.execute(READ, (name,)).fetchone()
+        if found is None:
+            return False
+        version, used, boot, up, state = found
+        kept = StoredSession()
+        with suppress(ValueError, RecursionError):
+            kept = decode(state).session()
+        place = (used, boot, up, encode(change(kept)))
+        if database.execute(CHANGE, (*place, name, version)).rowcount:
+            return True
 
 
 def passed(row: SessionRow, now: Uptime, wall: float) -> float:

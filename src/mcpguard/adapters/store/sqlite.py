@@ -14,9 +14,9 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from mcpguard.adapters.store import sessions, tickets, upkeep
+from mcpguard.adapters.store import sessions, tickets, upkeep, waits
 from mcpguard.adapters.store.sessions import (
     KnownSession,
     OpenSessions,
@@ -94,6 +94,7 @@ class SqliteStore:
         self.replaced: Callable[[str], None] = lambda _said: None
         """Called with a sentence when the file in use was removed or replaced."""
         self._open_sessions = OpenSessions(folder)
+        self._waits = waits.WaitingCalls(folder)
         self._disk = WaitedDisk("mcpguard-state")
 
     def enter(self, principal: Principal, agent: str | None) -> None:
@@ -119,6 +120,22 @@ class SqliteStore:
     def use(self, ticket_id: str, by: float) -> Wait[int]:
         return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by, self._used_in)))
 
+    def waits(self, ticket_id: str, since: float) -> Callable[[], None]:
+        call = waits.WaitingCall(ticket_id, since)
+        self._begun(lambda: self._noted(self._waits.begin(self._open(), call)))
+
+        def over() -> None:
+            call.over = True
+            if call.row is not None:
+                self._begun(lambda: self._noted(self._waits.end(self._open(), call)))
+
+        return over
+
+    @property
+    def waiting_calls(self) -> int:
+        """How many calls of this process wait for a person."""
+        return self._waits.count
+
     def problem(self) -> str:
         """Why it cannot be used, "" where it can. May block, and is called in a thread."""
         problem = upkeep.problem_of(self._path, FORM, bool(self.failing))
@@ -138,18 +155,24 @@ class SqliteStore:
 
         def look() -> list[KnownSession]:
             rows = self._open().execute(sessions.EVERY).fetchall()
-            return [one for one in map(self._known, rows) if one is not None]
+            found = [self._open_sessions.known(row, self._now(), self.idle_seconds) for row in rows]
+            return [one for one in found if one is not None]
 
         return self._patient(look)
 
     def edit(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
         """Put what `change` makes of it in place of a session; one that cannot be read is changed as an
         empty one. Whether there is one of that name. Raises SessionError."""
-        return self._patient(lambda: self._edited(name, change))
+        return self._patient(lambda: sessions.edited(self._open(), name, change))
 
     def waiting(self) -> list[Ticket]:
         """The tickets that nobody has answered, the oldest first. Raises SessionError."""
         return self._patient(lambda: tickets.in_state(self._open(), "waiting", time.time()))
+
+    def waited_for(self) -> dict[str, float]:
+        """The tickets that a call waits for, in any process, with since when the first of these does (seconds
+        since 1970). Raises SessionError."""
+        return self._patient(lambda: waits.since(self._open(), self._folder))
 
     def standing(self, ticket: Ticket, listed: bool) -> Ticket | None:
         """The ticket by which a person was asked about the call of `ticket`, by any process, None for none.
@@ -193,31 +216,6 @@ class SqliteStore:
             except OSError as problem:
                 raise SessionError(upkeep.unmade(self._path.parent, problem)) from None
             time.sleep(PAUSE)
-
-    def _known(self, found: tuple[Any, ...]) -> KnownSession | None:
-        name, principal, agent, version, used, boot, up, state = found
-        row = SessionRow(version, used, Uptime(boot, up), state)
-        in_use = self._open_sessions.in_use(name)
-        if not in_use and passed(row, self._now(), time.time()) > self.idle_seconds:
-            return None
-        kept: StoredSession | None = None
-        with suppress(ValueError, RecursionError):
-            kept = decode(state).session()
-        return KnownSession(name, principal, agent, used, in_use, kept)
-
-    def _edited(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
-        database = self._open()
-        while True:
-            found = database.execute(sessions.READ, (name,)).fetchone()
-            if found is None:
-                return False
-            version, used, boot, up, state = found
-            kept = StoredSession()
-            with suppress(ValueError, RecursionError):
-                kept = decode(state).session()
-            place = (used, boot, up, encode(change(kept)))
-            if database.execute(sessions.CHANGE, (*place, name, version)).rowcount:
-                return True
 
     # --- in the loop -----------------------------------------------------------------------------
 
@@ -363,6 +361,7 @@ class SqliteStore:
         # NORMAL is durable against the end of a process; the thread of the checkpoints waits for the disk.
         database.execute(f"PRAGMA synchronous = {'FULL' if self._synced else 'NORMAL'}")
         database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute(waits.TABLE)
         if form < FORM:
             database.execute(sessions.TABLE)
             database.executescript(tickets.TABLES)

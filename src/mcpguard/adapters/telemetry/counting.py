@@ -111,8 +111,9 @@ def page(
     needs: Iterable[Need],
     clients: ClientCounts,
     upstreams: Iterable[Health] = (),
+    waiting: int = 0,
 ) -> bytes:
-    """All metrics of a process."""
+    """All metrics of a process, of whose calls that many are `waiting` for a person."""
     sinks, needs = tuple(sinks), tuple(needs)
     families: tuple[Family, ...] = (
         ("build_info", "gauge", "The running version.", [("", {"version": __version__}, 1)]),
@@ -131,6 +132,7 @@ def page(
             "Refusals and requests for lists that were only counted.",
             [("", {}, counts.folded)] * bool(counts.folded),
         ),
+        ("waiting_calls", "gauge", "Calls that wait for a person.", [("", {}, waiting)]),
         *_of_clients(clients),
         ("upstreams", "gauge", "Processes and connections of this server in this state.", _states(upstreams)),
         ("ready", "gauge", "1 if this requirement is met.", _needs(needs, "ok")),

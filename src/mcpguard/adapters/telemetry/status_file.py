@@ -88,6 +88,8 @@ class Status(Struct, frozen=True):
     """Which credentials are not recognised in answers before a server needs them, and why; "" for none."""
     in_use: Mapping[str, int] = {}
     """How many connections, streams, sessions and requests of HTTP clients are open; empty over stdio."""
+    waiting: int = 0
+    """How many calls wait for a person."""
     version: str = ""
     """The version of the running mcpguard; "" if it does not report one."""
     in_force: tuple[str, ...] = ()

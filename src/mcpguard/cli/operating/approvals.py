@@ -1,4 +1,5 @@
-"""`mcpguard approvals`: the calls that wait for a person, and the answers in force; a person ends one.
+"""`mcpguard approvals`: the calls that wait for a person, what nobody has answered, and the answers in force;
+a person ends one.
 `approve` and `deny` answer what waits."""
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json", "mcpguard approvals end 4f1c09aa7d31")
 
 _HEAD = ("TICKET", "WAITS", "PRINCIPAL", "AGENT", "CALL", "RULE")
+_UNANSWERED = ("UNANSWERED", "UNTIL", "PRINCIPAL", "AGENT", "CALL", "RULE")
 _REFUSED = ("REFUSED", "UNTIL", "PRINCIPAL", "AGENT", "CALL", "BY")
 _IN_FORCE = ("APPROVED", "UNTIL", "USES", "PRINCIPAL", "AGENT", "CALL", "ANY VALUE OF", "BY")
 
@@ -57,21 +59,26 @@ def execute(args: argparse.Namespace) -> int:
     with closing(store_of(config)) as store:
         if args.what:
             return _end(config, store, args.ticket, args.config)
+        since = store.waited_for()
         waiting, in_force, refused = store.waiting(), store.approved(), store.denied()
     check = TicketCheck(config, lambda: _digest(config))
     if args.json:
         from mcpguard.cli.outputs import ApprovalInForce, RefusalInForce, WaitingTicket, WaitingTickets
 
         shown = {
-            "waiting": [_described(WaitingTicket, one, check) for one in waiting],
+            "waiting": [_described(WaitingTicket, one, check, since.get(one.id)) for one in waiting],
             "in_force": [_described(ApprovalInForce, one, check) for one in in_force],
             "refused": [_described(RefusalInForce, one, check) for one in refused],
         }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
     folder = plain(str(config.session_folder or default_folder()))
-    rows = [_row(one, check) for one in waiting]
-    print(_table(_HEAD, rows, config, waiting) or f"no call waits for an approval in {folder}")
+    now = [one for one in waiting if one.id in since]
+    rows = [_row(one, _void_answer(one, check) or _span(since[one.id])) for one in now]
+    print(_table(_HEAD, rows, config, now) or f"no call waits for an approval in {folder}")
+    if left := [one for one in waiting if one.id not in since]:
+        print("\nnobody waits for these; an approval counts for the same call made again:")
+        print(_table(_UNANSWERED, [_row(one, _until(one, check)) for one in left], config, left))
     if in_force:
         print()
         print(_table(_IN_FORCE, [_in_force(one, check) for one in in_force], config, in_force))
@@ -104,9 +111,12 @@ def _end(config: Config, store: SqliteStore, ticket_id: str | None, option: str 
     return 0
 
 
-def _row(one: Ticket, check: TicketCheck) -> tuple[str, ...]:
-    waits = _void_answer(one, check) or f"{max(0, time.time() - one.created):.0f} s"
-    return one.id, waits, one.principal, one.acting, one.summary, ", ".join(one.rules)
+def _span(since: float) -> str:
+    return f"{max(0, time.time() - since):.0f} s"
+
+
+def _row(one: Ticket, how: str) -> tuple[str, ...]:
+    return one.id, how, one.principal, one.acting, one.summary, ", ".join(one.rules)
 
 
 def _digest(config: Config) -> str:
@@ -144,9 +154,11 @@ def _refused(one: Ticket, check: TicketCheck) -> tuple[str, ...]:
     return one.id, _until(one, check), one.principal, one.acting, one.summary, by
 
 
-def _described(kind: type[Printed], one: Ticket, check: TicketCheck) -> dict[str, object]:
+def _described(
+    kind: type[Printed], one: Ticket, check: TicketCheck, since: float | None = None
+) -> dict[str, object]:
     """What the ticket, and its answer, have by the names of `kind`."""
-    also = {"ticket": one.id, "ends": one.ends, "void": bool(check.void(one))}
+    also = {"ticket": one.id, "ends": one.ends, "void": bool(check.void(one)), "waits_since": since}
     known = also | structs.asdict(one) | ({} if one.answer is None else structs.asdict(one.answer))
     return {name: known[name] for name in kind.model_fields}
 
@@ -244,7 +256,10 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
 def _show(config: Config, store: SqliteStore, ticket: Ticket) -> None:
     from mcpguard.console.desk import Rulebook
     from mcpguard.console.terminal import show
+    from mcpguard.serve.interventions import TicketCheck, how_it_waits
 
     states = [one.state for one in store.known() if one.name == ticket.session]
     labels = [label for state in states if state is not None for label in state.labels]
-    show(ticket, Rulebook(config).rules(ticket.rules), labels)
+    void = TicketCheck(config, lambda: _digest(config)).void(ticket)
+    waits = how_it_waits(ticket, store.waited_for().get(ticket.id), void)
+    show(ticket, Rulebook(config).rules(ticket.rules), labels, waits)

@@ -121,6 +121,9 @@ def _remarks(status: Status) -> Iterator[_Line]:
     if status.in_use:
         shown = (counted(count, what.removesuffix("s")) for what, count in status.in_use.items())
         yield "clients", "open", 0, ", ".join(shown)
+    if status.waiting:
+        said = f"{counted(status.waiting, 'call')} for a person: `mcpguard approvals` lists what is asked"
+        yield "approvals", "waiting", 0, said
     if (late := status.not_in_force) is not None:
         yield late.what, late.state, late.since, late.problem
     from mcpguard.adapters.telemetry.status_file import is_outdated

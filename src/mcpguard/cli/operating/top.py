@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.checking import CheckedFollowing, last_lines, written_until
 from mcpguard.adapters.audit.reader import NothingRecorded, chain_files
-from mcpguard.adapters.system.terminal import at_terminal
+from mcpguard.adapters.system.terminal import at_terminal, counted
 from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import caller, cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
@@ -137,8 +137,9 @@ class TopView:
         """Of the same time: when, and how many refusals were only counted."""
         self._denials: list[Decided] = []
         self._processes: list[Status] = []
-        self._waiting: list[tuple[Ticket, str]] | str = []
-        """Each with the file of its configuration, "" for this one; or why they cannot be read."""
+        self._waiting: list[tuple[Ticket, str, float | None]] | str = []
+        """Each with the file of its configuration, "" for this one, and since when a call waits for it; or
+        why they cannot be read."""
 
     def look(self) -> None:
         from mcpguard.adapters.telemetry.status_file import running
@@ -187,13 +188,15 @@ class TopView:
                 insort(self._denials, record, key=attrgetter("at"))
                 del self._denials[:-_DENIALS]
 
-    def _tickets(self) -> list[tuple[Ticket, str]] | str:
+    def _tickets(self) -> list[tuple[Ticket, str, float | None]] | str:
         from mcpguard.serve.interventions import other_config, store_of
 
         try:
             config = configured(self._config)
             with closing(store_of(config)) as store:
-                return [(one, other_config(config, one)) for one in store.waiting()]
+                since = store.waited_for()
+                found = [(one, other_config(config, one), since.get(one.id)) for one in store.waiting()]
+                return sorted(found, key=lambda one: one[2] is None)
         except DocumentError as error:
             problem = error.problems[0]  # Its whole path would fill the row.
             return f"{os.path.basename(problem.source)}: {problem.message}"
@@ -232,7 +235,11 @@ class TopView:
 
     def _tables(self) -> Iterator[Table]:
         yield _table("SERVERS", ("PID", "WHAT", "STATE", "OPEN", "RESTARTS"), self._servers(), 1)
-        yield _table("WAITING FOR A PERSON", ("TICKET", "WHO", "CALL"), self._tickets_shown(), 2)
+        asked = [] if isinstance(self._waiting, str) else self._waiting
+        wait = counted(sum(since is not None for _, _, since in asked), "call").upper()
+        yield _table(
+            f"WAITING FOR A PERSON: {wait}", ("TICKET", "WAITS", "WHO", "CALL"), self._tickets_shown(), 3
+        )
         denials = [_denial(one) for one in reversed(self._denials)]
         yield _table("LATEST DENIALS", ("AT", "CALL", "WHY", "ID"), denials, 2)
         used = Counter(what for _, what, _ in self._calls).most_common(_TOOLS)
@@ -255,14 +262,15 @@ class TopView:
 
     def _tickets_shown(self) -> list[tuple[str, ...]]:
         if isinstance(self._waiting, str):
-            return [("?", "", self._waiting.split("\n")[0])]
+            return [("?", "", "", self._waiting.split("\n")[0])]
         return [
             (
                 one.id,
+                "no call" if since is None else f"{max(0, time.time() - since):.0f} s",
                 cut(caller(one.principal, one.actor) if one.actor else one.principal, _WIDE),
                 f"{one.summary} (under {other})" if other else one.summary,
             )
-            for one, other in self._waiting[:_TICKETS]
+            for one, other, since in self._waiting[:_TICKETS]
         ]
 
 

@@ -217,7 +217,7 @@ function counted(waiting) {
 }
 
 function announce() {
-  const rows = document.querySelectorAll(".queue .row .target");
+  const rows = document.querySelectorAll("#waits .target");
   const what = rows.length ? rows[rows.length - 1].textContent.trim() : "";
   document.getElementById("announce").textContent = "A call waits for you" + (what ? ": " + what : "");
 }

@@ -15,7 +15,7 @@ from mcpguard.console.rendering.arguments import ShownArguments, shown_arguments
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
-from mcpguard.serve.interventions import TicketCheck, elsewhere, void_ticket
+from mcpguard.serve.interventions import TicketCheck, elsewhere, how_it_waits, void_ticket
 
 MOST_BEFORE = 8
 """Calls that the session made before."""
@@ -25,7 +25,7 @@ MOST_ANSWERED = 6
 class TicketPage(Struct, frozen=True):
     """A ticket with what a person should know of it. `state` is that of the ticket, or `expired`; `against`
     says why an approval would not count, "" where it would, and `elsewhere` why no answer can be given here.
-    `void` says why it counts for nothing by now, a clause."""
+    `void` says why it counts for nothing by now, a clause; `waits` whether a call waits for it, another."""
 
     ticket: Ticket
     state: str
@@ -34,6 +34,7 @@ class TicketPage(Struct, frozen=True):
     before: list[SeenCall]
     session: KnownSession | None
     void: str
+    waits: str
     elsewhere: str
     against: str
     passkey: bool
@@ -66,17 +67,19 @@ def arguments(desk: Desk, request: Request) -> Response:
 
 def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = "") -> Response:
     queue: list[Ticket] = []
+    since: dict[str, float] = {}
     try:
-        queue = desk.store.waiting()
+        since = desk.store.waited_for()
+        queue = sorted(desk.store.waiting(), key=lambda one: one.id not in since)
         sessions = desk.store.known()
     except SessionError as failure:
         problem, sessions = str(failure), []
-    desk.watch.waiting = len(queue)
+    desk.watch.waiting = sum(one.id in since for one in queue)
     one = chosen or (queue[0] if queue else None)
     check = desk.check()
     with desk.lock:
         desk.evidence.poll()
-        shown = None if one is None else _ticket_page(desk, one, sessions, check)
+        shown = None if one is None else _ticket_page(desk, one, sessions, check, since)
         answered = _answered(desk)
         recent = [] if queue else [call for _, call in zip(range(6), desk.evidence.newest(), strict=False)]
     said = request.query_params.get("said", "")
@@ -85,6 +88,7 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
         request,
         "waiting",
         queue=queue,
+        since=since,
         shown=shown,
         answered=answered,
         recent=recent,
@@ -124,8 +128,10 @@ def _said(name: str, shown: TicketPage | None) -> str:
     return SAID.get(name, "")
 
 
-def _ticket_page(desk: Desk, one: Ticket, sessions: list[KnownSession], check: TicketCheck) -> TicketPage:
-    against = _against(desk, one)
+def _ticket_page(
+    desk: Desk, one: Ticket, sessions: list[KnownSession], check: TicketCheck, since: dict[str, float]
+) -> TicketPage:
+    against, void = _against(desk, one), check.void(one)
     asked = datetime.fromtimestamp(one.created, UTC)
     rules = desk.rulebook.rules(one.rules)
     return TicketPage(
@@ -135,7 +141,8 @@ def _ticket_page(desk: Desk, one: Ticket, sessions: list[KnownSession], check: T
         rules=rules,
         before=desk.evidence.before(asked, one.principal, one.agent, MOST_BEFORE),
         session=next((known for known in sessions if known.name == one.session), None),
-        void=check.void(one),
+        void=void,
+        waits=how_it_waits(one, since.get(one.id), void),
         elsewhere=elsewhere(desk.config, one),
         against=against,
         passkey=one.terms.passkey,

@@ -325,9 +325,11 @@ class Approvals:
     async def _waited(self, store: Store, request: Request, ticket: Ticket, waits: Deny) -> Ticket:
         """The ticket once a person has answered, or as it is when the time to wait is over. Raises
         SessionError."""
-        if self._waiting >= MOST_WAITING:  # They may all make the same call, by one ticket.
+        # They may all make the same call, by one ticket.
+        if ticket.state != "waiting" or self._waiting >= MOST_WAITING:
             return ticket
         dialog, began = OpenDialog(), self._scope.recorder.seconds()
+        over = store.waits(ticket.id, self._scope.recorder.now().timestamp())
         self._waiting += 1
         try:
             if not request.caller.modern and self._channel.possible(request, ticket):
@@ -336,6 +338,7 @@ class Approvals:
             return _wanted(ticket, dialog.denied)
         finally:
             dialog.withdraw(request)
+            over()
             self._waiting -= 1
             request.times.waited += self._scope.recorder.seconds() - began
 
