@@ -272,6 +272,7 @@ def stage(home: Path) -> Path:
             shown=text,
         )
         store.ask(one)
+        store.waits(one.id, created)
     other = Invocation(
         "51d2", "tools/call", ME, now, "cursor", "files", Listed("files", "read_file", "", {}, {}, "")
     )

@@ -18,7 +18,7 @@ from mcpguard.core.policy.tickets import TicketAnswer, arguments_digest
 from mcpguard.protocol.jsonrpc import encode
 from mcpguard.serve.interventions import give
 from tests.console.desk import DECIDED, Browser
-from tests.console.test_pages import ME, used
+from tests.console.test_pages import ME, text_of, used
 
 
 def test_an_approval_is_stored_with_evidence(browser: Browser) -> None:
@@ -252,7 +252,7 @@ def test_who_comes_second_is_told_and_changes_nothing(browser: Browser) -> None:
     browser.post(f"{browser.root}/tickets/t1/deny", reason="")
     answer = browser.post(f"{browser.root}/tickets/t1/approve")
     assert answer.status_code == 409
-    assert "No call is waiting under ticket" in answer.text
+    assert "The ticket t1 was denied by os-user:" in answer.text
     ticket = browser.desk.store.known_ticket("t1")
     assert ticket is not None
     assert ticket.state == "denied"
@@ -285,8 +285,15 @@ def test_an_answer_that_was_quicker_voids_this_one(browser: Browser, monkeypatch
         return real(ticket_id, answer)
 
     monkeypatch.setattr(store, "answer", late)
-    assert "answered by somebody else" in browser.post(f"{browser.root}/tickets/t1/approve").text
+    said = browser.post(f"{browser.root}/tickets/t1/approve").text
+    assert "The ticket t1 was denied by os-user:bob (terminal)" in said
+    assert "mcpguard approvals" not in said
     assert sorted(browser.notices()) == ["approval-given", "approval-void"]
+    answered = text_of(browser.see())
+    struck = re.search(r"<s>.*?approved.*?</s>", browser.see(), re.DOTALL)
+    assert struck
+    assert "it does not count, since the ticket t1 was denied by os-user:bob (terminal)" in answered
+    assert "void" not in answered.partition("Answered")[2]
 
 
 def test_a_label_is_cleared_and_a_session_ended(browser: Browser) -> None:

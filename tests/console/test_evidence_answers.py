@@ -50,12 +50,26 @@ def test_a_refusal_that_was_taken_back_is_a_step_and_so_is_one_that_could_not_be
     said = "ticket ab12 of os-user:ada by os-user:bob"
     _, ended, void = steps(
         ("approval-asked", ASKED.format("a")),
-        ("refusal-ended", said),
-        ("change-void", f"refusal-ended: {said}: it is locked", "ab12"),
+        ("refusal-ended", said, "ab12"),
+        ("change-void", f"refusal-ended: {said} (console): it is locked", "ab12"),
         ("change-void", "label-cleared: private of session s: it is locked"),
     )
-    assert (ended.call, ended.who) == ("c-1", "os-user:bob")
-    assert (void.call, void.detail) == ("c-1", f"refusal-ended: {said}: it is locked")
+    assert (ended.call, ended.who, ended.void) == ("c-1", "os-user:bob", "")
+    assert (void.call, void.detail) == ("c-1", f"refusal-ended: {said} (console): it is locked")
+
+
+@each("what", ["approval-given", "approval-refused", "approval-ended", "refusal-ended"])
+def test_what_did_not_count_is_said_where_it_stands(what: str) -> None:
+    said = "ticket ab12 of os-user:ada by os-user:bob (terminal)"
+    void = "approval-void" if what in ("approval-given", "approval-refused") else "change-void"
+    _, other, late = steps(
+        ("approval-asked", ASKED.format("a")),
+        ("approval-given", said.replace("bob", "eve"), "ab12"),
+        (what, said, "ab12"),
+        (void, f"{what}: {said}: the ticket ab12 was approved by os-user:eve", "ab12"),
+    )
+    assert other.void == ""
+    assert (late.who, late.void) == ("os-user:bob (terminal)", "the ticket ab12 was approved by os-user:eve")
 
 
 def test_sentences_that_are_made_to_take_long_hold_nobody_up() -> None:

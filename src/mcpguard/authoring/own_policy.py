@@ -30,6 +30,7 @@ from mcpguard.config.loading import Config
 from mcpguard.config.policies import SIZE_LIMIT, present, read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import McpGuardError, PolicyError, Problem
+from mcpguard.core.evidence.changes import ANSWER_VOID, void_of
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
 from mcpguard.core.policy.session import who_began
@@ -333,13 +334,14 @@ def write(config: Config, what: str, who: str, make: Callable[[OwnPolicy], Propo
         made = make(own)
         digest = sha256(made.policy_text.encode()).hexdigest()
         rules = f"{made.rule} in {own.name} {who}"
-        note_of(config, what, f"{rules}; sha256 of {own.path.name}: {digest}")
+        detail = f"{rules}; sha256 of {own.path.name}: {digest}"
+        note_of(config, what, detail)
         try:
             # The tests first: a rule that no test knows is what nobody looks at again.
             write_whole(own.tests, made.tests_text.encode())
             write_whole(own.path, made.policy_text.encode())
         except OSError as problem:
-            note_of(config, "approval-void", f"{rules}: {problem.strerror}")
+            note_of(config, ANSWER_VOID, void_of(what, detail, str(problem.strerror)))
             raise SuggestError(f"{own.path} cannot be written: {problem.strerror}") from None
     return made
 

@@ -22,6 +22,7 @@ from mcpguard.adapters.audit.reader import MOST_ODD, origin, unpacked
 from mcpguard.adapters.system.files import without_waiting
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE, SUFFIXES
+from mcpguard.core.evidence.changes import ANSWER_VOID, VOID, why_void
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
 
 MOST_CALLS = 5_000
@@ -243,10 +244,10 @@ EFFECTS = {
     "approval-asked": "asked",
     "approval-given": "approved",
     "approval-refused": "denied",
-    "approval-void": "withheld",
+    ANSWER_VOID: "withheld",
     "approval-ended": "withheld",
     "refusal-ended": "withheld",
-    "change-void": "withheld",
+    VOID: "withheld",
 }
 """By what a notice says, the effect whose sign stands with it."""
 
@@ -258,9 +259,13 @@ _VOID = re.compile(r"ticket ([0-9a-f]{1,64}) by (.+)")
 _TICKET = re.compile(r"ticket ([0-9a-f]{1,64})\b")
 
 
+MOST_VOIDED = 16
+"""Of the answers to a ticket, one of so many may be the one that does not count."""
+
+
 class AnswerStep(Struct, frozen=True):
     """A question or an answer. `ticket` and `call` are ids, "" where they are not known; `who` answered,
-    `target` was asked about; `detail` is the sentence where it says more."""
+    `target` was asked about; `detail` is the sentence where it says more; `void` is why it does not count."""
 
     what: str
     effect: str
@@ -272,26 +277,40 @@ class AnswerStep(Struct, frozen=True):
     target: str = ""
     who: str = ""
     detail: str = ""
+    void: str = ""
 
 
 def answer_steps(notices: list[SeenNotice]) -> list[AnswerStep]:
     """Those that are about a ticket, in the same order; an answer has the call and the target of its
-    question."""
+    question. A notice that one of them does not count adds no step, but the reason to that answer."""
     steps: list[AnswerStep] = []
+    said: dict[str, list[tuple[int, Noticed]]] = {}
     asked: dict[str, AnswerStep] = {}
     for seen in notices:
         if seen.notice.what not in EFFECTS:
             continue
         step = _step(seen)
-        if not step.ticket and step.what == "change-void":  # Of a session.
+        if not step.ticket and step.what == VOID:  # Of a session.
+            continue
+        of_ticket = said.setdefault(step.ticket, [])
+        if step.what in (VOID, ANSWER_VOID) and (found := _voided(seen.notice, of_ticket)):
+            number, why = found
+            steps[number] = structs.replace(steps[number], void=why)
             continue
         if step.what == "approval-asked":
             asked[step.ticket] = step
         elif step.ticket in asked:
             of = asked[step.ticket]
             step = structs.replace(step, call=of.call, server=of.server, target=of.target)
+        of_ticket.append((len(steps), seen.notice))
         steps.append(step)
     return steps
+
+
+def _voided(void: Noticed, of_ticket: list[tuple[int, Noticed]]) -> tuple[int, str] | None:
+    """Which of the last answers to a ticket does not count, and why."""
+    why = ((number, why_void(one, void)) for number, one in reversed(of_ticket[-MOST_VOIDED:]))
+    return next((one for one in why if one[1]), None)
 
 
 def _step(seen: SeenNotice) -> AnswerStep:
@@ -315,7 +334,7 @@ def _read(what: str, detail: str) -> tuple[str, str, str, str] | None:
             return None
         method, _, target = said[head.end() :].partition(": ")[2].partition(" ")
         return (head[1], head[2], target, "") if method and target else None
-    if what == "approval-void":
+    if what == ANSWER_VOID:
         void = _VOID.fullmatch(detail)
         return (void[1], "", "", void[2]) if void is not None else None
     head = _GIVEN.match(detail)

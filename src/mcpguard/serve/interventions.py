@@ -30,7 +30,7 @@ from mcpguard.adapters.system.own_process import machine_name, operating_system_
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.config.loading import Config, config_option, evidence_folder, load_config
 from mcpguard.core.errors import AuditError, ConfigError, CredentialError, SessionError
-from mcpguard.core.evidence.changes import VOID, void_of
+from mcpguard.core.evidence.changes import ANSWER_VOID, VOID, void_of
 from mcpguard.core.evidence.records import FORMAT, Anchor, Closed, Noticed, Opened
 from mcpguard.core.legible import plain, utc
 from mcpguard.core.policy.session import ServerPlaces, StoredSession, without_folder
@@ -55,14 +55,23 @@ def passkeys_of(config: Config) -> Passkeys:
     return Passkeys(Passkey(one.person, one.groups, one.id, one.key) for one in config.approvals.passkeys)
 
 
-def waiting_ticket(store: SqliteStore, ticket_id: str, option: str = "") -> Ticket:
-    """The ticket of that id. Raises SessionError where no call waits by it, which says what lists them:
-    `option` is what that command needs to use the same configuration."""
+def waiting_ticket(store: SqliteStore, ticket_id: str, lists: str = "") -> Ticket:
+    """The ticket of that id. Raises SessionError where it cannot be answered, which says why: `lists` says
+    where those are that can."""
     ticket = store.known_ticket(ticket_id)
     if ticket is None or ticket.state != "waiting" or ticket.expires <= time.time():
-        lists = f"`mcpguard approvals{option}`"
-        raise SessionError(f"no call is waiting under ticket {ticket_id!r}; list them with {lists}")
+        raise SessionError(_late(ticket_id, ticket) + lists)
     return ticket
+
+
+def _late(ticket_id: str, now: Ticket | None) -> str:
+    """Why a ticket that is `now` so cannot be answered."""
+    if now is None:
+        return f"there is no ticket {ticket_id!r}, or it is over"
+    if now.answer is None:
+        return f"the ticket {ticket_id} expired at {utc(now.expires)}"
+    then = {"used": ", and a call has used that", "ended": ", and a person has ended that"}.get(now.state, "")
+    return f"the ticket {ticket_id} was {now.answer.verdict} by {now.answer.by} ({now.answer.via}){then}"
 
 
 def how_it_waits(ticket: Ticket, since: float | None, void: str) -> str:
@@ -99,13 +108,14 @@ def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswe
         signed = signed_parts(ticket, answer)
         proof = f"; the assertion of the passkey: {answer.assertion}; its challenge is of {signed}"
     by = f"by {answer.by} ({answer.via}){length_of(answer)}{proof}"
+    detail = f"ticket {ticket.id} of {ticket.principal} {by}"
     about = {"principal": ticket.principal, "ticket": ticket.id}
-    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} {by}", **about)
+    note_of(config, what, detail, **about)
     try:
         if not store.answer(ticket.id, answer):
-            raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")
+            raise SessionError(_late(ticket.id, store.known_ticket(ticket.id)))
     except SessionError as problem:
-        note_of(config, "approval-void", f"ticket {ticket.id} by {answer.by}: {problem}", **about)
+        note_of(config, ANSWER_VOID, void_of(what, detail, str(problem)), **about)
         raise
 
 

@@ -270,6 +270,7 @@ def test_gaps_and_missing_chains_and_observed_servers_are_said(written: Path) ->
         ("approval-given", "ticket t of https://a.example:bot by https://a.example:ada (console)", "approved"),
         ("approval-refused", "ticket t of https://a.example:bot by https://a.example:ada (console), for the session", "denied"),
         ("approval-void", "ticket t by https://a.example:ada (console): somebody else answered", "void"),
+        ("approval-void", "approval-given: ticket t of https://a.example:bot by https://a.example:ada (console): late", "void"),
         ("approval-ended", "ticket t of https://a.example:bot by https://a.example:ada (console), used 3 times", "ended"),
         ("refusal-ended", "ticket t of https://a.example:bot by https://a.example:ada (console)", "ended"),
         ("change-void", "refusal-ended: ticket t of https://a.example:bot by https://a.example:ada (console): locked", "void"),

@@ -17,6 +17,7 @@ from mcpguard.adapters.telemetry.status_file import Status
 from mcpguard.cli import main
 from mcpguard.cli.parser import configured
 from mcpguard.config.policies import load_policies
+from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve import interventions
@@ -279,7 +280,7 @@ def test_whoever_names_no_ticket_is_told_what_lists_them_in_the_same_configurati
     says.append("y")
     other = tmp_path / "other folder.yaml"
     other.write_text("version: 1\nservers: {x: {command: cat}}\n")
-    lists = f"list them with `mcpguard approvals --config '{other}'`"
+    lists = f"`mcpguard approvals --config '{other}'`"
     for words in (["approve", "t9"], ["approvals", "end"], ["approvals", "end", "t9"]):
         assert main([*words, "--config", str(other)]) == 2
         assert lists in capsys.readouterr().err
@@ -288,12 +289,28 @@ def test_whoever_names_no_ticket_is_told_what_lists_them_in_the_same_configurati
 def test_what_does_not_wait_any_more_cannot_be_answered(home: Path, capsys: Capture, says: list[str]) -> None:
     says.append("y")
     assert main(["approve", "t1"]) == 2
-    assert (
-        "no call is waiting under ticket 't1'; list them with `mcpguard approvals`" in capsys.readouterr().err
-    )
+    lists = "; `mcpguard approvals` lists what can be answered\n"
+    assert f"there is no ticket 't1', or it is over{lists}" in capsys.readouterr().err
     ask(home).answer("t1", answered("denied", "a"))
     assert main(["approve", "t1"]) == 2
+    assert f"the ticket t1 was denied by a (terminal){lists}" in capsys.readouterr().err
     assert known(home).state == "denied"
+
+
+def test_whoever_answers_late_reads_what_became_of_the_ticket(home: Path, capsys: Capture) -> None:
+    found = ask(home)
+    found.answer("t1", answered("approved", "a"))
+    given_by(found.use("t1", time.time()))
+    ask(home, id="t2", args="b").answer("t2", answered("denied", "b"))
+    found.end("t2")
+    ask(home, id="t3", args="c", expires=100.0)
+    for ticket, said in (
+        ("t1", "was approved by a (terminal), and a call has used that"),
+        ("t2", "was denied by b (terminal), and a person has ended that"),
+        ("t3", "expired at 1970-01-01T00:01:40Z"),
+    ):
+        with pytest.raises(SessionError, match=re.escape(f"the ticket {ticket} {said}") + "$"):
+            interventions.waiting_ticket(found, ticket)
 
 
 def test_of_two_who_answer_at_once_one_is_told(
@@ -304,8 +321,11 @@ def test_of_two_who_answer_at_once_one_is_told(
         "builtins.input", lambda _: "y" if found.answer("t1", answered("denied", "a")) else ""
     )
     assert main(["approve", "t1"]) == 2
-    assert "was answered by somebody else" in capsys.readouterr().err
-    assert sorted(what for what, _ in notices(home)) == ["approval-given", "approval-void"]
+    assert "the ticket t1 was denied by a (terminal)\n" in capsys.readouterr().err
+    details = dict(notices(home))
+    given_first = details.pop("approval-given")
+    was = "the ticket t1 was denied by a (terminal)"
+    assert details == {"approval-void": f"approval-given: {given_first}: {was}"}
     assert known(home).state == "denied"
 
 

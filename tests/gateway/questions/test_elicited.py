@@ -279,7 +279,9 @@ def test_a_lost_race_leaves_evidence_and_the_other_answer_counts(era: str) -> No
 
     world.store.answered = slower  # type: ignore[method-assign]
     say(world, YES)
-    assert noted(world)[-2:] == ["approval-given", "approval-void"]
+    given, void = [one for one in world.audit.records if isinstance(one, Noticed)][-2:]
+    assert (given.what, void.what) == ("approval-given", "approval-void")
+    assert void.detail == f"approval-given: {given.detail}: somebody else answered, or it has expired"
     assert pushes(world) == 1
     assert ticket(world).answer.by == "os-user:grace"  # type: ignore[union-attr]
 

@@ -25,7 +25,7 @@ from msgspec import Struct, field
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_name, lines, origin
 from mcpguard.authoring.report.review import DwellTime, ReviewedApproval
-from mcpguard.core.evidence.changes import VOID, made
+from mcpguard.core.evidence.changes import ANSWER_VOID, VOID, made
 from mcpguard.core.evidence.records import (
     HANDED_ON,
     KIND_USED,
@@ -49,6 +49,7 @@ _PERSON = frozenset(
         "limit-cleared",
         "session-ended",
         VOID,
+        ANSWER_VOID,
     }
 )
 _TICKET = re.compile(r"\bticket (\S+)")
@@ -156,7 +157,7 @@ class DwellWatch(Struct):
 _ANSWERS = {
     "approval-given": "approved",
     "approval-refused": "denied",
-    "approval-void": "void",
+    ANSWER_VOID: "void",
     "approval-ended": "ended",
     "refusal-ended": "ended",
     VOID: "void",

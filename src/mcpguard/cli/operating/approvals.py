@@ -178,7 +178,8 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     who = person_for("approving or denying a call")
     config: Config = configured(args.config)
     with closing(store_of(config)) as store:
-        ticket = waiting_ticket(store, args.ticket, same_config(args.config))
+        lists = f"; `mcpguard approvals{same_config(args.config)}` lists what can be answered"
+        ticket = waiting_ticket(store, args.ticket, lists)
         given = said(ticket, who, groups_of_user())
         must_count(config, ticket, given)
         _show(config, store, ticket)

@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct, json, structs
 
 from mcpguard.core.errors import McpGuardError, SessionError
+from mcpguard.core.evidence.changes import ANSWER_VOID, void_of
 from mcpguard.core.legible import plain
 from mcpguard.core.model import Caller, Json, Redacted
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer, Verdict, objection
@@ -199,23 +200,23 @@ class ClientChannel:
         answer = TicketAnswer(verdict, ticket.principal, "client", reason=reason)
         if objection(ticket, answer):
             return
-        await self._noted("approval-given" if verdict == "approved" else "approval-refused", ticket)
+        what = "approval-given" if verdict == "approved" else "approval-refused"
+        detail = f"ticket {ticket.id} of {ticket.principal} by {ticket.principal} (client)"
+        await self._noted(what, ticket, detail)
         try:
             stored = await store.answered(ticket.id, answer, self._scope.recorder.now().timestamp())
         except SessionError as problem:
-            await self._noted("approval-void", ticket, f": {problem}")
+            await self._noted(ANSWER_VOID, ticket, void_of(what, detail, str(problem)))
             raise
         if not stored:
-            await self._noted("approval-void", ticket, ": somebody else answered, or it has expired")
+            late = void_of(what, detail, "somebody else answered, or it has expired")
+            await self._noted(ANSWER_VOID, ticket, late)
 
     async def _elicited(self, ticket: Ticket) -> None:
-        scope, detail = self._scope, f"ticket {ticket.id} of {ticket.principal}"
-        noted = scope.recorder.noticed("approval-elicited", ticket.server, detail, ticket=ticket.id)
-        await scope.audit.write(noted)
+        await self._noted("approval-elicited", ticket, f"ticket {ticket.id} of {ticket.principal}")
 
-    async def _noted(self, what: str, ticket: Ticket, more: str = "") -> None:
+    async def _noted(self, what: str, ticket: Ticket, detail: str) -> None:
         scope = self._scope
-        detail = f"ticket {ticket.id} of {ticket.principal} by {ticket.principal} (client){more}"
         await scope.audit.write(scope.recorder.noticed(what, ticket.server, detail, ticket=ticket.id))
 
 
