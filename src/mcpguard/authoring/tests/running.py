@@ -64,7 +64,8 @@ class Coverage:
 
     def __init__(self) -> None:
         self._policies: dict[str, CompiledPolicy] = {}
-        self._seen: set[tuple[str, str, object]] = set()
+        self.seen: set[tuple[str, str, object]] = set()
+        """Of which policy and rule, what."""
 
     def add(self, policies: Iterable[CompiledPolicy], looks: Iterable[Look]) -> None:
         """Count the decisions of one case, which was run with `policies`."""
@@ -88,29 +89,29 @@ class Coverage:
     def _count(self, source: str, rule: CompiledRule, look: Look) -> None:
         known = look.candidates.trial or look.candidates
         if rule.name in look.decided:
-            self._seen.add((source, rule.name, DECIDED))
+            self.seen.add((source, rule.name, DECIDED))
         if all(one.name != rule.name for one in known.all):
             if rule.condition is None:
-                self._seen.add((source, rule.name, LEFT))
+                self.seen.add((source, rule.name, LEFT))
             return
-        self._seen.add((source, rule.name, REACHED))
+        self.seen.add((source, rule.name, REACHED))
         if rule.condition is None:
             return
         left = (source, rule.name, LEFT)
-        if left not in self._seen and rule.condition.verdict(look.bound) is not TRUE:
-            self._seen.add(left)
+        if left not in self.seen and rule.condition.verdict(look.bound) is not TRUE:
+            self.seen.add(left)
         for start, end, text in _branches(rule):
             shown = {value: (source, rule.name, (start, end, value)) for value in (True, False)}
-            if self._seen.issuperset(shown.values()):
+            if self.seen.issuperset(shown.values()):
                 continue
             value = value_of(text, look.bound)
             if isinstance(value, bool):
-                self._seen.add(shown[value])
+                self.seen.add(shown[value])
 
     def _goals(self, policy: CompiledPolicy, index: int, rule: CompiledRule) -> Iterator[CoverageGoal]:
         source, name = policy.document.source, rule.name
         at = ("rules", index)
-        unreached = "" if (source, name, REACHED) in self._seen else f"no case reached rule {name}"
+        unreached = "" if (source, name, REACHED) in self.seen else f"no case reached rule {name}"
 
         def goal(
             path: tuple[str | int, ...], key: object, missing: str, offset: int | None = None
@@ -118,7 +119,7 @@ class Coverage:
             if unreached:
                 path, offset = (*at, "id"), None
             place = policy.document.problem(path, "", offset)
-            seen = (source, name, key) in self._seen
+            seen = (source, name, key) in self.seen
             said = "" if seen else unreached or missing
             return CoverageGoal(source=source, line=place.line, column=place.column, missing=said)
 

@@ -61,7 +61,8 @@ def execute(args: argparse.Namespace) -> int:
     """0 where all passed, 1 where a case failed, an aim was missed or coverage is too low. Raises
     DocumentError."""
     from mcpguard.authoring.tests import report as test_report
-    from mcpguard.authoring.tests.running import CompiledPolicies, Coverage, load, percent, run
+    from mcpguard.authoring.tests.running import CompiledPolicies, Coverage, load, percent
+    from mcpguard.authoring.tests.sharing import run_files
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
@@ -72,7 +73,7 @@ def execute(args: argparse.Namespace) -> int:
     if coverage is not None:
         untested = _untested(args, loaded, known)
         coverage.add(untested, ())
-    reports = [run(one, redactor, coverage) for one in loaded]
+    reports = run_files(loaded, redactor, coverage)
     goals = coverage.goals() if coverage is not None else None
     suite = test_report.suite_of(reports, goals, args.fail_under, untested)
     if args.junit:
