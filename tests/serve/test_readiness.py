@@ -154,10 +154,10 @@ async def test_a_store_that_is_refused_is_missing_as_soon_as_it_is_needed(tmp_pa
 
 async def test_a_store_that_was_replaced_is_on_record_and_said(tmp_path):
     shared = shared_in(tmp_path)
-    shared.store._open()
+    await shared.store.ticket(TICKET)
     (tmp_path / "state").rename(tmp_path / "moved")
     shared.diagnostics.report = lambda _, line, _level: shared.said.append(line)
-    shared.store._open()
+    await shared.store.ticket(TICKET)
     (said,) = shared.said
     assert "state.sqlite was removed" in said
     shared.audit.commit()

@@ -94,9 +94,8 @@ class Shared:
         self.gate = SinkGate(self.audit)
         """What decisions are recorded through, where a sink that fails stops serving."""
         folder = config.session_folder or default_folder()
-        self.store = SqliteStore(
-            folder, config.session_idle_seconds, self.clock, synced=config.audit.durability != "flush"
-        )
+        synced = config.audit.durability != "flush"
+        self.store = SqliteStore(folder, config.session_idle_seconds, self.clock, synced=synced, updates=True)
         self.store.changed, self.store.replaced = changed, partial(self.warn, "state-replaced")
         self.known = KnownDefinitions(folder, partial(to_loop, loop, report, ""))
         egress = Egress(self.redactor, bound_of(settings.servers, config.credentials))

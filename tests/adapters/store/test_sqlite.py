@@ -23,7 +23,7 @@ from msgspec import structs
 
 from mcpguard.adapters.store import default_folder, sqlite
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
-from mcpguard.adapters.store.upkeep import REPLACED
+from mcpguard.adapters.store.upkeep import REPLACED, UPDATED
 from mcpguard.adapters.system import clock as system_clock
 from mcpguard.adapters.system import disk
 from mcpguard.adapters.system.clock import Uptime, uptime
@@ -323,6 +323,71 @@ def test_a_file_of_a_later_version_is_refused(tmp_path: Path, machine: Machine) 
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists what is open")
+def test_what_changes_about_the_file_is_said_in_the_thread_of_the_loop(
+    tmp_path: Path, machine: Machine
+) -> None:
+    """The file is opened in another one, in which nothing of the loop may be used."""
+    store, threads = machine.store(tmp_path), set[threading.Thread]()
+    store.changed = lambda: threads.add(threading.current_thread())
+    store.replaced = lambda _said: threads.add(threading.current_thread())
+    labels(store, add="a")
+    (tmp_path / FILE).unlink()
+    store._disk = disk.WaitedDisk("another")
+    labels(store)
+    store.close()
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute("PRAGMA user_version = 99")
+    store._disk = disk.WaitedDisk("a third")
+    for _ in range(2):
+        with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
+            labels(store)
+    assert threads == {threading.current_thread()}
+
+
+def of_an_earlier_version(folder: Path, tickets: str) -> None:
+    with sqlite3.connect(folder / FILE) as database:
+        database.execute("PRAGMA user_version = 4")
+        database.execute("DROP TABLE tickets")
+        database.execute(tickets)
+
+
+OLD_TICKETS = "CREATE TABLE tickets (id TEXT, state TEXT, expires REAL)"
+
+
+def test_a_file_of_an_earlier_version_is_updated_by_a_process_that_serves_and_says_what_is_lost(
+    tmp_path: Path, machine: Machine
+) -> None:
+    before = machine.store(tmp_path)
+    labels(before, add="private")
+    before.close()
+    of_an_earlier_version(tmp_path, OLD_TICKETS)
+    ends = ADA.now.timestamp() + 60
+    rows = [("waits", ends), ("waiting", ends), ("approved", ends), ("denied", 5), ("used", ends)]
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.executemany("INSERT INTO tickets VALUES ('t', ?, ?)", rows)
+    beside, told = machine.store(tmp_path), list[str]()
+    for look in (beside.known, beside.waiting, lambda: labels(beside)):
+        with pytest.raises(
+            SessionError, match=r"state\.sqlite is of an earlier version .*: restart the clients"
+        ):
+            look()
+    store = SqliteStore(tmp_path, 60, FixedClock(), lambda: machine.time, updates=True)
+    store.replaced = told.append
+    assert labels(store) == ["private"]
+    assert told == [UPDATED.format(tmp_path / FILE, 2)]
+    assert beside.waiting() == []
+
+
+def test_nothing_is_said_where_an_update_loses_nothing(tmp_path: Path, machine: Machine) -> None:
+    labels(machine.store(tmp_path), add="private")
+    for tickets in (OLD_TICKETS, "CREATE TABLE tickets (id TEXT)"):
+        of_an_earlier_version(tmp_path, tickets)
+        store, told = SqliteStore(tmp_path, 60, FixedClock(), lambda: machine.time, updates=True), list[str]()
+        store.replaced = told.append
+        assert labels(store) == ["private"]
+        assert told == []
+
+
 def test_a_store_that_is_closed_keeps_no_file_and_no_thread(tmp_path: Path, machine: Machine) -> None:
     before, threads = set(os.listdir("/proc/self/fd")), set(threading.enumerate())
     store = machine.store(tmp_path)

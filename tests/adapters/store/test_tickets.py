@@ -196,6 +196,8 @@ def test_a_file_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     given_by(store(tmp_path).ask(fresh()))
     with sqlite3.connect(tmp_path / FILE) as database:
         database.executescript("DROP TABLE tickets; PRAGMA user_version = 1;")
+    updating = SqliteStore(tmp_path, 60, FixedClock(), updates=True)
+    assert given_by(updating.ticket(fresh())) is None
     assert store(tmp_path).waiting() == []
 
 

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.system.clock import Uptime
 from mcpguard.adapters.system.files import private_file
+from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.session import LabelCause, StoredSession
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class EarlierSession(StoredState):
 
 
 decode = msgspec.json.Decoder(StoredState).decode
-decode_earlier = msgspec.json.Decoder(EarlierSession).decode
+_decode_earlier = msgspec.json.Decoder(EarlierSession).decode
 
 
 def edited(database: sqlite3.Connection, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
@@ -191,3 +192,14 @@ def edited(database: sqlite3.Connection, name: str, change: Callable[[StoredSess
 def passed(row: SessionRow, now: Uptime, wall: float) -> float:
     """Seconds since the session was used; by the clock that is set only where the machine started since."""
     return now.seconds - row.up.seconds if now.boot == row.up.boot else wall - row.used
+
+
+def of_file(path: Path) -> SessionRow | None:
+    """A session in a file of its own, as earlier versions kept it. Raises SessionError if it is damaged."""
+    try:
+        kept = _decode_earlier(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        raise SessionError(f"{path} is damaged: remove it to start the session over") from None
+    return SessionRow(0, kept.seen, Uptime("", 0.0), encode(kept.session()))

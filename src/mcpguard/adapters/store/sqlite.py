@@ -22,7 +22,6 @@ from mcpguard.adapters.store.sessions import (
     OpenSessions,
     SessionRow,
     decode,
-    decode_earlier,
     encode,
     passed,
 )
@@ -69,15 +68,18 @@ class SqliteStore:
         now: Callable[[], Uptime] = uptime,
         *,
         synced: bool = False,
+        updates: bool = False,
     ) -> None:
         """A session ends when it was not used for `idle_seconds` and no connection that used it is left.
-        `synced`: each change waits for the disk, and so outlasts a power failure."""
+        `synced`: each change waits for the disk, and so outlasts a power failure. `updates`: a file of an
+        earlier version is brought up to date, which processes of that version cannot use any more."""
         self._folder = folder
         self._path = folder / FILE
         self.idle_seconds = idle_seconds
         self._clock = clock
         self._now = now
         self._synced = synced
+        self._updates = updates
         self._database: sqlite3.Connection | None = None
         self._inode = 0
         self._rows: dict[str, SessionRow] = {}
@@ -92,7 +94,9 @@ class SqliteStore:
         self.changed: Callable[[], None] = lambda: None
         """Called when `failing` has changed."""
         self.replaced: Callable[[str], None] = lambda _said: None
-        """Called with a sentence when the file in use was removed or replaced."""
+        """Called with a sentence when the file in use was removed, replaced or updated."""
+        self._said: list[str] = []
+        """What it is to be called with: work is done in a thread, and this is for the loop."""
         self._open_sessions = OpenSessions(folder)
         self._waits = waits.WaitingCalls(folder)
         self._disk = WaitedDisk("mcpguard-state")
@@ -260,6 +264,11 @@ class SqliteStore:
                 raise self._is(upkeep.unusable(self._path, problem)) from None
         except OSError as problem:
             raise self._is(upkeep.unmade(self._path.parent, problem)) from None
+        except upkeep.OtherVersionError as problem:
+            raise self._is(str(problem)) from None
+        finally:
+            while self._said:
+                self.replaced(self._said.pop())
         return False, None
 
     def _is(self, failing: str) -> SessionError:
@@ -337,7 +346,7 @@ class SqliteStore:
                     return database
             self.close()
             self._before |= self._rows
-            self.replaced(upkeep.REPLACED.format(self._path))
+            self._said.append(upkeep.REPLACED.format(self._path))
         import sqlite3
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -355,17 +364,18 @@ class SqliteStore:
 
     def _prepare(self, database: "sqlite3.Connection") -> None:
         ((form,),) = database.execute("PRAGMA user_version").fetchall()
-        if form > FORM:
-            raise self._is(upkeep.of_later(self._path))
+        upkeep.check_form(self._path, form, FORM, self._updates)
         database.execute("PRAGMA journal_mode = WAL")
         # NORMAL is durable against the end of a process; the thread of the checkpoints waits for the disk.
         database.execute(f"PRAGMA synchronous = {'FULL' if self._synced else 'NORMAL'}")
         database.execute("PRAGMA wal_autocheckpoint = 0")
         database.execute(waits.TABLE)
         if form < FORM:
+            lost = tickets.open_in(database, time.time())
             database.execute(sessions.TABLE)
             database.executescript(tickets.TABLES)
             database.execute(f"PRAGMA user_version = {FORM}")
+            self._said += [upkeep.UPDATED.format(self._path, lost)] if lost else []
         oldest = time.time() - max(self.idle_seconds, KEPT_SECONDS)
         for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
             if not self._open_sessions.in_use(name):
@@ -417,20 +427,12 @@ class SqliteStore:
         known = self._rows.get(name)
         if known is not None and self._open_sessions.holds(name):
             return SessionRow(0, known.used, known.up, known.state)
-        return self._from_file(name) or SessionRow(0, 0.0, self._now(), encode(StoredSession()))
+        return sessions.of_file(self._earlier(name)) or SessionRow(
+            0, 0.0, self._now(), encode(StoredSession())
+        )
 
     def _earlier(self, name: str) -> Path:
         return self._folder / f"{name}.json"
-
-    def _from_file(self, name: str) -> SessionRow | None:
-        path = self._earlier(name)
-        try:
-            kept = decode_earlier(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (ValueError, RecursionError):
-            raise SessionError(f"{path} is damaged: remove it to start the session over") from None
-        return SessionRow(0, kept.seen, Uptime("", 0.0), encode(kept.session()))
 
     def _read(self, state: bytes) -> StoredSession:
         try:

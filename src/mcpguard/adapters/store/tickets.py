@@ -52,6 +52,7 @@ _ONE = "SELECT state, uses, answer, question FROM tickets WHERE id = ?"
 _ALL = "SELECT state, uses, answer, question FROM tickets WHERE state = ? AND expires > ?"
 _OF = "SELECT state, uses, answer, question FROM tickets WHERE principal = ? AND expires > ?"
 _COUNT = "SELECT count(*) FROM tickets WHERE session = ? AND state = 'waiting' AND expires > ?"
+_OPEN = "SELECT count(*) FROM tickets WHERE state IN ('waiting', 'approved', 'denied') AND expires > ?"
 _ANSWER = (
     "UPDATE tickets SET state = ?, answer = ?, expires = ifnull(?, expires)"
     " WHERE id = ? AND state = 'waiting' AND expires > ?"
@@ -78,6 +79,15 @@ def _alone(database: sqlite3.Connection) -> Iterator[None]:
     finally:
         if database.in_transaction:
             database.execute("ROLLBACK")
+
+
+def open_in(database: sqlite3.Connection, now: float) -> int:
+    """How many tickets wait or have an answer that counts, in the tables of whatever form."""
+    columns = {row[1] for row in database.execute("PRAGMA table_info(tickets)").fetchall()}
+    if not {"state", "expires"} <= columns:
+        return 0
+    ((count,),) = database.execute(_OPEN, (now,)).fetchall()
+    return int(count)
 
 
 def ask(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket:

@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from mcpguard.core.errors import SessionError
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -18,8 +20,13 @@ _AWAY = (
 REPLACED = (
     "{} was removed or replaced: the labels, limits and approvals of sessions that are not connected are lost"
 )
+UPDATED = "{} was updated from an earlier version of mcpguard: {} tickets and approvals in it no longer count"
 PATIENCE = 1.0
 """How long a look waits for a file that is busy, in seconds."""
+
+
+class OtherVersionError(SessionError):
+    """The file is of another version of mcpguard, and stays as it is."""
 
 
 def checkpoint(path: Path) -> None:
@@ -58,6 +65,18 @@ def unusable(path: Path, problem: "sqlite3.Error") -> str:
 def of_later(path: Path) -> str:
     """The same for a file that a later version has changed."""
     return f"{path} was made by a later version of mcpguard: use that one, or {_AWAY}"
+
+
+def check_form(path: Path, found: int, form: int, updates: bool) -> None:
+    """Raise OtherVersionError where the file is of a later form than ours, or of an earlier one, which
+    processes of that version may still use, unless whoever opens it `updates` it. A new file has form 0."""
+    if found > form:
+        raise OtherVersionError(of_later(path))
+    if 0 < found < form and not updates:
+        advice = (
+            "restart the clients that use mcpguard; the first call whose rules need the session updates it"
+        )
+        raise OtherVersionError(f"{path} is of an earlier version of mcpguard: {advice}")
 
 
 def _cannot_be_made(path: Path) -> str:
