@@ -221,7 +221,6 @@ def test_the_pod_has_no_rights_and_is_probed() -> None:
     }
     probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness")]
     assert [probe["path"] for probe in probes] == ["/livez", "/readyz"]
-    assert all({"name": "Host", "value": "localhost"} in probe["httpHeaders"] for probe in probes)
     assert pod["terminationGracePeriodSeconds"] >= 5 + 4
 
 

@@ -72,9 +72,9 @@ async def test_what_comes_by_a_proxy_or_from_a_page_gets_yes_or_no(header: dict[
 async def test_without_a_good_token_one_gets_yes_or_no_and_a_good_token_every_fact() -> None:
     async with serving(TOKEN, FakeVerifier()) as front:
         ready(front, GOOD, BAD)
-        proxied: dict[str, str | None] = {"x_forwarded_for": "203.0.113.9"}
-        assert (await front.ask("GET", "/readyz", **proxied)).json == YES_OR_NO
-        assert (await front.ask("GET", "/readyz", authorization="Bearer bad", **proxied)).json == YES_OR_NO
-        assert (await front.ask("GET", "/readyz", authorization="x", **proxied)).json == YES_OR_NO
-        told = await front.ask("GET", "/readyz", authorization="Bearer good", **proxied)
-        assert told.json["upstreams"][0]["name"] == "git"
+        for proxied in ({}, {"x_forwarded_for": "203.0.113.9"}):
+            for wrong in (None, "Bearer bad", "x"):
+                told = await front.ask("GET", "/readyz", authorization=wrong, **proxied)
+                assert (told.status, told.json) == (503, YES_OR_NO)
+            told = await front.ask("GET", "/readyz", authorization="Bearer good", **proxied)
+            assert told.json["upstreams"][0]["name"] == "git"
