@@ -120,6 +120,9 @@ async def test_a_connection_too_many_is_told_so_and_the_others_go_on() -> None:
         answer = await surplus.answer()
         assert (answer.status, answer.headers["connection"]) == (503, "close")
         assert answer.body == b"mcpguard serves 2 connections at once, and all are in use"
+        limits = front.endpoint.quotas
+        assert limits.warning() == f"clients are refused: {answer.body.decode()}"
+        assert limits.refused["connections"] == 1
         assert await surplus.reader.read() == b""
         answer_the_first(front)
         assert (await first.answer()).status == 200

@@ -11,6 +11,7 @@ import pytest
 from mcpguard.adapters.transports.http import quotas
 from mcpguard.adapters.transports.http.bearer import Verified
 from mcpguard.adapters.transports.http.quotas import KINDS, Quotas
+from mcpguard.adapters.transports.http.request import SMALL_BYTES
 from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.config.terms import HttpTerms, PerPrincipal, TokenTerms
 from mcpguard.core.model import Principal
@@ -269,6 +270,24 @@ async def test_the_operator_is_told_once_of_each_and_clients_not_whom(
         assert warning == "a principal is refused more sessions (`http.per_principal`)"
         monkeypatch.setattr(quotas, "QUIET_SECONDS", 0.0)
         assert front.endpoint.quotas.warning() == ""
+
+
+async def test_the_operator_is_told_once_of_what_all_clients_have_too_many_of() -> None:
+    said: list[str] = []
+    full = "mcpguard serves 1 sessions at once (`http.max_sessions`), and all are in use"
+    async with serving(HttpEntry(max_sessions=1), most_connections=2) as front:
+        limits = front.endpoint.quotas
+        limits.told = said.append
+        front.door.script = answer_handshake
+        await front.session()
+        assert [(await front.post(call("initialize"))).status for _ in range(3)] == [503] * 3
+        assert (said, limits.refused["sessions"]) == ([f"clients are refused: {full}"], 3)
+        front.endpoint.intake.most = 10
+        large = {"clientInfo": {"name": "x" * (2 * SMALL_BYTES)}}
+        assert (await front.post(call("initialize", 1, **large))).status == 503
+        assert said[1:] == ["clients are refused: the requests being received are too large in total"]
+        assert limits.warning() == "; ".join(said)
+        assert limits.refused["messages"] == 1
 
 
 def test_the_defaults_are_shares_of_what_all_may_have() -> None:

@@ -55,6 +55,7 @@ class Connections:
         self.endpoint = endpoint
         self.head_seconds = head_seconds
         self.most = most = quotas.connections
+        self.full = quotas.full
         self.everyone = quotas.of(ANONYMOUS)
         """What is counted for a client that has not shown who it is."""
         self.open: set[HttpConnection] = set()
@@ -133,8 +134,9 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._surplus:
             # Not before it has asked: what it sends after we have closed would cost it the answer.
-            said = b"mcpguard serves %d connections at once, and all are in use" % self.shared.most
-            self._part_with(503, said, more=b"retry-after: 5\r\n")
+            said = f"mcpguard serves {self.shared.most} connections at once, and all are in use"
+            self.shared.full("connections", said)
+            self._part_with(503, said.encode(), more=b"retry-after: 5\r\n")
             return
         if self._idle is not None:
             self._idle.cancel()

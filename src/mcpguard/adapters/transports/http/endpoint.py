@@ -6,6 +6,7 @@ client's token was verified where one is configured. An inbound `Authorization` 
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from mcpguard.adapters.relay.turn import Turn
@@ -16,6 +17,7 @@ from mcpguard.adapters.transports.http.quotas import OverQuotaError, Quotas
 from mcpguard.adapters.transports.http.request import (
     CLOSE,
     TEXT,
+    TOO_MUCH,
     ClientGone,
     Headers,
     HttpRefusal,
@@ -67,6 +69,7 @@ class Endpoint:
         self._verifier = verifier
         self.intake = intake = RequestIntake(message_bytes, body_seconds, quotas.shared)
         """The bodies that are being read."""
+        intake.full = partial(quotas.full, "messages", TOO_MUCH)
         beats = StreamTimer(clock)
         streamable = Streamable(self.worlds, turn, clock, intake, beats)
         events = Events(self.worlds, turn, intake, beats)

@@ -26,7 +26,7 @@ MOST_CONNECTIONS = 1000
 """How many connections are served at once, and at most half of the files that may be open: the servers of
 clients need some, and so does evidence."""
 QUIET_SECONDS = 60.0
-"""How long the operator is not told again of the same principal, and how long the warning stays."""
+"""How long the operator is not told again of the same principal or limit, and how long the warning stays."""
 
 AT_ONCE = 8
 """How many requests of one principal begin in one turn of the loop: what each costs, all others wait for."""
@@ -128,12 +128,13 @@ class Quotas:
             }
         self.shared = http.token is None
         """Whether all clients are one principal."""
-        self.refused = dict.fromkeys(KINDS, 0)
-        """How often one was refused more of these."""
+        self.refused = dict.fromkeys((*KINDS, "messages"), 0)
+        """How often one was refused more of these, as they were too many of its own or of all."""
         self.told: Callable[[str], None] = _nobody
         """Takes a sentence for the operator."""
         self._most = most
         self._last: dict[str, float] = {}
+        self._full: dict[str, tuple[float, str]] = {}
         self._of: WeakValueDictionary[tuple[str, str], InUse] = WeakValueDictionary()
 
     def of(self, principal: Principal) -> InUse:
@@ -153,8 +154,19 @@ class Quotas:
     def warning(self) -> str:
         """What somebody was refused a moment ago, "" for nothing; whom, only the operator is told."""
         since = time.monotonic() - QUIET_SECONDS
+        said = [f"clients are refused: {why}" for at, why in self._full.values() if at > since]
         kinds = ", ".join(kind for kind, at in self._last.items() if at > since)
-        return f"a principal is refused more {kinds} (`http.per_principal`)" if kinds else ""
+        said += [f"a principal is refused more {kinds} (`http.per_principal`)"] if kinds else []
+        return "; ".join(said)
+
+    def full(self, kind: str, why: str) -> None:
+        """Note that a client was refused what all of them together have too many of; `why` is a clause."""
+        self.refused[kind] += 1
+        now = time.monotonic()
+        before, _why = self._full.get(kind, (float("-inf"), ""))
+        self._full[kind] = now, why
+        if now - before >= QUIET_SECONDS:
+            self.told(f"clients are refused: {why}")
 
     def _refuse(self, one: InUse, kind: str) -> None:
         self.refused[kind] += 1

@@ -41,7 +41,7 @@ BODIES = 4
 """All that counts is at most this many times the largest message, so that large bodies keep nobody from an
 ordinary request."""
 
-_TOO_MUCH = "the requests being received are too large in total; send this one again later"
+TOO_MUCH = "the requests being received are too large in total"
 _LATER: Headers = ((b"retry-after", b"5"),)
 _CONTROL = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
 _STATUS = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
@@ -125,7 +125,7 @@ class RequestIntake:
     and `share` how many of one principal; `kept` is how many are now, and a whole body of `small` bytes does
     not count."""
 
-    __slots__ = ("kept", "message_bytes", "most", "seconds", "share", "small")
+    __slots__ = ("full", "kept", "message_bytes", "most", "seconds", "share", "small")
 
     def __init__(self, message_bytes: int, seconds: float, shared: bool = True) -> None:
         """`shared` says that all clients are one principal."""
@@ -135,6 +135,8 @@ class RequestIntake:
         self.share = self.most if shared else self.most // 2
         self.kept = 0
         self.small = min(SMALL_BYTES, message_bytes)
+        self.full: Callable[[], object] = bool
+        """Called when a body is refused for the others."""
 
 
 class Body(Struct, eq=False):
@@ -251,7 +253,8 @@ class HttpRequest(Struct, eq=False):
             self.connection.read_on()
         # Not before its end: a connection that is closed while its client still sends may lose the answer.
         if body.dropped:
-            raise HttpRefusal(503, _TOO_MUCH, jsonrpc.REFUSED, _LATER)
+            intake.full()
+            raise HttpRefusal(503, f"{TOO_MUCH}; send this one again later", jsonrpc.REFUSED, _LATER)
         return body.whole()
 
     async def _stir(self) -> None:

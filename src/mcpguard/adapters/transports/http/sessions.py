@@ -173,6 +173,7 @@ class Worlds:
 
     def _full(self) -> HttpRefusal:
         said = f"mcpguard serves {self._most} sessions at once (`http.max_sessions`), and all are in use"
+        self._quotas.full("sessions", said)
         return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"60"),))
 
     def _enter(self, principal: Principal, key: str, events: bool) -> HttpWorld:
