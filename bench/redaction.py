@@ -35,7 +35,7 @@ import relay
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
-from tests.core.redaction.hostile import HELD, PASSWORD, SHAPES, TOKEN, filled
+from tests.core.redaction.hostile import HELD, HOLDS, PASSWORD, SHAPES, TOKEN, filled
 
 POLICY = """
 version: 1
@@ -183,7 +183,9 @@ def forget_peak():
 
 def one(options):
     made = redactor(20)
-    made.hold_all([("env:A", Secret(HELD)), ("env:B", Secret(PASSWORD))])
+    more = {f"env:C{number}": value for number, value in enumerate(HOLDS.get(options.shape, ()))}
+    also = {"env:A": HELD, "env:B": PASSWORD} | more
+    made.hold_all([(name, Secret(value)) for name, value in also.items()])
     made.settle()
     for warm in (
         {"a": f"{HELD} {TOKEN} %41 eyJ ://a:b@ x@y.z"},

@@ -15,6 +15,13 @@ TOKEN = "ghp_" + "aB3kQ9xZ7mT2" * 3
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
 PASSWORD = "Kq9!vR2#mZ5$pLw8&dT4"
 """What is held while they are inspected."""
+COMMON = "xaB3kQ9z"
+ALIKE = tuple(
+    COMMON
+    + "".join(random.Random(number).choices("abcdefghkmnpqrstuvwxyzABCDEFGHKMNPQRSTUVWXYZ23456789", k=32))
+    for number in range(20)
+)
+"""What a server holds that gives all of its tokens one beginning."""
 
 Make = Callable[[int], Any]
 
@@ -113,9 +120,14 @@ UNITS = {
     "half of a held one": HELD[4:14] + " ",
     "pieces of a held one": f"{HELD[4:8]} {HELD[8:12]}|",
     "parts of a password": f"{PASSWORD[4:7]} {PASSWORD[:3]} ",
+    "held ones that begin alike": " ".join(ALIKE) + " ",
+    "how held ones begin": COMMON + " ",
     "an escaped password": PASSWORD.replace("#", "=23") + " ",
 }
 """What is repeated in one text."""
+
+HOLDS = {name: ALIKE for name in ("held ones that begin alike", "how held ones begin")}
+"""What is held besides while a shape is inspected."""
 
 _MANY = ("@", "ghp_", "eyJ", "tokens", "held", "words", "tokens in base64", "percent of percent")
 

@@ -10,12 +10,15 @@ from hashlib import sha256, sha512
 
 import pytest
 
+from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.engine.matching import PAD, Matcher, PlainMatcher, compile_literals
+from mcpguard.core.redaction.held.chains import Shards
 from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.search import HeldSet, held, mark_of
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.core.redaction.hostile import ALIKE, COMMON
 
 MANY = 40
 
@@ -142,3 +145,27 @@ def test_a_token_that_came_later_may_go_where_it_is_bound() -> None:
     assert made.foreign({"token": token(MANY)}, frozenset(["late"])) == ()
     made.settle()
     assert made.foreign({"token": token(3)}, frozenset(["t3"])) == ()
+
+
+def test_what_many_values_have_in_common_is_looked_at_a_few_times_for_each_kilobyte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, looks, runs = Redactor(b"key"), [0], Shards.runs
+    made.hold_all([(f"env:{index}", Secret(value)) for index, value in enumerate(ALIKE)])
+
+    def noted(self: Shards, skeleton: bytes, end: int, at: int) -> list[tuple[int, int]]:
+        looks[0] += 1
+        return runs(self, skeleton, end, at)
+
+    monkeypatch.setattr(Shards, "runs", noted)
+    text = f"{COMMON} " * 10_000
+    with pytest.raises(InspectionError, match="too much work"):
+        made.inspect({"text": text})
+    assert looks[0] < 4_000 + len(text) // 20
+
+
+def test_a_list_of_values_that_begin_alike_is_not_withheld_where_they_are_masked() -> None:
+    made = Redactor(b"key")
+    made.hold_all([(f"env:{index}", Secret(value)) for index, value in enumerate(ALIKE)])
+    rows = [{"id": index, "token": f"{COMMON}****"} for index in range(30)]
+    assert made.inspect({"content": rows}).value == {"content": rows}

@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.held.disguise import HeldForm
-from mcpguard.core.redaction.held.payloads import HEXADECIMAL, HexMatch
+from mcpguard.core.redaction.held.payloads import DIGITS, HexMatch
 from mcpguard.core.secret import Unprinted
 
 Run = tuple[int, int]
+NOWHERE: Run = (0, 0)
 
 
 class FoundForm(Protocol):
@@ -59,7 +60,8 @@ class Piece(Unprinted, frozen=True):
 
     def form(self, run: Run, end: int, at: int) -> FoundForm:
         """In what form a run is found."""
-        is_dumped = HEXADECIMAL.issuperset(self.text)
+        # A set of the digits takes ten times as long.
+        is_dumped = not self.text.translate(None, DIGITS)
         return HexMatch(self.text) if is_dumped else HeldForm(self.text, True, b"", 0, 0)
 
 
@@ -83,27 +85,36 @@ Place = tuple[Held, Piece, int]
 Alike = tuple[bytes, list[Place]]
 """Places that are alike, and the text that all of them have around the block; b"" where that is not known."""
 
-_NOWHERE: dict[Run, None] = {(0, 0): None}
 _FEW, _MANY = 4, 16
 """Up to how many places of a block are looked at one by one, and beyond how many last."""
+_COST_OF_A_LOOK = 8
+"""Around a block that stands in several places, none of which is there."""
+COST_OF_A_LATE_ONE = 4
 
 
 class Block:
     """The places of one block. All pieces with a block are of one class, since blocks of each are of a length
     or of letters of their own."""
 
-    __slots__ = ("_alike", "_by_text", "_shapes", "places", "size")
+    __slots__ = ("_alike", "_are_many", "_by_text", "_shapes", "leads_on", "mark", "places", "size")
 
     def __init__(self, size: int) -> None:
         """`size` is how many bytes the block has."""
         self.size = size
         self.places: list[Place] = []
+        self.mark: bytes | None = None
+        """That of the value, where there is only one place."""
+        self.leads_on = False
+        """As of its pieces."""
         self._alike: list[Alike] | None = None
+        self._are_many: bool | None = None
         self._by_text: dict[tuple[int, bytes], Alike] = {}
         self._shapes: list[tuple[int, int]] = []
 
     def add(self, place: Place) -> None:
         """One more place; to be called before anything is asked."""
+        self.mark = None if self.places else place[0].mark
+        self.leads_on = place[1].leads_on
         self.places.append(place)
 
     def alike(self, text: bytes, end: int) -> list[Alike]:
@@ -117,14 +128,11 @@ class Block:
         keys = [(ahead, text[start - ahead : start - ahead + size]) for ahead, size in self._shapes]
         return [found for key in keys if (found := self._by_text.get(key))]
 
-    @property
-    def leads_on(self) -> bool:
-        """As of its pieces."""
-        return self.places[0][1].leads_on
-
     def are_many(self) -> bool:
         """Whether many places have to be looked at wherever the block is."""
-        return len(self.places) > _MANY and self.leads_on and len(self.alike(b"", 0)) > _MANY
+        if self._are_many is None:
+            self._are_many = len(self.places) > _MANY and self.leads_on and len(self.alike(b"", 0)) > _MANY
+        return self._are_many
 
     def _grouped(self) -> list[Alike]:
         if len(self.places) <= _FEW:
@@ -153,8 +161,37 @@ def runs_of(alike: list[Place], text: bytes, end: int) -> Iterator[tuple[Place, 
 
 Hit = tuple[int, int, Held, FoundForm]
 """Start, end, a value that has what is there, and in what form."""
-Covered = dict[tuple[bytes, bool], dict[Run, None]]
-"""By the mark of a value, and whether it is a chain: what was found of that, the last one last."""
+
+
+class Covered:
+    """What was found of each value, by its mark: as one run, and as a chain. `last` is what was found last of
+    each, from where to where."""
+
+    __slots__ = ("_found", "chain", "last")
+
+    def __init__(self) -> None:
+        self.last: dict[bytes, Run] = {}
+        self.chain: dict[bytes, Run] = {}
+        """The same of chains. What is between the pieces of one is not covered."""
+        self._found: dict[tuple[bytes, bool], set[Run]] = {}
+
+    def has(self, mark: bytes, leads_on: bool, end: int) -> bool:
+        """Whether a block of this value that ends at `end` is in what was found of it last."""
+        first, last = self.last.get(mark, NOWHERE)
+        if first < end <= last:
+            return True
+        first, last = self.chain.get(mark, NOWHERE) if leads_on else NOWHERE
+        return first < end <= last
+
+    def add(self, mark: bytes, runs: list[Run]) -> bool:
+        """Note that these runs of a value are covered; whether they were not. Who looks for one block after
+        another meets each of them again and again."""
+        is_chain, where = len(runs) > 1, (runs[0][0], runs[-1][1])
+        (self.chain if is_chain else self.last)[mark] = where
+        found = self._found.setdefault((mark, is_chain), set())
+        size = len(found)
+        found.add(where)
+        return len(found) > size
 
 
 def fragments(
@@ -165,11 +202,11 @@ def fragments(
     if len(block.places) > 1:
         return _longest(block, text, end, covered, budget, again)
     value, core, at = block.places[0]
-    if _is_known(block.places[0], covered, end):
+    if covered.has(value.mark, block.leads_on, end):
         return []  # One run has many blocks.
     runs = core.runs(text, end, at)
     budget.trigger(core.cost(len(runs)) if again else 1)
-    if not runs or not _is_new(covered, value.mark, runs):
+    if not runs or not covered.add(value.mark, runs):
         return []
     budget.hit(len(runs))
     return [(*run, value, core.form(run, end, at)) for run in runs]
@@ -179,10 +216,14 @@ def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budg
     """The same of a block that stands in several places: of those in one value the longest."""
     longest: dict[bytes, list[Hit]] = {}
     done: set[int] = set()
-    for _, places in block.alike(text, end):
+    groups = block.alike(text, end)
+    if not groups:
+        budget.trigger(_COST_OF_A_LOOK)
+    for _, places in groups:
         # Where a run of one core goes on, all that are alike have as much of it.
         some = places if block.leads_on else places[:1]
-        first = next((at for at, one in enumerate(some) if not _is_known(one, covered, end)), -1)
+        known = (covered.has(value.mark, block.leads_on, end) for value, _, _ in some)
+        first = next((at for at, is_known in enumerate(known) if not is_known), -1)
         if first < 0 or id(places[first]) in done:
             continue
         done.add(id(places[first]))
@@ -191,13 +232,13 @@ def _longest(block: Block, text: bytes, end: int, covered: Covered, budget: Budg
             if runs:
                 made = [(*run, value, core.form(run, end, at)) for run in runs]
                 longest[value.mark] = _longer(longest.get(value.mark, made), made)
-    known: dict[tuple[Run, ...], list[Hit]] = {}
+    each: dict[tuple[Run, ...], list[Hit]] = {}
     for mark, found in longest.items():
         runs = [(start, last) for start, last, _, _ in found]
-        if _is_new(covered, mark, runs):
-            known.setdefault(tuple(runs), found)
-    budget.hit(sum(map(len, known)))
-    return [hit for found in known.values() for hit in found]
+        if covered.add(mark, runs):
+            each.setdefault(tuple(runs), found)
+    budget.hit(sum(map(len, each)))
+    return [hit for found in each.values() for hit in found]
 
 
 def last_ones(late: list[tuple[Block, int]], hits: list[Hit], text: bytes, budget: Budget) -> Iterator[Hit]:
@@ -205,31 +246,12 @@ def last_ones(late: list[tuple[Block, int]], hits: list[Hit], text: bytes, budge
     already, since most of these are in what the values have in common."""
     known = sorted((start, end) for start, end, _, _ in hits)
     ends = [*accumulate((end for _, end in known), max)]
+    seen: set[Block] = set()
     for block, end in late:
         before = bisect_right(known, (end - block.size, len(text)))
         if not before or ends[before - 1] < end:
-            yield from fragments(block, text, end, {}, budget, False)
-
-
-def _is_known(place: Place, covered: Covered, end: int) -> bool:
-    """Whether a block that ends at `end` is in what was found of its value last. What is between the pieces
-    of a chain is not."""
-    mark, core = place[0].mark, place[1]
-    for is_chain in (False, True) if core.leads_on else (False,):
-        first, last = next(reversed(covered.get((mark, is_chain), _NOWHERE)))
-        if first < end <= last:
-            return True
-    return False
-
-
-def _is_new(covered: Covered, mark: bytes, runs: list[Run]) -> bool:
-    """Note that these runs of a value are covered; whether they were not. Who looks for one block after
-    another meets each of them again and again."""
-    found, where = covered.setdefault((mark, len(runs) > 1), {}), (runs[0][0], runs[-1][1])
-    is_new = where not in found
-    found.pop(where, None)
-    found[where] = None  # Now the last one.
-    return is_new
+            yield from fragments(block, text, end, Covered(), budget, block in seen)
+            seen.add(block)
 
 
 def _longer(one: list[Hit], two: list[Hit]) -> list[Hit]:

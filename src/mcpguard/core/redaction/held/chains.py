@@ -189,7 +189,7 @@ class SeparatedRuns(Piece, frozen=True):
 
     def cost(self, found: int) -> int:
         """Each run is followed from the one before."""
-        return 16 * len(self.each) if found else 24 + 3 * len(self.each)
+        return 16 * len(self.each) if found else 32 + 4 * len(self.each)
 
     def blocks(self) -> Iterator[tuple[bytes, int]]:
         """What is searched for in the text itself, and which of the runs it is."""

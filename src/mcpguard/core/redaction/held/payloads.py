@@ -16,8 +16,9 @@ _BODY = expression(r"-----BEGIN (?:[A-Z0-9]{1,9} )?PRIVATE KEY-----([A-Za-z0-9+/
 _BASE64 = expression(r"[A-Za-z0-9+/]{21,1024}={1,2}|(?=[A-Za-z0-9]{0,64}[+/])(?:[A-Za-z0-9+/]{4}){6,256}")
 _HEXADECIMAL = expression(r"(?:[0-9a-f]{2}){16,64}|(?:[0-9A-F]{2}){16,64}")
 _REST = expression(rb"(?: {0,2}[0-9a-f]{2}){0,15}(?:  [ |>]{0,50}| [|>])[^\n\x1f\xff]{1,40}(?=[\n\x1f\xff])")
-HEXADECIMAL = frozenset(b"0123456789abcdef")
-"""Digits, of which a dump has rows."""
+DIGITS = b"0123456789abcdef"
+"""Of which a dump has rows."""
+HEXADECIMAL = frozenset(DIGITS)
 _LEAST = 16
 _LARGEST = 1024
 """Bytes of a number: Python prints none of more than 4,300 digits."""

@@ -12,8 +12,10 @@ from functools import partial
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.engine.matching import PAD, Matcher, Span, compile_literals, stop
+from mcpguard.core.redaction.engine.matching import PAD, Matcher, Span, Visit, compile_literals, stop
 from mcpguard.core.redaction.held.blocks import (
+    COST_OF_A_LATE_ONE,
+    NOWHERE,
     Block,
     Covered,
     Held,
@@ -183,7 +185,6 @@ class _Table:
         """Where each form and each fragment is in `text`, which is one `of` a whole, each with one of the
         values that have it. Raises InspectionError where `budget` is used up."""
         hits: list[Hit] = []
-        covered: Covered = {}
         late: list[tuple[Block, int]] = []
         seen: set[Block] = set()
 
@@ -194,16 +195,19 @@ class _Table:
                     hits.append((end - len(needle.pattern), end, values[0], needle))
             elif type(what) is not Block:
                 of.near = True
-            elif what.are_many():
-                budget.trigger()
+            elif what.mark is None and what.are_many():
+                budget.trigger(COST_OF_A_LATE_ONE)
                 late.append((what, end))
             else:
                 hits.extend(fragments(what, text, end, covered, budget, what in seen))
                 seen.add(what)
 
-        for search in self._searches():
-            covered.clear()
-            search(text, visit)
+        for matcher, led in self.matchers:
+            covered = Covered()
+            matcher.search(text, _but_for(covered, led, seen, visit))
+        if self.sampled is not None:
+            covered = Covered()
+            self.sampled.search(text, visit)
         return [*hits, *last_ones(late, hits, text, budget)] if late else hits
 
     def forms(self, text: bytes, of: ReducedText, budget: Budget) -> list[tuple[bytes, list[Held]]]:
@@ -237,6 +241,25 @@ class _Table:
 
 def _search(matcher: Matcher, led: Sequence[_What], text: bytes, visit: _Visit) -> bool:
     return matcher.search(text, lambda index, _from, end, _flags, _text: visit(led[index], end))
+
+
+def _but_for(covered: Covered, led: Sequence[_What], seen: set[Block], visit: _Visit) -> Visit:
+    """What visits all that is met but for blocks that are `covered`, as most are where a value is."""
+    last, chain = covered.last, covered.chain
+
+    def see(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
+        what = led[index]
+        if type(what) is Block and (mark := what.mark) is not None:
+            # As `Covered.has`, without a call for each.
+            first, stop = last.get(mark, NOWHERE)
+            if not first < end <= stop and what.leads_on:
+                first, stop = chain.get(mark, NOWHERE)
+            if first < end <= stop:
+                seen.add(what)
+                return
+        visit(what, end)
+
+    return see
 
 
 def _forms_at(ends: _Ends, text: bytes, end: int) -> list[tuple[list[Held], HeldForm]]:
