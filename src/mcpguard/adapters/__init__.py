@@ -2,5 +2,5 @@
 
 `transports/` face clients, `upstreams/` tool servers; `credentials/` fetch and mint, `approvals/` reach
 those who approve, `audit/` writes evidence and reads it back, `store/` keeps state, `telemetry/` exports.
-`network.py`, `tls_failures.py`, `relay/` and `system/` are shared.
+`network.py`, `postgresql.py`, `tls_failures.py`, `relay/` and `system/` are shared.
 """

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from mcpguard.adapters.credentials import library_missing
 from mcpguard.adapters.credentials import postgres_roles as roles
 from mcpguard.adapters.credentials.journal import HandleJournal
+from mcpguard.adapters.postgresql import failure, library, parameters_of
 from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
@@ -26,21 +27,8 @@ from mcpguard.gateway.ports import Mint
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_PROTECTED = frozenset({"require", "verify-ca", "verify-full"})
 _GIVEN_ON = ("sslmode", "sslrootcert")
 """What else of the admin's URL the role's one has."""
-_NOT_SAID = {"hostaddr": "", "port": "5432", "options": ""}
-"""What its library would take from variables (PGHOSTADDR …) where the admin's URL does not say it."""
-_WHY = (
-    ("password authentication failed", "does not accept the password of `admin`"),
-    ("no password supplied", "requires a password, and `admin` has none"),
-    ("pg_hba.conf", "does not let `admin` connect from here (pg_hba.conf)"),
-    ("certificate", "has an untrusted TLS certificate: check `sslmode` and `sslrootcert`"),
-    ("does not support SSL", "does not support TLS, which `sslmode` requires"),
-    ("does not exist", "has no such database or role: check `admin` and `database`"),
-    ("too many", "accepts no more connections"),
-)
 
 
 class _Role(NamedTuple):
@@ -188,7 +176,7 @@ class PostgresMint(Mint):
             seconds = f"{self._entry.timeout_seconds:g}"
             raise CredentialError(f"{shown} did not answer within {seconds} seconds") from None
         except psycopg.Error as error:
-            raise CredentialError(f"{shown} {_sentence(error)}") from None
+            raise CredentialError(f"{shown} {failure(error, '`admin`')}") from None
         except CredentialError as problem:
             raise CredentialError(f"{shown} {problem}") from None
 
@@ -200,23 +188,11 @@ class PostgresMint(Mint):
         return psycopg.connect(**{**where, **more}, autocommit=True, prepare_threshold=None)
 
     def _where(self) -> dict[str, Any]:
-        import psycopg
-        from psycopg.conninfo import conninfo_to_dict
-
         ref = sole_reference(self._entry.admin)
         try:
-            where: dict[str, Any] = {**_NOT_SAID, **conninfo_to_dict(self._secret(ref).reveal())}
-        except psycopg.Error:
-            raise self._error(f"{ref} is not a PostgreSQL connection URL") from None
-        if not where.get("host"):
-            raise self._error(f"{ref} must name the host of the database")
-        hosts = str(where["host"]).split(",")
-        away = [host for host in hosts if not host.startswith("/") and host not in _LOOPBACK]
-        if (away or where.get("hostaddr")) and where.get("sslmode") not in _PROTECTED:
-            said = (
-                "a connection to another machine needs TLS: set `sslmode=verify-full` (or verify-ca, require)"
-            )
-            raise self._error(f"{ref}: {said}")
+            where = parameters_of(self._secret(ref).reveal(), str(ref))
+        except ValueError as problem:
+            raise self._error(str(problem)) from None
         if self._entry.database is not None:
             where["dbname"] = self._entry.database
         elif where.get("user"):
@@ -229,29 +205,14 @@ class PostgresMint(Mint):
 
 def _library(name: str) -> Any:
     try:
-        import psycopg
+        return library()
     except ImportError:
         raise CredentialError(f"credential:{name}: {library_missing('postgres')}") from None
-    import logging
-
-    # It logs errors that it ignores, in the words of the server.
-    logging.getLogger("psycopg").disabled = True
-    return psycopg
 
 
 def _verifier(connection: Connection[Any], role: str, password: str) -> str:
     encrypt = connection.pgconn.encrypt_password
     return encrypt(password.encode(), role.encode(), b"scram-sha-256").decode()
-
-
-def _sentence(error: Any) -> str:
-    if error.sqlstate is None:
-        said = str(error)
-        return next(
-            (why for sign, why in _WHY if sign in said),
-            "does not accept connections: check that it is running",
-        )
-    return f"refused it ({type(error).__name__}, {error.sqlstate}): see what `admin` may do"
 
 
 def _url(where: dict[str, Any], entry: PostgresEntry, role: str, password: str) -> str:
