@@ -25,6 +25,7 @@ from mcpguard.adapters.store.sessions import (
     encode,
     passed,
 )
+from mcpguard.adapters.store.state import SharedState
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.disk import WaitedDisk
 from mcpguard.adapters.system.files import private_file
@@ -32,7 +33,6 @@ from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import PARTS, Session, StoredSession, name_of
 from mcpguard.core.policy.terms import MAX_WINDOW
-from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock
 
@@ -57,8 +57,8 @@ KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 T = TypeVar("T")
 
 
-class SqliteStore:
-    """Implements `ports.Store`. The folder is made, mode 0700, when it is first needed."""
+class SqliteStore(SharedState):
+    """Implements `ports.Store` in a file. The folder is made, mode 0700, when it is first needed."""
 
     def __init__(
         self,
@@ -73,9 +73,9 @@ class SqliteStore:
         """A session ends when it was not used for `idle_seconds` and no connection that used it is left.
         `synced`: each change waits for the disk, and so outlasts a power failure. `updates`: a file of an
         earlier version is brought up to date, which processes of that version cannot use any more."""
+        super().__init__(idle_seconds)
         self._folder = folder
         self._path = folder / FILE
-        self.idle_seconds = idle_seconds
         self._clock = clock
         self._now = now
         self._synced = synced
@@ -89,20 +89,13 @@ class SqliteStore:
         self._before: dict[str, SessionRow] = {}
         """Sessions in use whose file was removed or replaced, as they were in it, until they are stored."""
         self._changes = 0
-        self.failing = ""
-        """Why the last change could not be stored, "" where it could."""
-        self.changed: Callable[[], None] = lambda: None
-        """Called when `failing` has changed."""
-        self.replaced: Callable[[str], None] = lambda _said: None
-        """Called with a sentence when the file in use was removed, replaced or updated."""
         self._said: list[str] = []
-        """What it is to be called with: work is done in a thread, and this is for the loop."""
+        """What `replaced` is to be called with: work is done in a thread, and this is for the loop."""
         self._open_sessions = OpenSessions(folder)
         self._waits = waits.WaitingCalls(folder)
         self._disk = WaitedDisk("mcpguard-state")
 
     def enter(self, principal: Principal, agent: str | None) -> None:
-        """A client connects: while it stays, the clock does not end a session that it used."""
         self._open_sessions.enter(name_of(principal, agent))
 
     def leave(self, principal: Principal, agent: str | None) -> None:
@@ -110,19 +103,6 @@ class SqliteStore:
 
     def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
         return self._begun(lambda: self._once(invocation, change))
-
-    def ask(self, ticket: Ticket) -> Wait[Ticket]:
-        return self._begun(lambda: self._noted(tickets.ask(self._open(), ticket, self._counts)))
-
-    def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
-        return self._begun(lambda: (True, tickets.now(self._open(), asked, self._counts)))
-
-    def answered(self, ticket_id: str, answer: TicketAnswer, by: float) -> Wait[bool]:
-        place = ticket_id, answer, by, self._approve_in
-        return self._begun(lambda: self._noted(tickets.answered(self._open(), *place)))
-
-    def use(self, ticket_id: str, by: float) -> Wait[int]:
-        return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by, self._used_in)))
 
     def waits(self, ticket_id: str, since: float) -> Callable[[], None]:
         call = waits.WaitingCall(ticket_id, since)
@@ -137,11 +117,9 @@ class SqliteStore:
 
     @property
     def waiting_calls(self) -> int:
-        """How many calls of this process wait for a person."""
         return self._waits.count
 
     def problem(self) -> str:
-        """Why it cannot be used, "" where it can. May block, and is called in a thread."""
         problem = upkeep.problem_of(self._path, FORM, bool(self.failing))
         if not problem:
             self.failing = ""
@@ -149,14 +127,11 @@ class SqliteStore:
 
     @property
     def in_use(self) -> bool:
-        """Whether anything has needed it."""
         return self._database is not None or bool(self.failing)
 
     # --- for a person ----------------------------------------------------------------------------
 
     def known(self) -> list[KnownSession]:
-        """All sessions that have not ended, the most recently used first. Raises SessionError."""
-
         def look() -> list[KnownSession]:
             rows = self._open().execute(sessions.EVERY).fetchall()
             found = [self._open_sessions.known(row, self._now(), self.idle_seconds) for row in rows]
@@ -165,47 +140,10 @@ class SqliteStore:
         return self._patient(look)
 
     def edit(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
-        """Put what `change` makes of it in place of a session; one that cannot be read is changed as an
-        empty one. Whether there is one of that name. Raises SessionError."""
         return self._patient(lambda: sessions.edited(self._open(), name, change))
 
-    def waiting(self) -> list[Ticket]:
-        """The tickets that nobody has answered, the oldest first. Raises SessionError."""
-        return self._patient(lambda: tickets.in_state(self._open(), "waiting", time.time()))
-
     def waited_for(self) -> dict[str, float]:
-        """The tickets that a call waits for, in any process, with since when the first of these does (seconds
-        since 1970). Raises SessionError."""
         return self._patient(lambda: waits.since(self._open(), self._folder))
-
-    def standing(self, ticket: Ticket, listed: bool) -> Ticket | None:
-        """The ticket by which a person was asked about the call of `ticket`, by any process, None for none.
-        Unless it is `listed` as its definition says, that is taken to be as it was. Raises SessionError."""
-        return self._patient(lambda: tickets.standing_by_any(self._open(), ticket, listed, self._counts))
-
-    def known_ticket(self, ticket_id: str) -> Ticket | None:
-        """The ticket of that id. Raises SessionError."""
-        return self._patient(lambda: tickets.one(self._open(), ticket_id))
-
-    def answer(self, ticket_id: str, answer: TicketAnswer) -> bool:
-        """Answer a ticket; false where it is not waiting any more. Raises SessionError."""
-        now = time.time()
-        place = ticket_id, answer, now, self._approve_in
-        return self._patient(lambda: tickets.answered(self._open(), *place))
-
-    def denied(self) -> list[Ticket]:
-        """The refusals that count, the oldest first. Raises SessionError."""
-        return self._patient(lambda: tickets.in_state(self._open(), "denied", time.time()))
-
-    def approved(self) -> list[Ticket]:
-        """The approvals that can be used, the oldest first. Raises SessionError."""
-        now = time.time()
-        found = partial(tickets.in_state, state="approved", now=now)
-        return self._patient(lambda: [one for one in found(self._open()) if self._counts(one, now)])
-
-    def end(self, ticket_id: str) -> bool:
-        """End an approval; false where it cannot be used any more. Raises SessionError."""
-        return self._patient(lambda: tickets.ended(self._open(), ticket_id, time.time()))
 
     def _patient(self, look: Callable[[], T]) -> T:
         import sqlite3
@@ -271,13 +209,6 @@ class SqliteStore:
                 self.replaced(self._said.pop())
         return False, None
 
-    def _is(self, failing: str) -> SessionError:
-        """Note why it fails, "" if it does not."""
-        if failing != self.failing:
-            self.failing = failing
-            self.changed()
-        return SessionError(failing)
-
     def _once(self, invocation: Invocation, change: Callable[[Session], T]) -> tuple[bool, T]:
         """Whether the change is stored, and what it gave."""
         who, agent = invocation.principal, invocation.agent
@@ -312,33 +243,12 @@ class SqliteStore:
         self._note_change()
         return True, value
 
-    # --- approvals for as long as a session lasts ------------------------------------------------
-
-    def _counts(self, ticket: Ticket, now: float) -> bool:
-        """Whether the session that `ticket` was approved for still lasts; true for what has not to."""
-        if ticket.lasts != "session":
-            return True
-        row = self._row(self._open(), ticket.session)
-        with suppress(SessionError):
-            return ticket.id in self._session(row, ticket.session, now).approvals
-        return False
-
-    def _used_in(self, ticket: Ticket, now: float) -> bool:
-        """The same, for a call that is made: it keeps the session from idling."""
-        if ticket.lasts != "session":
-            return True
-        place = ticket.session, ticket.principal, ticket.agent, now
-        done, counts = self._changed(*place, lambda session: ticket.id in session.kept.approvals)
-        return done and counts
-
-    def _approve_in(self, ticket: Ticket, now: float) -> None:
-        place = ticket.session, ticket.principal, ticket.agent, now
-        self._changed(*place, lambda session: session.kept.approvals.append(ticket.id))
+    def _session_of(self, name: str, now: float) -> StoredSession:
+        return self._session(self._row(self._open(), name), name, now)
 
     # --- the file --------------------------------------------------------------------------------
 
     def _open(self) -> "sqlite3.Connection":
-        """The database, created or reopened where the file was replaced or removed."""
         database = self._database
         if database is not None:
             with suppress(FileNotFoundError):
@@ -382,7 +292,6 @@ class SqliteStore:
                 database.execute("DELETE FROM sessions WHERE name = ? AND used < ?", (name, oldest))
 
     def close(self) -> None:
-        """Close the file and end the thread; the next change opens it again."""
         self._disk.end()
         database, self._database = self._database, None
         if database is not None:

@@ -1,4 +1,4 @@
-"""The table of tickets in the SQLite file.
+"""The table of tickets, in either database.
 
 Law of this file: a ticket goes on from `waiting` to `approved` or `denied`, from `approved` to `used`, and
 from either answer to `ended`, each by one statement that works only on the state before; so it is answered
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import msgspec
 from msgspec import structs
@@ -19,7 +19,7 @@ from mcpguard.core.policy.session import without_folder
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState, covers
 
 if TYPE_CHECKING:
-    import sqlite3
+    pass
 
 MOST_WAITING = 100
 """How many tickets of one principal with one agent may wait: it must not bury one call among others, nor keep
@@ -54,7 +54,7 @@ _OF = "SELECT state, uses, answer, question FROM tickets WHERE principal = ? AND
 _COUNT = "SELECT count(*) FROM tickets WHERE session = ? AND state = 'waiting' AND expires > ?"
 _OPEN = "SELECT count(*) FROM tickets WHERE state IN ('waiting', 'approved', 'denied') AND expires > ?"
 _ANSWER = (
-    "UPDATE tickets SET state = ?, answer = ?, expires = ifnull(?, expires)"
+    "UPDATE tickets SET state = ?, answer = ?, expires = coalesce(?, expires)"
     " WHERE id = ? AND state = 'waiting' AND expires > ?"
 )
 _USE = "UPDATE tickets SET state = ?, uses = uses + 1 WHERE id = ? AND state = 'approved' AND expires > ?"
@@ -69,10 +69,24 @@ Counts = Callable[[Ticket, float], bool]
 """Whether the session that a ticket was approved for still lasts at a time; true for what has not to."""
 
 
+class Database(Protocol):
+    """A connection that speaks the SQL of SQLite, whichever database it is to."""
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    def execute(self, sql: str, values: Any = ..., /) -> Any:
+        """Its result has `fetchone()`, `fetchall()` and `rowcount`."""
+
+
+ALONE = "BEGIN IMMEDIATE"
+"""Begins what nobody else changes tickets beside."""
+
+
 @contextmanager
-def _alone(database: sqlite3.Connection) -> Iterator[None]:
+def _alone(database: Database) -> Iterator[None]:
     """Several statements as one."""
-    database.execute("BEGIN IMMEDIATE")
+    database.execute(ALONE)
     try:
         yield
         database.execute("COMMIT")
@@ -81,7 +95,7 @@ def _alone(database: sqlite3.Connection) -> Iterator[None]:
             database.execute("ROLLBACK")
 
 
-def open_in(database: sqlite3.Connection, now: float) -> int:
+def open_in(database: Database, now: float) -> int:
     """How many tickets wait or have an answer that counts, in the tables of whatever form."""
     columns = {row[1] for row in database.execute("PRAGMA table_info(tickets)").fetchall()}
     if not {"state", "expires"} <= columns:
@@ -90,7 +104,7 @@ def open_in(database: sqlite3.Connection, now: float) -> int:
     return int(count)
 
 
-def ask(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket:
+def ask(database: Database, ticket: Ticket, counts: Counts) -> Ticket:
     """See `ports.Store.ask`. Tickets that have expired are removed."""
     with _alone(database):
         found = standing(database, ticket, counts)
@@ -99,7 +113,7 @@ def ask(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket:
     return found or ticket
 
 
-def standing(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket | None:
+def standing(database: Database, ticket: Ticket, counts: Counts) -> Ticket | None:
     """The ticket by which a person was asked about the call of `ticket`, or the approval that lasts and is
     about it as well."""
     rows = database.execute(_SAME, (ticket.fingerprint, ticket.created)).fetchall()
@@ -108,9 +122,7 @@ def standing(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ti
     return next(iter(denied or _covering(database, ticket, ticket.created, counts) or same), None)
 
 
-def standing_by_any(
-    database: sqlite3.Connection, ticket: Ticket, listed: bool, counts: Counts
-) -> Ticket | None:
+def standing_by_any(database: Database, ticket: Ticket, listed: bool, counts: Counts) -> Ticket | None:
     """The same where it is not known which process asks, in which folder its client started it, or who acts,
     nor, unless `listed`, how the server lists what the call is for: as they did before."""
     rows = map(_ticket, database.execute(_OF, (ticket.principal, ticket.created)).fetchall())
@@ -129,13 +141,13 @@ def _called(ticket: Ticket) -> tuple[str, ...]:
     return ticket.server, without_folder(ticket.reached), ticket.method, ticket.target
 
 
-def _covering(database: sqlite3.Connection, call: Ticket, now: float, counts: Counts) -> list[Ticket]:
+def _covering(database: Database, call: Ticket, now: float, counts: Counts) -> list[Ticket]:
     """The approvals that last and are about `call` as well."""
     found = [_ticket(row) for row in database.execute(_KIN, (call.kin, "approved", now)).fetchall()]
     return [one for one in found if one.lasts != "once" and covers(one, call) and counts(one, now)]
 
 
-def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
+def _add(database: Database, ticket: Ticket) -> None:
     database.execute("DELETE FROM tickets WHERE expires <= ?", (ticket.created,))
     ((count,),) = database.execute(_COUNT, (ticket.session, ticket.created)).fetchall()
     if count >= MOST_WAITING:
@@ -145,7 +157,7 @@ def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
     database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
-def now(database: sqlite3.Connection, asked: Ticket, counts: Counts) -> Ticket | None:
+def now(database: Database, asked: Ticket, counts: Counts) -> Ticket | None:
     """See `ports.Store.ticket`. The question, which may be long, is not read again."""
     found = database.execute(_NOW, (asked.id,)).fetchone()
     if found is not None:
@@ -153,20 +165,20 @@ def now(database: sqlite3.Connection, asked: Ticket, counts: Counts) -> Ticket |
     return next(iter(_covering(database, asked, asked.created, counts)), None)
 
 
-def one(database: sqlite3.Connection, ticket_id: str) -> Ticket | None:
+def one(database: Database, ticket_id: str) -> Ticket | None:
     """The ticket of that id."""
     found = database.execute(_ONE, (ticket_id,)).fetchone()
     return None if found is None else _ticket(found)
 
 
-def in_state(database: sqlite3.Connection, state: TicketState, now: float) -> list[Ticket]:
+def in_state(database: Database, state: TicketState, now: float) -> list[Ticket]:
     """Those in that state which have not expired, the oldest first."""
     found = [_ticket(row) for row in database.execute(_ALL, (state, now)).fetchall()]
     return sorted(found, key=lambda ticket: ticket.created)
 
 
 def answered(
-    database: sqlite3.Connection,
+    database: Database,
     ticket_id: str,
     answer: TicketAnswer,
     now: float,
@@ -190,7 +202,7 @@ def answered(
     return True
 
 
-def used(database: sqlite3.Connection, ticket_id: str, now: float, counts: Counts) -> int:
+def used(database: Database, ticket_id: str, now: float, counts: Counts) -> int:
     """See `ports.Store.use`."""
     with _alone(database):
         ticket = one(database, ticket_id)
@@ -201,9 +213,9 @@ def used(database: sqlite3.Connection, ticket_id: str, now: float, counts: Count
         return ticket.uses + 1 if database.execute(_USE, (state, ticket_id, now)).rowcount == 1 else 0
 
 
-def ended(database: sqlite3.Connection, ticket_id: str, now: float) -> bool:
+def ended(database: Database, ticket_id: str, now: float) -> bool:
     """End an approval or a refusal; false where it does not count any more."""
-    return database.execute(_END, (ticket_id, now)).rowcount == 1
+    return bool(database.execute(_END, (ticket_id, now)).rowcount == 1)
 
 
 def _ticket(row: tuple[Any, Any, Any, bytes]) -> Ticket:
