@@ -31,10 +31,28 @@ def installed() -> bool:
 
 
 class Database:
-    """A running server with one database."""
+    """A running server with one database, whose files are in a folder."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, or start it again, and wait until it answers."""
+        data, log = self._folder / "data", self._folder / "log"
+        where = ["-k", str(self._folder), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        command = [str(_program("postgres")), "-D", str(data), "-p", str(self.port), *where]
+        with log.open("ab") as written:
+            server = self._server = subprocess.Popen(command, stdout=written, stderr=written, **_account())
+        eventually(lambda: _answers(server, self.port, log), "PostgreSQL answers", SECONDS)
+
+    def stop(self) -> None:
+        """Stop it, whoever is connected."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGQUIT)  # Does not wait for open connections.
+            self._server.wait(SECONDS)
+            self._server = None
 
     def url(self, role: str = OWNER, password: str = PASSWORD) -> str:
         """The address of the database for a role."""
@@ -52,21 +70,15 @@ def database() -> Iterator[Database]:
     # Not below pytest's own folder, which no other account may enter.
     with tempfile.TemporaryDirectory(prefix="mcpguard-pg-") as name:
         folder = Path(name)
-        data = folder / "data"
         if _account():
             shutil.chown(folder, OWNER, OWNER)
-        subprocess.run(["cp", "-a", str(_new_data()), str(data)], check=True)
-        port = free_port()
-        where = ["-k", name, "-c", "listen_addresses=127.0.0.1", "-p", str(port), "-c", "fsync=off"]
-        with (folder / "log").open("wb") as log:
-            command = [str(_program("postgres")), "-D", str(data), *where]
-            server = subprocess.Popen(command, stdout=log, stderr=log, **_account())
+        subprocess.run(["cp", "-a", str(_new_data()), str(folder / "data")], check=True)
+        running = Database(folder)
         try:
-            eventually(lambda: _answers(server, port, folder / "log"), "PostgreSQL answers", SECONDS)
-            yield Database(port)
+            running.start()
+            yield running
         finally:
-            server.send_signal(signal.SIGQUIT)  # Does not wait for open connections.
-            server.wait(SECONDS)
+            running.stop()
 
 
 def _new_data() -> Path:

@@ -81,6 +81,7 @@ def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() ->
         "adapters/credentials/vault.py",
         "adapters/credentials/environ.py",  # For a program that makes another credential of it.
         "adapters/audit/signing.py",
+        "adapters/store/connections.py",  # The URL of the database of sessions, to connect to it.
         "adapters/telemetry/destinations.py",  # A header of a sink, in the request to it.
         "adapters/approvals/notifying.py",  # The URL of apprise, for the process that sends by it.
     }
@@ -106,6 +107,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
         "core/conditions/engines.py",
         "core/conditions/cel_python.py",
         "core/functions/sql/function.py",
+        "adapters/store/postgres.py",  # One change must not fail those that are stored with it.
         "adapters/audit/writer.py",
         "adapters/telemetry/exporting.py",  # One record must not end the export of the others.
         "adapters/system/disk.py",  # Its owner is told, whatever it was.

@@ -54,6 +54,17 @@ def server(entry: str, name: str = "s") -> str:
     return f"version: 1\nservers:\n  {name}: {{{entry}}}\n"
 
 
+@pytest.mark.parametrize("written", ["postgresql://guard:secret@db/x", "x${env:A}", "${env:A}${env:B}", "''"])
+def test_a_database_of_sessions_is_one_reference(tmp_path: Path, written: str) -> None:
+    shared = "session:\n  postgres: "
+    config = load(tmp_path, server("command: c") + shared + "${env:STATE}\n")
+    assert config.session_postgres == CredentialRef("env", "STATE")
+    assert (("session", "postgres"), config.session_postgres) in config.own_references
+    (mistake,) = mistakes(tmp_path, server("command: c") + shared + written + "\n")
+    assert "expected one reference to a connection URL of PostgreSQL, such as ${file:" in mistake
+    assert "secret" not in mistake
+
+
 def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,15 @@ class PolicyEntry(Filled):
 PolicyRef = TextOr[FilePath, PolicyEntry]
 
 
+_NO_STATE = (
+    "expected one reference to a connection URL of PostgreSQL, such as "
+    "${file:/run/credentials/mcpguard/state}: such a URL holds a password"
+)
+StateRef = Annotated[
+    str, Constraint(lambda text: wrong_reference(text, _NO_STATE), pattern=f"^{SOLE_REFERENCE}$")
+]
+
+
 class SessionEntry(Written):
     """`session`: what a principal with an agent did so far, for rules with `label`, `fact`, `limit` or
     `session` in their condition. It is kept across connections and processes."""
@@ -68,6 +77,12 @@ class SessionEntry(Written):
         description="The folder; made if it is missing, mode 0700. A relative one is relative to this file. "
         "Default: `sessions` in the user's state folder. It must be writable by nobody whom the "
         "rules are for.",
+    )
+    postgres: StateRef | None = Field(
+        None,
+        description="A reference to the connection URL of a PostgreSQL database, such as "
+        "`${file:/run/credentials/mcpguard/state}`: sessions and approvals are there instead of in the "
+        "folder, so that replicas share them. See `mcpguard help deploy`.",
     )
 
 

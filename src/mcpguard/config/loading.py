@@ -150,6 +150,7 @@ class Config(Struct, frozen=True):
     limits: terms.ServingLimits = terms.ServingLimits()
     http: terms.HttpTerms = terms.HttpTerms()
     session_folder: Path | None = None
+    session_postgres: CredentialRef | None = None
     session_idle_seconds: float = terms.SESSION_IDLE_SECONDS
     approvals: terms.ApprovalSettings = terms.ApprovalSettings()
     telemetry: Telemetry = Telemetry()
@@ -184,6 +185,8 @@ class Config(Struct, frozen=True):
         found: list[tuple[tuple[str | int, ...], CredentialRef]] = []
         if self.audit.key is not None:
             found.append((("audit", "key"), self.audit.key))
+        if self.session_postgres is not None:
+            found.append((("session", "postgres"), self.session_postgres))
         for index, sink in enumerate(self.telemetry.sinks):
             for name, template in sink.headers.items():
                 at = ("telemetry", "sinks", index, "headers", name)
@@ -312,6 +315,7 @@ def load_config(path: Path) -> Config:
     written = document.read(ConfigFile)
     audit = written.audit
     full = path.absolute()
+    shared = written.session.postgres
     folder = full.parent
     own = None if written.approvals.policy is None else _absolute(folder, written.approvals.policy)
     config = Config(
@@ -325,6 +329,7 @@ def load_config(path: Path) -> Config:
         limits=convert(written.limits, terms.ServingLimits, from_attributes=True),
         http=convert(written.http, terms.HttpTerms, from_attributes=True),
         session_folder=None if written.session.path is None else _absolute(folder, written.session.path),
+        session_postgres=None if shared is None else sole_reference(shared),
         session_idle_seconds=written.session.idle_seconds,
         approvals=convert(written.approvals, terms.ApprovalSettings, from_attributes=True),
         clients=written.clients,

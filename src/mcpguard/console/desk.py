@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 from msgspec import Struct, structs
 
-from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.store.state import SharedState
 from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.config.loading import Config, evidence_folder, load_config
@@ -99,7 +99,7 @@ class DeskWatch:
     """Looks at the store, the evidence and the status files."""
 
     def __init__(
-        self, store: SqliteStore, evidence: Evidence, lock: Lock, policies: Callable[[], object]
+        self, store: SharedState, evidence: Evidence, lock: Lock, policies: Callable[[], object]
     ) -> None:
         """`lock` is held while the evidence changes; `policies` is what changes with them."""
         self._policies = policies

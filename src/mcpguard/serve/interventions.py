@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 from mcpguard import __version__
 from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.store.sessions import KnownSession
-from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.store.state import SharedState
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.own_process import machine_name, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running
@@ -35,6 +35,7 @@ from mcpguard.core.evidence.records import FORMAT, Anchor, Closed, Noticed, Open
 from mcpguard.core.legible import plain, utc
 from mcpguard.core.policy.session import ServerPlaces, StoredSession, without_folder
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
+from mcpguard.serve.state import state_of
 
 if TYPE_CHECKING:
     from mcpguard.adapters.audit.signing import SigningKey
@@ -45,9 +46,9 @@ TAKEN_SECONDS = 2.0
 """How long to look whether a call takes an approval."""
 
 
-def store_of(config: Config) -> SqliteStore:
+def store_of(config: Config) -> SharedState:
     """What the processes that serve this configuration share."""
-    return SqliteStore(config.session_folder or default_folder(), config.session_idle_seconds, SystemClock())
+    return state_of(config, SystemClock(), value_of)
 
 
 def passkeys_of(config: Config) -> Passkeys:
@@ -55,7 +56,7 @@ def passkeys_of(config: Config) -> Passkeys:
     return Passkeys(Passkey(one.person, one.groups, one.id, one.key) for one in config.approvals.passkeys)
 
 
-def waiting_ticket(store: SqliteStore, ticket_id: str, lists: str = "") -> Ticket:
+def waiting_ticket(store: SharedState, ticket_id: str, lists: str = "") -> Ticket:
     """The ticket of that id. Raises SessionError where it cannot be answered, which says why: `lists` says
     where those are that can."""
     ticket = store.known_ticket(ticket_id)
@@ -75,7 +76,7 @@ def _late(ticket_id: str, now: Ticket | None) -> str:
 
 
 def how_it_waits(ticket: Ticket, since: float | None, void: str) -> str:
-    """Whether a call waits for the ticket, a clause; `since` is from `SqliteStore.waited_for`, and `void` as
+    """Whether a call waits for the ticket, a clause; `since` is from `SharedState.waited_for`, and `void` as
     `TicketCheck` says."""
     if since is not None:
         return f"a call has been waiting for {max(0, time.time() - since):.0f} s"
@@ -98,7 +99,7 @@ def must_count(config: Config, ticket: Ticket, answer: TicketAnswer) -> None:
         raise SessionError(f"the ticket {ticket.id} cannot be answered: {against}")
 
 
-def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswer) -> None:
+def give(config: Config, store: SharedState, ticket: Ticket, answer: TicketAnswer) -> None:
     """Answer `ticket`. Raises SessionError where the answer would not count, where it cannot be stored, and
     where somebody else was quicker; AuditError where no evidence can be left. Then nothing is answered."""
     must_count(config, ticket, answer)
@@ -119,7 +120,7 @@ def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswe
         raise
 
 
-def taken(store: SqliteStore, ticket_id: str) -> bool:
+def taken(store: SharedState, ticket_id: str) -> bool:
     """Whether a call goes on with the approval just given: a waiting call takes it at its next look, and a
     person waits for at most eight of these."""
     ends = time.monotonic() + TAKEN_SECONDS
@@ -130,7 +131,7 @@ def taken(store: SqliteStore, ticket_id: str) -> bool:
     return True
 
 
-def taken_or_ended(config: Config, store: SqliteStore, ticket: Ticket, by: str) -> bool:
+def taken_or_ended(config: Config, store: SharedState, ticket: Ticket, by: str) -> bool:
     """Whether a call goes on, once its approval was given and a rule was written that approves it for good:
     that change of the policies voids the approval, so one that no call takes is ended, for `by`."""
     if taken(store, ticket.id):
@@ -226,7 +227,7 @@ def length_of(answer: TicketAnswer) -> str:
     return f", {end}" + (f", with any value of {free}" if free else "")
 
 
-def end_answer(config: Config, store: SqliteStore, ticket_id: str, by: str) -> None:
+def end_answer(config: Config, store: SharedState, ticket_id: str, by: str) -> None:
     """End the approval or the refusal with the ticket `ticket_id`, for `by` ("SOURCE:ID"): the next call is
     asked about again. Raises SessionError if neither has that number or it cannot be stored, AuditError if no
     evidence can be left."""
@@ -243,7 +244,7 @@ def end_answer(config: Config, store: SqliteStore, ticket_id: str, by: str) -> N
     _change(config, what, said, lambda: store.end(ticket_id), principal=who, ticket=ticket_id)
 
 
-def clear_state(config: Config, store: SqliteStore, session: KnownSession, name: str, by: str) -> None:
+def clear_state(config: Config, store: SharedState, session: KnownSession, name: str, by: str) -> None:
     """Take the label `name` off a session, or have the limit of the rule `name` ("policy/rule") count from
     zero, for `by` ("SOURCE:ID"). Raises SessionError where the session has neither or cannot be changed,
     AuditError where no evidence can be left."""
@@ -264,7 +265,7 @@ def clear_state(config: Config, store: SqliteStore, session: KnownSession, name:
         )
 
 
-def end_session(config: Config, store: SqliteStore, session: KnownSession, by: str) -> None:
+def end_session(config: Config, store: SharedState, session: KnownSession, by: str) -> None:
     """Have a session start over with the next call, for `by`; limits keep counting. Raises as
     `clear_state`."""
     now = datetime.now(UTC).timestamp()
@@ -280,7 +281,7 @@ def described(session: KnownSession) -> str:
 
 def _edit(
     config: Config,
-    store: SqliteStore,
+    store: SharedState,
     session: KnownSession,
     what: str,
     detail: str,

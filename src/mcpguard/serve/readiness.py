@@ -14,7 +14,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.adapters.credentials.keychain import is_unlocked
-from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.store.state import SharedState
 from mcpguard.adapters.system.clock import elapsed
 from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.gateway.ports import Need
@@ -71,7 +71,7 @@ class ServingNeeds:
     def __init__(
         self,
         audit: AuditFile,
-        store: SqliteStore,
+        store: SharedState,
         credentials: Broker,
         report: Callable[[str, str, Level], None],
         changed: Callable[[], None],
@@ -91,6 +91,9 @@ class ServingNeeds:
         """Whether the store is looked at though nothing has needed it yet."""
         self._audit = audit
         self._store = store
+        self._unasked = store.failing
+        """What is wrong with a store that has not been asked yet: nobody needs to be told."""
+        self._told = set[str]()
         self._credentials = credentials
         self._report = report
         self._ask_store = BlockingCheck(store.problem, changed)
@@ -126,7 +129,12 @@ class ServingNeeds:
             same = before.ok == (not problem)
             since = before.since if same else time.time()
             self._found[name] = Need(name, not problem, since, problem, before.warning)
-            if not same and name in _SAID_HERE:
+            if (
+                name in _SAID_HERE
+                and bool(problem) != (name in self._told)
+                and not (problem and problem == self._unasked)
+            ):
+                self._told ^= {name}
                 said = f"not ready, {name}: {problem}" if problem else f"the {name} can be used again"
                 self._report("", said, "error" if problem else "info")
         return tuple(self._found.values())

@@ -36,7 +36,13 @@ _SHORT = (
     "tools and prompts are listed without their server to clients that connect from now on, since there is "
     "only one; SERVER__NAME is still understood"
 )
-_KEPT = {"agent": "agent", "audit": "audit", "session_folder": "session.path", "prefix": "clients.prefix"}
+_KEPT = {
+    "agent": "agent",
+    "audit": "audit",
+    "session_folder": "session.path",
+    "session_postgres": "session.postgres",
+    "prefix": "clients.prefix",
+}
 """The parts of a configuration that stay as they were while mcpguard runs, by the keys in the file."""
 _APPLIED = {
     "servers": "servers",

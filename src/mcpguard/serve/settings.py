@@ -29,6 +29,9 @@ from mcpguard.serve.file_watch import Look
 from mcpguard.serve.notifying import notified_by
 from mcpguard.serve.recognising import RecognisableValues
 
+FOR_STATE = "session.postgres"
+"""Whom the URL of the database of sessions is for."""
+
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything that one serving process is made of. `config` is as its client sees it."""
@@ -82,7 +85,9 @@ def named_of(settings: Settings) -> dict[str, frozenset[CredentialRef]]:
     config = settings.config
     servers = named_by(settings.servers, config.credentials)
     exports = exported_by(config.telemetry, config.alerts)
-    return servers | exports | notified_by(config.approvals.targets) | signed_by(config.audit)
+    state = config.session_postgres
+    shared = {} if state is None else {FOR_STATE: frozenset((state,))}
+    return servers | exports | shared | notified_by(config.approvals.targets) | signed_by(config.audit)
 
 
 def recognition_of(settings: Settings, guard: Redactor) -> tuple[RecognisableValues, frozenset[str]]:

@@ -23,7 +23,6 @@ from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.definitions import KnownDefinitions
-from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.disk import DiskThread, to_loop
 from mcpguard.adapters.system.own_process import Allocator
@@ -39,6 +38,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
+from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection.inspector import InspectionBatch, Inspector, Sealed
 from mcpguard.gateway.judge import Judge
@@ -50,6 +50,7 @@ from mcpguard.serve.notifying import notifying
 from mcpguard.serve.readiness import ServingNeeds
 from mcpguard.serve.recognising import ValueRecogniser
 from mcpguard.serve.settings import (
+    FOR_STATE,
     ServerParts,
     Settings,
     claim_variables,
@@ -57,6 +58,7 @@ from mcpguard.serve.settings import (
     parts_of,
     recognition_of,
 )
+from mcpguard.serve.state import state_of
 from mcpguard.serve.wiring import UpstreamLines, Wiring, bound_of, kinds_of, references_of
 
 RETIRE_SECONDS = 5.0
@@ -94,8 +96,7 @@ class Shared:
         self.gate = SinkGate(self.audit)
         """What decisions are recorded through, where a sink that fails stops serving."""
         folder = config.session_folder or default_folder()
-        synced = config.audit.durability != "flush"
-        self.store = SqliteStore(folder, config.session_idle_seconds, self.clock, synced=synced, updates=True)
+        self.store = state_of(config, self.clock, self._state_url, partial(to_loop, loop), updates=True)
         self.store.changed, self.store.replaced = changed, partial(self.warn, "state-replaced")
         self.known = KnownDefinitions(folder, partial(to_loop, loop, report, ""))
         egress = Egress(self.redactor, bound_of(settings.servers, config.credentials))
@@ -116,6 +117,9 @@ class Shared:
         self.used = Allocator().used
         """Called when large messages were handled, and their memory is free."""
         self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
+
+    def _state_url(self, ref: CredentialRef) -> Secret:
+        return self.credentials.get(ref, Recipient(FOR_STATE, None, Principal("", "")))
 
     @property
     def _blocks(self) -> bool:

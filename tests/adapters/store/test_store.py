@@ -1,9 +1,9 @@
-"""State that outlives a message: one contract for the file and for the fake of the tests."""
+"""State that outlives a message: one contract for the file, the database and the fake of the tests."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from mcpguard.adapters.store.sqlite import SqliteStore
-from mcpguard.adapters.system.clock import Uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Charge, Invocation, Principal
 from mcpguard.core.policy.session import Session, name_of
 from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer, Verdict
-from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Store
-from tests.fakes import FixedClock, MemoryStore
+from tests.adapters.store.shared import KINDS, Make, given_by, making
+from tests.fakes import MemoryStore
 
 NOW = datetime.now(UTC)
 """Of today: sessions that ended a month ago are removed."""
@@ -39,16 +37,6 @@ def later(seconds: float, invocation: Invocation = ADA) -> Invocation:
     return structs.replace(invocation, now=NOW + timedelta(seconds=seconds))
 
 
-def given_by(wait: Wait[Any]) -> Any:
-    """What a wait that is over gave; raises what it failed with."""
-    assert wait.done
-    try:
-        next(wait.__await__())
-    except StopIteration as over:
-        return over.value
-    raise AssertionError
-
-
 def labels(store: Store, invocation: Invocation = ADA, add: str = "") -> list[str]:
     def change(session: Session) -> list[str]:
         session.add((add,) if add else (), ())
@@ -58,25 +46,24 @@ def labels(store: Store, invocation: Invocation = ADA, add: str = "") -> list[st
     return found
 
 
-Make = Callable[[], Store]
-
-
-@pytest.fixture(params=["sqlite", "memory"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+@pytest.fixture(params=[*KINDS, "memory"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Any]]:
     """Makes stores that share their state, as processes do."""
-    if request.param == "sqlite":
-        return lambda: SqliteStore(tmp_path / "s", 60, FixedClock(), lambda: Uptime("one", 1.0))
-    memory = MemoryStore()
-    return lambda: memory
+    if request.param == "memory":
+        memory = MemoryStore()
+        yield lambda: memory
+        return
+    with making(request.param, tmp_path, request) as made:
+        yield made
 
 
-def test_what_was_done_is_there_for_the_next_process(make: Make) -> None:
+def test_what_was_done_is_there_for_the_next_process(make: Callable[[], Any]) -> None:
     assert labels(make(), add="a") == ["a"]
     assert labels(make()) == ["a"]
     assert labels(make(), add="b") == ["a", "b"]
 
 
-def test_each_principal_with_each_agent_has_a_session(make: Make) -> None:
+def test_each_principal_with_each_agent_has_a_session(make: Callable[[], Any]) -> None:
     store = make()
     labels(store, add="a")
     others = [
@@ -90,7 +77,7 @@ def test_each_principal_with_each_agent_has_a_session(make: Make) -> None:
     assert labels(store, grouped) == ["a"]
 
 
-def test_a_change_that_fails_changes_nothing(make: Make) -> None:
+def test_a_change_that_fails_changes_nothing(make: Callable[[], Any]) -> None:
     store = make()
 
     def change(session: Session) -> None:
@@ -102,19 +89,29 @@ def test_a_change_that_fails_changes_nothing(make: Make) -> None:
     assert labels(store) == []
 
 
-def test_a_change_that_changes_nothing_is_over_too(make: Make) -> None:
+def test_a_change_that_changes_nothing_is_over_too(make: Callable[[], Any]) -> None:
     store = make()
     assert given_by(store.change(ADA, lambda session: session.kept.calls)) == 0
     assert given_by(store.change(ADA, lambda _session: "done")) == "done"
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["label", "charge", "look"])), max_size=24))
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["label", "charge", "look"])), max_size=24)
+)
 def test_processes_in_any_order_lose_no_label_and_exceed_no_limit(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]]
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    kind: str,
+    steps: list[tuple[int, str]],
 ) -> None:
-    folder = tmp_path_factory.mktemp("s")
-    stores = [SqliteStore(folder, 60, FixedClock(), lambda: Uptime("one", 1.0)) for _ in range(3)]
+    with making(kind, tmp_path_factory.mktemp("s"), request) as made:
+        _agree(made, steps)
+
+
+def _agree(made: Make, steps: list[tuple[int, str]]) -> None:
+    stores = [made() for _ in range(3)]
     model = MemoryStore()
 
     def charge(session: Session) -> bool:
@@ -135,8 +132,15 @@ def test_processes_in_any_order_lose_no_label_and_exceed_no_limit(
         store.close()
 
 
-def test_a_change_is_made_again_where_another_process_was_quicker(tmp_path: Path) -> None:
-    mine, other = (SqliteStore(tmp_path, 60, FixedClock(), lambda: Uptime("one", 1.0)) for _ in range(2))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_is_made_again_where_another_process_was_quicker(
+    tmp_path: Path, request: pytest.FixtureRequest, kind: str
+) -> None:
+    with making(kind, tmp_path, request) as made:
+        _is_quicker(made(), made())
+
+
+def _is_quicker(mine: Store, other: Store) -> None:
     labels(mine, add="first")
     calls: list[list[str]] = []
 
@@ -191,7 +195,7 @@ def said(verdict: Verdict, by: str, reason: str = "") -> TicketAnswer:
     return TicketAnswer(verdict, by, "terminal", reason=reason)
 
 
-def test_the_same_call_has_one_ticket_while_it_can_be_answered(make: Make) -> None:
+def test_the_same_call_has_one_ticket_while_it_can_be_answered(make: Callable[[], Any]) -> None:
     store = make()
     assert given_by(store.ask(TICKET)) == TICKET
     again = structs.replace(TICKET, id="t2", created=199.0, expires=299.0)
@@ -201,13 +205,13 @@ def test_the_same_call_has_one_ticket_while_it_can_be_answered(make: Make) -> No
         assert given_by(store.ask(structs.replace(TICKET, id=f"o{number}", **other))).id == f"o{number}"
 
 
-def test_a_ticket_that_is_not_there_is_none(make: Make) -> None:
+def test_a_ticket_that_is_not_there_is_none(make: Callable[[], Any]) -> None:
     assert given_by(make().ticket(TICKET)) is None
     given_by(make().ask(TICKET))
     assert given_by(make().ticket(TICKET)) == TICKET
 
 
-def test_a_ticket_that_waits_is_answered_once(make: Make) -> None:
+def test_a_ticket_that_waits_is_answered_once(make: Callable[[], Any]) -> None:
     yes, no = (TicketAnswer(verdict, "u:ada", "client") for verdict in ("approved", "denied"))
     given_by(make().ask(TICKET))
     assert not given_by(make().answered("t1", yes, TICKET.expires))
@@ -217,7 +221,7 @@ def test_a_ticket_that_waits_is_answered_once(make: Make) -> None:
     assert given_by(make().use("t1", 150.0))
 
 
-def test_a_ticket_that_waits_cannot_be_used(make: Make) -> None:
+def test_a_ticket_that_waits_cannot_be_used(make: Callable[[], Any]) -> None:
     given_by(make().ask(TICKET))
     assert not given_by(make().use("t1", 150.0))
 
@@ -246,7 +250,7 @@ def approved(store: Any, answer: TicketAnswer, **more: Any) -> None:
 OTHER = {"id": "t2", "args": "b2", "parts": {"branch": "b2", "force": "f"}}
 
 
-def test_an_approval_for_a_time_is_used_again_until_that_is_over(make: Make) -> None:
+def test_an_approval_for_a_time_is_used_again_until_that_is_over(make: Callable[[], Any]) -> None:
     approved(make(), lasting("time"))
     until = NOW.timestamp() + 500
     assert [given_by(make().use("t1", until - 1 + number / 9)) for number in range(3)] == [1, 2, 3]
@@ -255,7 +259,7 @@ def test_an_approval_for_a_time_is_used_again_until_that_is_over(make: Make) -> 
     assert given_by(make().ask(asked(500, id="t2"))).id == "t2"
 
 
-def test_it_is_found_for_what_differs_in_a_free_argument_only(make: Make) -> None:
+def test_it_is_found_for_what_differs_in_a_free_argument_only(make: Callable[[], Any]) -> None:
     approved(make(), lasting("time", "branch"))
     assert given_by(make().ask(asked(**OTHER))).id == "t1"
     forced = structs.replace(asked(**OTHER), id="t3", args="f2", parts={"branch": "b2", "force": "f2"})
@@ -263,7 +267,7 @@ def test_it_is_found_for_what_differs_in_a_free_argument_only(make: Make) -> Non
     assert given_by(make().ask(asked(id="t4", policies="q"))).id == "t4"
 
 
-def test_calls_that_wait_already_go_on_by_it(make: Make) -> None:
+def test_calls_that_wait_already_go_on_by_it(make: Callable[[], Any]) -> None:
     store: Any = make()
     waiting = given_by(store.ask(asked(**OTHER)))
     left = given_by(store.ask(structs.replace(waiting, id="t3", definition="e")))
@@ -274,7 +278,7 @@ def test_calls_that_wait_already_go_on_by_it(make: Make) -> None:
     assert given_by(store.ticket(asked(id="gone", args="x", parts={}))) is None
 
 
-def test_one_call_that_was_denied_stays_denied(make: Make) -> None:
+def test_one_call_that_was_denied_stays_denied(make: Callable[[], Any]) -> None:
     store: Any = make()
     given_by(store.ask(asked(**OTHER)))
     store.answer("t2", said("denied", "os-user:ada", "No."))
@@ -282,7 +286,7 @@ def test_one_call_that_was_denied_stays_denied(make: Make) -> None:
     assert given_by(store.ask(asked(**{**OTHER, "id": "t3"}))).id == "t2"
 
 
-def test_an_approval_for_the_session_ends_with_it(make: Make) -> None:
+def test_an_approval_for_the_session_ends_with_it(make: Callable[[], Any]) -> None:
     store: Any = make()
     approved(store, lasting("session", "branch"))
     assert given_by(store.use("t1", NOW.timestamp())) == 1
@@ -320,13 +324,21 @@ STEPS = st.tuples(
 )
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
-@given(st.lists(STEPS, max_size=30))
+@given(steps=st.lists(STEPS, max_size=30))
 def test_processes_in_any_order_agree_with_the_fake_about_approvals(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str, int, int]]
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    kind: str,
+    steps: list[tuple[int, str, int, int]],
 ) -> None:
-    folder = tmp_path_factory.mktemp("s")
-    stores: list[Any] = [SqliteStore(folder, 60, FixedClock(), lambda: Uptime("one", 1.0)) for _ in range(3)]
+    with making(kind, tmp_path_factory.mktemp("s"), request) as made:
+        _agree_about_approvals(made, steps)
+
+
+def _agree_about_approvals(made: Make, steps: list[tuple[int, str, int, int]]) -> None:
+    stores: list[Any] = [made() for _ in range(3)]
     model: Any = MemoryStore()
     asked_about: list[Ticket] = []
 

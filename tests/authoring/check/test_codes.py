@@ -185,6 +185,23 @@ SCENES = {
 """Code -> the scene in which it is found, and the one in which it is not."""
 
 
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("postgresql://guard:secret@127.0.0.1/x", set()),
+        ("postgresql://guard:secret@db.example/x?sslmode=verify-full", set()),
+        ("postgresql://guard:secret@db.example/x", {"C202"}),
+        ("", {"C116", "C202"}),
+    ],
+)
+def test_a_database_of_sessions_that_cannot_be_connected_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, found: set[str]
+) -> None:
+    monkeypatch.setenv("STATE", url)
+    shared = Scene(more="session: {postgres: '${env:STATE}'}\n")
+    assert set(shared.codes(tmp_path)) & {"C116", "C202"} == found
+
+
 @pytest.mark.parametrize("more", ["[desktop]", "['${env:HERE}']"])
 def test_an_alert_that_needs_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str

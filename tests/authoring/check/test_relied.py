@@ -50,6 +50,7 @@ PATHS = {
     "AuditEntry.key": f"audit: {{key: '{FILE}'}}",
     "HeadsEntry.file": "audit: {heads: {file: HERE}}",
     "SessionEntry.path": "session: {path: HERE}",
+    "SessionEntry.postgres": f"session: {{postgres: '{FILE}'}}",
     "ApprovalsEntry.policy": "approvals: {policy: HERE}",
     "ApprovalsEntry.notify": f"approvals: {{notify: ['{FILE}']}}",
     "NotifyEntry.to": f"approvals: {{notify: [{{to: '{FILE}'}}]}}",

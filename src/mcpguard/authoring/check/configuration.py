@@ -20,6 +20,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.signing import SigningKey, private_key
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.store.connections import parameters
 from mcpguard.adapters.store.sqlite import FILE, FORM
 from mcpguard.adapters.store.upkeep import problem_of
 from mcpguard.adapters.system.guarded import found, not_found
@@ -189,7 +190,7 @@ def _findings(
         yield from alerts(config, document)
         yield from own(config, document, redactor)
         yield _evidence(config)
-        yield from _sessions(config)
+        yield from _sessions(config, document)
 
 
 def _observation(config: Config, document: Document) -> Iterator[Finding]:
@@ -281,7 +282,13 @@ def _evidence(config: Config) -> Finding:
     return fine(str(folder), "evidence can be written")
 
 
-def _sessions(config: Config) -> Iterator[Finding]:
+def _sessions(config: Config, document: Document) -> Iterator[Finding]:
+    if config.session_postgres is not None:
+        try:
+            parameters(partial(value_of, config.session_postgres))
+        except ConnectionError as problem:
+            yield wrong("C202", document.problem(("session", "postgres"), str(problem)))
+        return
     file = (config.session_folder or default_folder()) / FILE
     if reason := problem_of(file, FORM, write=False):
         yield wrong("C202", str(file.parent), reason)

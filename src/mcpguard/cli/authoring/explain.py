@@ -36,7 +36,7 @@ from mcpguard.core.policy.session import ServerPlaces, Session, StoredSession, n
 from mcpguard.core.policy.tickets import Ticket, ticket_of
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.store.sqlite import SqliteStore
+    from mcpguard.adapters.store.state import SharedState
     from mcpguard.authoring.explain.explanation import Explanation
     from mcpguard.core.document.printed import Sparse
     from mcpguard.core.policy.compiled import PolicySet
@@ -218,12 +218,12 @@ def _check_server(config: Config | None, server: str) -> None:
 
 
 @contextmanager
-def _store(config: Config) -> Iterator[SqliteStore | None]:
+def _store(config: Config) -> Iterator[SharedState | None]:
     """The state that a call would be decided in now; None where nothing was ever stored."""
     from mcpguard.serve.interventions import store_of
 
     # To look into a folder that is not there would make it.
-    if not (config.session_folder or default_folder()).exists():
+    if config.session_postgres is None and not (config.session_folder or default_folder()).exists():
         yield None
         return
     with closing(store_of(config)) as store:
@@ -231,7 +231,7 @@ def _store(config: Config) -> Iterator[SqliteStore | None]:
 
 
 def _live(
-    store: SqliteStore | None, asked: Invocation, places: ServerPlaces, option: str
+    store: SharedState | None, asked: Invocation, places: ServerPlaces, option: str
 ) -> tuple[StoredSession | None, bool]:
     """The session that this call would be decided in now, None for a new one, and whether it can be read.
     Says which it is; `option` as of `same_config`."""
@@ -254,7 +254,7 @@ def _live(
 
 
 def _ticket(
-    store: SqliteStore | None,
+    store: SharedState | None,
     policies: PolicySet,
     places: ServerPlaces,
     listed: bool,

@@ -22,7 +22,7 @@ from mcpguard.core.legible import utc
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.store.sqlite import SqliteStore
+    from mcpguard.adapters.store.state import SharedState
     from mcpguard.core.document.printed import Printed
     from mcpguard.serve.interventions import TicketCheck
 
@@ -72,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
         }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
-    folder = plain(str(config.session_folder or default_folder()))
+    folder = plain(str(config.session_postgres or config.session_folder or default_folder()))
     now = [one for one in waiting if one.id in since]
     rows = [_row(one, _void_answer(one, check) or _span(since[one.id])) for one in now]
     print(_table(_HEAD, rows, config, now) or f"no call waits for an approval in {folder}")
@@ -100,7 +100,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], config: Config, o
     return table([head, *rows]) if rows else ""
 
 
-def _end(config: Config, store: SqliteStore, ticket_id: str | None, option: str | None) -> int:
+def _end(config: Config, store: SharedState, ticket_id: str | None, option: str | None) -> int:
     from mcpguard.serve.interventions import end_answer
 
     if ticket_id is None:
@@ -214,7 +214,7 @@ def _void(config: Config, ticket: Ticket) -> str:
     return void_ticket(why) if why else ""
 
 
-def _became(store: SqliteStore, ticket: Ticket) -> str:
+def _became(store: SharedState, ticket: Ticket) -> str:
     """What an approval led to, in a sentence."""
     from mcpguard.serve.interventions import taken
 
@@ -254,7 +254,7 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
     return "\n".join([*said, "approve? [y/N] "])
 
 
-def _show(config: Config, store: SqliteStore, ticket: Ticket) -> None:
+def _show(config: Config, store: SharedState, ticket: Ticket) -> None:
     from mcpguard.console.desk import Rulebook
     from mcpguard.console.terminal import show
     from mcpguard.serve.interventions import TicketCheck, how_it_waits

@@ -1,0 +1,272 @@
+"""Connections to PostgreSQL, each in a thread of its own, and the tables that they need.
+
+Law of this file: no statement is built from data; none waits long, here or in the database, so that a
+replica that was stopped, and a database that does not answer, hold nobody up; and a connection on which
+anything went wrong is not used again.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mcpguard.adapters.postgresql import failure, library, parameters_of
+from mcpguard.adapters.store.tickets import ALONE
+from mcpguard.adapters.system.disk import DiskThread
+from mcpguard.adapters.system.shipped import command_for_extra
+from mcpguard.core.errors import CredentialError, SessionError
+from mcpguard.core.secret import Secret
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+KEY = "`session.postgres`"
+ANSWER_SECONDS = 3.0
+"""How long a piece of work may take, with its wait for a connection and for others."""
+STATEMENT_SECONDS = 2
+"""How long the database lets a statement take, with its wait for a lock; a transaction that does nothing ends
+sooner."""
+SCHEMA = "mcpguard"
+_CONNECT = {"connect_timeout": 2, "application_name": "mcpguard", "client_encoding": "UTF8"}
+
+FORMS = (
+    """
+    CREATE TABLE form (form INTEGER NOT NULL);
+    CREATE FUNCTION moment() RETURNS FLOAT8 STABLE LANGUAGE sql
+        AS 'SELECT extract(epoch FROM clock_timestamp())::float8';
+    CREATE TABLE sessions (
+        name TEXT PRIMARY KEY, principal TEXT NOT NULL, agent TEXT, version BIGINT NOT NULL,
+        used FLOAT8 NOT NULL, held FLOAT8 NOT NULL, state BYTEA NOT NULL
+    ) WITH (fillfactor = 70);
+    CREATE TABLE waits (
+        name TEXT PRIMARY KEY, ticket TEXT NOT NULL, since FLOAT8 NOT NULL, held FLOAT8 NOT NULL
+    );
+    CREATE TABLE tickets (
+        id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, kin TEXT NOT NULL, principal TEXT NOT NULL,
+        session TEXT NOT NULL, state TEXT NOT NULL, expires FLOAT8 NOT NULL, uses INTEGER NOT NULL,
+        answer BYTEA, question BYTEA NOT NULL
+    );
+    CREATE INDEX tickets_same ON tickets (fingerprint);
+    CREATE INDEX tickets_kin ON tickets (kin, state, expires);
+    CREATE INDEX tickets_waiting ON tickets (session, state, expires);
+    CREATE INDEX tickets_of ON tickets (principal, expires);
+    CREATE INDEX tickets_expired ON tickets (expires);
+    INSERT INTO form VALUES (1);
+    """,
+)
+"""What makes each form of the tables of the one before; a further one also changes `form`. Only the clock of
+the database counts, `moment()`: those of replicas differ."""
+_SETTLE = f"""
+    SELECT set_config('search_path', '{SCHEMA}, pg_temp', false),
+    set_config('statement_timeout', '{STATEMENT_SECONDS}s', false),
+    set_config('idle_in_transaction_session_timeout', '1s', false),
+    set_config('default_transaction_isolation', 'read committed', false)
+"""
+_IS_THERE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = ? AND tablename = 'form')"
+"""Not by `to_regclass`, which may remember what was so before another replica made the tables."""
+_FORM = "SELECT form FROM form"
+_MAY = """
+    SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,
+    bool_and(has_table_privilege(t, p)) FROM unnest(ARRAY['sessions', 'tickets', 'waits']) t,
+    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
+"""
+_LOCK = "SELECT pg_advisory_xact_lock({})"
+_FORM_LOCK, _TICKETS_LOCK = (_LOCK.format(number) for number in (1_835_230_824, 1_835_230_825))
+_LOST = ("57P", "25006")
+"""The beginnings of what a database says that goes down, or that has become a standby."""
+
+T = TypeVar("T")
+
+
+@cache
+def _ours(statement: str) -> bytes:
+    """A statement of SQLite in the words of PostgreSQL."""
+    if statement == ALONE:
+        return f"BEGIN; {_TICKETS_LOCK}".encode()
+    return statement.replace("?", "%s").encode()
+
+
+class StateConnection:
+    """Implements `tickets.Database`."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.info.transaction_status.name in ("INTRANS", "INERROR")
+
+    def execute(self, sql: str, values: tuple[object, ...] = (), /) -> Any:
+        from psycopg import DataError
+
+        try:
+            # Several statements in one cannot be prepared; those have no values.
+            return self._connection.execute(_ours(sql), values or None, prepare=None if values else False)
+        except (DataError, UnicodeEncodeError):
+            said = "the session's state cannot be stored: a name in it has characters that PostgreSQL refuses"
+            raise SessionError(said) from None
+
+    def cut(self) -> None:
+        """Have whoever waits for the database fail now; any thread may call it."""
+        with suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def parameters(url: Callable[[], Secret]) -> dict[str, Any]:
+    """What to connect with. Raises ConnectionError, with a sentence, where there is no connecting by that."""
+    try:
+        library()
+        return parameters_of(url().reveal(), "its value")
+    except ImportError:
+        said = f"{KEY} needs the package `psycopg`, which is missing: run `{command_for_extra('postgres')}`"
+    except (CredentialError, ValueError) as problem:
+        said = f"{KEY} cannot be used: {problem}"
+    raise ConnectionError(said)
+
+
+def connected(url: Callable[[], Secret]) -> StateConnection:
+    """A connection to the tables, which are made or brought up to date where that is needed. Raises
+    ConnectionError as `parameters` does, and psycopg.Error where the database fails."""
+    where = parameters(url)
+    connection = library().connect(**{**where, **_CONNECT}, autocommit=True)
+    with ExitStack() as opened:
+        opened.callback(connection.close)
+        made = StateConnection(connection)
+        made.execute(_SETTLE)
+        _bring_up_to_date(made)
+        check(made)
+        opened.pop_all()
+    return made
+
+
+def _bring_up_to_date(database: StateConnection) -> None:
+    if _form(database) == len(FORMS):
+        return
+    database.execute("BEGIN")
+    database.execute(_FORM_LOCK)
+    form = _form(database)
+    if form > len(FORMS):
+        raise ConnectionError(f"the tables of {KEY} were made by a later version of mcpguard: use that one")
+    if not form and database.execute(f"SELECT to_regnamespace('{SCHEMA}') IS NULL").fetchone()[0]:
+        database.execute(f"CREATE SCHEMA {SCHEMA}")
+    for statements in FORMS[form:]:
+        database.execute(statements)
+    database.execute("COMMIT")
+
+
+def _form(database: StateConnection) -> int:
+    if not database.execute(_IS_THERE, (SCHEMA,)).fetchone()[0]:
+        return 0
+    return int(database.execute(_FORM).fetchone()[0])
+
+
+def check(database: StateConnection) -> None:
+    """Raises ConnectionError, with a sentence, where it takes no changes."""
+    read_only, may = database.execute(_MAY).fetchone()
+    if read_only:
+        raise ConnectionError(f"the database of {KEY} takes no changes: connect to the primary")
+    if not may:
+        rights = "SELECT, INSERT, UPDATE and DELETE on the tables of its schema `mcpguard`"
+        raise ConnectionError(f"the role of {KEY} may not change the state: grant it {rights}")
+
+
+def described(error: BaseException) -> str:
+    """What went wrong with the database, a sentence for an operator."""
+    if isinstance(error, TimeoutError):
+        return f"the PostgreSQL of {KEY} did not answer within {ANSWER_SECONDS:g} seconds"
+    if isinstance(error, ConnectionError):
+        return str(error)
+    if getattr(error, "sqlstate", None) == "57014":
+        return "the session's state is unavailable: others are changing it"
+    if hasattr(error, "sqlstate"):
+        return f"the PostgreSQL of {KEY} {failure(error, KEY)}"
+    return f"the PostgreSQL of {KEY} cannot be used ({type(error).__name__})"
+
+
+class ConnectionThread:
+    """A thread with a connection, which is opened when it is first needed and after each failure."""
+
+    def __init__(self, open_one: Callable[[], StateConnection]) -> None:
+        self._thread = DiskThread("mcpguard-database")
+        self._open_one = open_one
+        self._connection: StateConnection | None = None
+        self._doing: object = None
+        self.open = 0
+        """How many pieces of work it has to do."""
+
+    def submit(self, work: Callable[[StateConnection], T], wanted: Callable[[], bool]) -> Future[T]:
+        """Do `work` unless it is not `wanted` any more by then. It fails as the database does."""
+        return self._thread.submit(lambda: self._do(work, wanted))
+
+    def within(self, work: Callable[[StateConnection], T]) -> Future[T]:
+        """Do it, and wait for it for ANSWER_SECONDS, after which it is given up."""
+        ends = time.monotonic() + ANSWER_SECONDS
+
+        def wanted() -> bool:
+            return time.monotonic() < ends
+
+        future = self.submit(work, wanted)
+        with suppress(TimeoutError):
+            future.exception(ANSWER_SECONDS)
+        if not future.done():
+            self.cut(wanted)
+        return future
+
+    def cut(self, wanted: object) -> None:
+        """Give up the work that was submitted with this, if that is what it does now."""
+        connection = self._connection
+        if connection is not None and self._doing is wanted:
+            connection.cut()
+
+    def end(self) -> None:
+        """Close the connection and end the thread, after what was submitted before."""
+        self._thread.submit(self._close)
+        self._thread.end()
+
+    def _do(self, work: Callable[[StateConnection], T], wanted: Callable[[], bool]) -> T:
+        if not wanted():
+            raise TimeoutError
+        self._doing = wanted
+        try:
+            if self._connection is None:
+                return self._tried(work)
+            from psycopg import Error
+
+            try:
+                return self._tried(work)
+            except Error as error:
+                # It was lost while nobody used it, as by a restart of the database.
+                if not wanted() or not (error.sqlstate is None or error.sqlstate.startswith(_LOST)):
+                    raise
+                return self._tried(work)
+        finally:
+            self._doing = None
+
+    def _tried(self, work: Callable[[StateConnection], T]) -> T:
+        if self._connection is None:
+            self._connection = self._open_one()
+        sound = False
+        try:
+            value = work(self._connection)
+            sound = True
+        except SessionError:  # Not the fault of the connection.
+            sound = True
+            raise
+        finally:
+            if not sound:
+                self._close()
+        return value
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

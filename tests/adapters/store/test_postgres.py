@@ -1,0 +1,420 @@
+"""State in PostgreSQL: ended by nothing but its end, refused while it is not known, and what is said then."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.store import connections, postgres
+from mcpguard.adapters.store.postgres import PostgresStore
+from mcpguard.adapters.store.tickets import ALONE
+from mcpguard.core.errors import CredentialError, SessionError
+from mcpguard.core.model import Principal
+from mcpguard.core.policy.session import Session, name_of
+from mcpguard.core.secret import Secret
+from tests.adapters.store.shared import PASSWORD, ROLE, Replicas, needs_postgres
+from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, said
+from tests.database import Database
+from tests.rows import each
+from tests.wire.session import eventually
+
+pytestmark = needs_postgres
+
+ROOT = Path(__file__).parents[3]
+NAME = name_of(ADA.principal, ADA.agent)
+
+
+@pytest.fixture
+def replicas(server: Database) -> Iterator[Replicas]:
+    server.run(ROLE)
+    made = Replicas(server)
+    yield made
+    made.close()
+
+
+def aged(replicas: Replicas, seconds: float) -> None:
+    """Nobody has used the sessions for so long."""
+    replicas.server.run(f"UPDATE mcpguard.sessions SET used = used - {seconds}, held = held - {seconds}")
+
+
+def known_for(store: PostgresStore, seconds: float) -> PostgresStore:
+    """The database has answered without a failure for so long."""
+    given_by(store.ticket(TICKET))
+    store._since -= seconds
+    return store
+
+
+# --- how long a session lasts ----------------------------------------------------------------------
+
+
+def test_a_session_ends_when_it_is_not_used_for_its_idle_time(replicas: Replicas) -> None:
+    labels(replicas(), add="a")
+    aged(replicas, 50)
+    assert labels(known_for(replicas(), 1000)) == ["a"]
+    aged(replicas, 50)
+    assert labels(known_for(replicas(), 1000)) == ["a"], "the last look was a use"
+    aged(replicas, 61)
+    assert labels(known_for(replicas(), 1000)) == []
+
+
+def test_a_replica_that_was_cut_off_takes_no_session_for_ended(replicas: Replicas) -> None:
+    """Those who hold it may have been cut off as well, and say so as soon as they can."""
+    labels(replicas(), add="a")
+    aged(replicas, 1_000_000)
+    store = replicas()
+    assert labels(store) == ["a"]
+    aged(replicas, 1_000_000)
+    known_for(store, 1000)._is("no connection")
+    assert labels(store) == ["a"]
+
+
+def test_a_connection_keeps_its_session_at_every_replica(replicas: Replicas) -> None:
+    holding = replicas()
+    holding.enter(ADA.principal, ADA.agent)
+    labels(holding, add="a")
+    aged(replicas, 1000)
+    replicas.clock.ring()
+    other = known_for(replicas(), 1000)
+    eventually(lambda: other.known()[0].open, "the other replica knows")
+    assert labels(other) == ["a"]
+    holding.leave(ADA.principal, ADA.agent)
+    aged(replicas, 1000)
+    replicas.clock.ring()
+    given_by(holding.ticket(TICKET))
+    assert labels(known_for(replicas(), 1000)) == []
+
+
+def test_a_window_of_a_limit_outlasts_the_session(replicas: Replicas) -> None:
+    def use(session: Session) -> None:
+        for _ in range(10):
+            session.charge(DAILY, ADA.now)
+
+    given_by(replicas().change(ADA, use))
+    aged(replicas, 3600)
+    store = known_for(replicas(), 1000)
+    assert given_by(store.change(ADA, lambda session: session.room(DAILY, ADA.now))) is False
+
+
+def test_what_has_ended_is_removed(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_by(replicas().ask(TICKET))
+    labels(replicas(), add="a")
+    aged(replicas, postgres.KEPT_SECONDS + 1)
+    replicas().enter(ADA.principal, ADA.agent)
+    counted = "SELECT (SELECT count(*) FROM mcpguard.sessions) + (SELECT count(*) FROM mcpguard.tickets)"
+    eventually(lambda: replicas.server.run(counted) == "0", "the rows are gone")
+
+
+# --- changes of several at once --------------------------------------------------------------------
+
+
+def test_what_one_session_waits_for_is_stored_together(replicas: Replicas) -> None:
+    store = replicas()
+    labels(store)
+    before = replicas.server.run("SELECT version FROM mcpguard.sessions")
+    waits = [store.change(ADA, partial(Session.add, labels=(f"l{n}",), facts=())) for n in range(100)]
+    for wait in waits:
+        given_by(wait)
+    assert len(labels(store)) == 100
+    assert int(replicas.server.run("SELECT version FROM mcpguard.sessions")) - int(before) <= 4
+
+
+def test_a_change_that_fails_costs_those_beside_it_nothing(replicas: Replicas) -> None:
+    store = replicas()
+
+    def fails(session: Session) -> None:
+        session.add(("half",), ())
+        raise ZeroDivisionError
+
+    labels(store)
+    wrong, right = store.change(ADA, fails), store.change(ADA, partial(Session.add, labels=("b",), facts=()))
+    with pytest.raises(ZeroDivisionError):
+        given_by(wrong)
+    given_by(right)
+    assert labels(store) == ["b"]
+
+
+COUNT = """
+import sys
+from mcpguard.adapters.store.postgres import PostgresStore
+from mcpguard.adapters.store.tickets import ALONE
+from mcpguard.core.secret import Secret
+from tests.adapters.store.shared import LOOP
+from tests.adapters.store.test_store import ADA, given_by
+from tests.fakes import FixedClock
+store = PostgresStore(lambda: Secret(sys.argv[1]), 60, FixedClock(), LOOP.put)
+store.enter(ADA.principal, ADA.agent)
+def more(session):
+    session.kept.calls += 1
+for _ in range(100):
+    given_by(store.change(ADA, more))
+for number in range(30):
+    print(number, given_by(store.use(f"t{number}", 0.0)))
+"""
+
+
+def test_replicas_at_once_lose_no_call_and_use_no_approval_twice(replicas: Replicas) -> None:
+    mine = replicas()
+    for number in range(30):
+        now = time.time()
+        given_by(
+            mine.ask(
+                structs.replace(TICKET, id=f"t{number}", args=str(number), created=now, expires=now + 99)
+            )
+        )
+        mine.answer(f"t{number}", said("approved", "a"))
+    command = [sys.executable, "-c", COUNT, replicas.url]
+    running = [subprocess.Popen(command, cwd=ROOT, stdout=-1, text=True) for _ in range(3)]
+    uses = [line for process in running for line in process.communicate(timeout=60)[0].splitlines()]
+    assert sorted(uses) == sorted(f"{number} {use}" for number in range(30) for use in (0, 0, 1))
+    assert given_by(mine.change(ADA, lambda session: session.kept.calls)) == 300
+
+
+# --- a database that fails -------------------------------------------------------------------------
+
+
+def test_a_connection_that_was_lost_while_nobody_used_it_costs_no_call(replicas: Replicas) -> None:
+    store = replicas()
+    labels(store, add="a")
+    replicas.server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'guard'")
+    assert labels(store) == ["a"]
+    assert store.waiting() == []
+
+
+def test_a_replica_that_stands_still_within_a_transaction_holds_the_others_up_for_a_moment_only(
+    replicas: Replicas,
+) -> None:
+    still = connections.connected(lambda: Secret(replicas.url))
+    still.execute(ALONE)
+    assert given_by(replicas().ask(TICKET)) == TICKET
+    still.close()
+
+
+def test_who_waits_too_long_for_others_is_refused(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_SETTLE", connections._SETTLE.replace("'2s'", "'0.1s'"))
+    store = replicas()
+    labels(store)
+    with psycopg.connect(replicas.url) as other:
+        other.execute("SELECT FROM mcpguard.sessions FOR UPDATE")
+        with pytest.raises(SessionError, match="is unavailable: others are changing it"):
+            labels(store, add="a")
+    assert labels(store, add="b") == ["b"]
+
+
+def test_what_cannot_be_stored_is_refused_and_fails_nobody_else(replicas: Replicas) -> None:
+    store = replicas()
+    with pytest.raises(SessionError, match="a name in it has characters that PostgreSQL refuses"):
+        labels(store, structs.replace(ADA, principal=Principal("a\0b", "os-user")))
+    with pytest.raises(SessionError, match="a name in it has characters that PostgreSQL refuses"):
+        given_by(store.ask(structs.replace(TICKET, principal="a\0b")))
+    assert labels(store, add="a") == ["a"]
+    assert store.failing == ""
+
+
+@pytest.mark.parametrize("state", ["{}", "", '{"calls": 1}'])
+def test_a_session_that_cannot_be_read_is_never_taken_for_a_new_one(replicas: Replicas, state: str) -> None:
+    store = replicas()
+    labels(store, add="a")
+    replicas.server.run(f"UPDATE mcpguard.sessions SET state = '{state}', version = version + 1")
+    with pytest.raises(SessionError, match="holds a session that cannot be read: `mcpguard session end`"):
+        labels(store)
+    (known,) = store.known()
+    assert known.state is None
+    assert store.edit(known.name, lambda kept: kept.ended(0.0))
+    assert labels(store) == []
+
+
+def test_what_a_database_has_lost_still_counts_for_those_who_are_connected(replicas: Replicas) -> None:
+    store, told = replicas(), list[str]()
+    store.replaced = told.append
+    store.enter(ADA.principal, ADA.agent)
+    labels(store, add="a")
+    labels(store, add="b")
+    replicas.server.run("UPDATE mcpguard.sessions SET version = version - 1")
+    assert labels(store) == ["a", "b"]
+    replicas.server.run("DELETE FROM mcpguard.sessions")
+    assert labels(store) == ["a", "b"]
+    assert labels(replicas()) == ["a", "b"]
+    assert len(told) == 2
+    assert "has lost changes" in told[0]
+
+
+# --- for a person ----------------------------------------------------------------------------------
+
+
+def test_a_person_sees_the_sessions_of_all_replicas_and_changes_them(replicas: Replicas) -> None:
+    one, other = replicas(), replicas()
+    labels(one, add="a")
+    labels(one, structs.replace(ADA, agent="ide"), add="b")
+    known = other.known()
+    assert [(session.principal, session.agent) for session in known] == [
+        ("os-user:ada", "ide"),
+        ("os-user:ada", "desk"),
+    ]
+    assert other.edit(NAME, lambda kept: kept.without_label("a"))
+    assert labels(one) == []
+    assert not other.edit("nobody", lambda kept: kept)
+    aged(replicas, 61)
+    assert other.known() == []
+
+
+def test_everybody_sees_since_when_the_first_call_waits_for_a_ticket(replicas: Replicas) -> None:
+    one, other = replicas(), replicas()
+    one.enter(ADA.principal, ADA.agent)
+    overs = [one.waits("t1", 30.0), other.waits("t1", 20.0), other.waits("t2", 25.0)]
+    assert (one.waiting_calls, other.waiting_calls) == (1, 2)
+    for store in (one, other):
+        given_by(store.ticket(TICKET))
+    eventually(lambda: one.waited_for() == {"t1": 20.0, "t2": 25.0}, "all are stored")
+    replicas.server.run("UPDATE mcpguard.waits SET held = held - 61")
+    assert other.waited_for() == {}, "of a replica that was killed"
+    replicas.clock.ring()
+    eventually(lambda: other.waited_for() == {"t1": 30.0}, "the one that is left says so again")
+    overs[0]()
+    assert one.waiting_calls == 0
+    eventually(lambda: _served(one) and other.waited_for() == {}, "no call waits")
+
+
+def _served(store: PostgresStore) -> bool:
+    return given_by(store.ticket(TICKET)) is None
+
+
+# --- what is said ----------------------------------------------------------------------------------
+
+
+def refusal(store: PostgresStore) -> str:
+    """Why nothing can be decided, which an operator sees as well."""
+    with pytest.raises(SessionError) as raised:
+        labels(store)
+    assert store.problem() == store.failing == str(raised.value)
+    return str(raised.value)
+
+
+HERE = "postgresql://guard:{}@127.0.0.1:{}/postgres"
+
+
+@each(
+    ("url", "why"),
+    [
+        (
+            "postgresql://guard@127.0.0.1:{port}/postgres",
+            "requires a password, and `session.postgres` has none",
+        ),
+        ("postgresql://guard:wrong@127.0.0.1:{port}/postgres", "does not accept the password"),
+        (f"postgresql://guard:{PASSWORD}@127.0.0.1:{{port}}/none", "has no such database or role"),
+        (f"postgresql://guard:{PASSWORD}@127.0.0.1:1/postgres", "does not accept connections"),
+        (f"postgresql://guard:{PASSWORD}@db.example/postgres", "needs TLS: set `sslmode=verify-full`"),
+        (f"postgresql://guard:{PASSWORD}@/postgres", "must name the host"),
+        (PASSWORD, "is not a PostgreSQL connection URL"),
+    ],
+)
+def test_a_connection_that_cannot_be_made_is_described_without_its_url(
+    replicas: Replicas, url: str, why: str
+) -> None:
+    text = refusal(replicas(url=lambda: Secret(url.format(port=replicas.server.port))))
+    assert why in text
+    assert "`session.postgres`" in text
+    assert PASSWORD not in text
+    assert "example" not in text
+
+
+def test_a_reference_that_gives_nothing_is_named(replicas: Replicas) -> None:
+    def missing() -> Secret:
+        raise CredentialError("env:STATE is not set")
+
+    assert refusal(replicas(url=missing)) == "`session.postgres` cannot be used: env:STATE is not set"
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    text = refusal(replicas())
+    assert text.startswith("`session.postgres` needs the package `psycopg`, which is missing: run `")
+    assert "mcpguard-gateway[postgres]" in text
+
+
+@each(
+    ("harm", "why"),
+    [
+        ("UPDATE mcpguard.form SET form = 9", "were made by a later version of mcpguard: use that one"),
+        (
+            "REVOKE UPDATE ON mcpguard.sessions FROM guard",
+            "may not change the state: grant it SELECT, INSERT, UPDATE and DELETE on the tables of its schema",
+        ),
+        (
+            "ALTER ROLE guard SET default_transaction_read_only = on",
+            "takes no changes: connect to the primary",
+        ),
+        ("DROP TABLE mcpguard.sessions", "refused it (UndefinedTable, 42P01)"),
+    ],
+)
+def test_tables_that_cannot_be_used_are_a_sentence(replicas: Replicas, harm: str, why: str) -> None:
+    replicas.server.run(ROLE)
+    labels(replicas())
+    replicas.server.run(harm)
+    try:
+        assert why in refusal(replicas())
+    finally:
+        replicas.server.run("ALTER ROLE guard RESET ALL")
+
+
+def test_a_role_that_may_not_make_the_schema_is_told_so(replicas: Replicas) -> None:
+    replicas.server.run("DROP SCHEMA mcpguard CASCADE")
+    assert "refused it (InsufficientPrivilege, 42501)" in refusal(replicas())
+
+
+def test_a_role_that_may_only_change_rows_serves_once_the_tables_are_there(replicas: Replicas) -> None:
+    replicas.server.run("DROP SCHEMA mcpguard CASCADE; CREATE SCHEMA mcpguard")
+    owner = replicas(url=lambda: Secret(replicas.server.url()))
+    labels(owner, add="a")
+    replicas.server.run(
+        "GRANT USAGE ON SCHEMA mcpguard TO guard;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON mcpguard.sessions, mcpguard.tickets, mcpguard.waits TO guard;"
+        "GRANT SELECT ON mcpguard.form TO guard"
+    )
+    assert labels(replicas()) == ["a"]
+
+
+def test_replicas_that_start_at_once_make_the_tables_once(replicas: Replicas) -> None:
+    stores = [replicas() for _ in range(4)]
+    waits = [
+        store.change(ADA, partial(Session.add, labels=(str(n),), facts=())) for n, store in enumerate(stores)
+    ]
+    for wait in waits:
+        given_by(wait)
+    assert sorted(labels(stores[0])) == ["0", "1", "2", "3"]
+
+
+def test_a_store_that_is_closed_keeps_no_thread(replicas: Replicas) -> None:
+    before = set(threading.enumerate())
+    store = replicas()
+    store.enter(ADA.principal, ADA.agent)
+    labels(store, add="a")
+    assert store.waiting() == []
+    store.close()
+    replicas.clock.ring()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_store_says_that_it_was_not_asked_yet_and_then_that_it_can_be_used(replicas: Replicas) -> None:
+    store, told = replicas(), list[Any]()
+    store.changed = lambda: told.append(store.failing)
+    assert store.failing.endswith("has not answered yet")
+    assert store.problem() == ""
+    labels(store)
+    assert store.failing == ""
+    assert told == [""]
