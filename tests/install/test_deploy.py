@@ -173,6 +173,10 @@ def test_helm_finds_no_mistake_in_the_chart() -> None:
     assert (found["errors"], [one["error"] for one in found["messages"]]) == ([], ["icon is recommended"])
 
 
+SHARED = 'session:\n  postgres: "${file:/run/credentials/mcpguard/state}"\n'
+SEVERAL = {"replicas": 3, "config": VALUES["config"] + SHARED}
+
+
 @each(
     ("values", "named"),
     [
@@ -188,6 +192,9 @@ def test_helm_finds_no_mistake_in_the_chart() -> None:
         ({"files": {"other.yaml": ""}}, "other.yaml"),
         ({"serviceAccount": {"token": "x"}}, "token"),
         ({"evidence": {"size": "10 GB"}}, "size"),
+        ({"replicas": 0}, "replicas"),
+        ({"replicas": 3}, "replicas > 1 needs `session.postgres`"),
+        ({**SEVERAL, "evidence": {"claim": "mine"}}, "replicas > 1 cannot share `evidence.claim`"),
     ],
 )
 def test_a_mistake_in_the_values_is_named_before_anything_is_installed(
@@ -205,6 +212,24 @@ def test_the_chart_makes_every_kind_once_and_of_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["dynamic"] == ["version"]
     assert chart["appVersion"] == __version__
+
+
+def test_several_replicas_share_their_state_and_each_has_a_volume_for_its_evidence() -> None:
+    made, one = documents(**SEVERAL), documents()
+    assert set(made) ^ set(one) == {
+        *("Deployment", "StatefulSet"),
+        *("PersistentVolumeClaim", "PodDisruptionBudget"),
+    }
+    spec = made["StatefulSet"]["spec"]
+    assert spec["replicas"] == 3
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"] == one["PersistentVolumeClaim"]["spec"]
+    pods = [of["spec"]["template"]["spec"] for of in (one["Deployment"], made["StatefulSet"])]
+    volumes = [{volume["name"] for volume in pod["volumes"]} for pod in pods]
+    assert volumes[0] - volumes[1] == {claim["metadata"]["name"]} == {"evidence"}
+    assert pods[0]["containers"] == pods[1]["containers"]
+    assert made["Service"]["spec"]["sessionAffinity"] == "ClientIP"
+    assert made["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
 
 
 def test_the_pod_has_no_rights_and_is_probed() -> None:
@@ -236,6 +261,7 @@ RESTART: dict[str, dict[str, Any]] = {
     "http": {"http": {"allowed_hosts": ["other.example"]}},
     "audit": {"audit": {"keep_days": 30}},
     "session.path": {"session": {"path": "elsewhere"}},
+    "session.postgres": {"session": {"postgres": "${file:/run/credentials/mcpguard/state}"}},
     "agent": {"agent": "desk"},
     "clients.prefix": {"clients": {"desk": {"servers": ["docs"], "prefix": "never"}}},
     "limits.message_bytes": {"limits": {"message_bytes": 1_000_000}},
