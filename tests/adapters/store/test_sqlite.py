@@ -361,7 +361,7 @@ def test_a_file_of_an_earlier_version_is_updated_by_a_process_that_serves_and_sa
     labels(before, add="private")
     before.close()
     of_an_earlier_version(tmp_path, OLD_TICKETS)
-    ends = ADA.now.timestamp() + 60
+    ends = time.time() + 60
     rows = [("waits", ends), ("waiting", ends), ("approved", ends), ("denied", 5), ("used", ends)]
     with sqlite3.connect(tmp_path / FILE) as database:
         database.executemany("INSERT INTO tickets VALUES ('t', ?, ?)", rows)
