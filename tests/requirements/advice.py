@@ -21,7 +21,7 @@ PAGES = (
         ours("", "Session Management", "a client that needs a session no more ends it with DELETE", "adapters/upstreams/wires/test_http_sessions.py::test_a_session_goes_from_its_first_request_to_its_delete"),
     )),
     Page("2025-11-25", "basic/utilities/cancellation", 0, (
-        ours("", "Behavior Requirements", "a cancelled request is stopped and not answered", "wire/test_across.py::test_a_call_that_is_given_up_is_cancelled_at_the_upstream_and_never_answered", "gateway/test_gateway.py::test_a_cancelled_call_is_cancelled_upstream_recorded_and_never_answered"),
+        ours("", "Behavior Requirements", "a cancelled request is stopped and not answered", "adapters/transports/http/test_streamable.py::test_a_legacy_cancellation_reaches_the_gateway_by_number_and_ends_the_post_unanswered", "wire/test_across.py::test_a_call_that_is_given_up_is_cancelled_at_the_upstream_and_never_answered", "gateway/test_gateway.py::test_a_cancelled_call_is_cancelled_upstream_recorded_and_never_answered"),
         ours("", "Behavior Requirements", "an answer that comes all the same is ignored", "adapters/upstreams/session/test_conversation.py::test_a_cancelled_request_is_told_to_the_upstream_and_its_answer_is_nobodys"),
     )),
     Page("2025-11-25", "basic/utilities/progress", 0, (

@@ -27,8 +27,6 @@ RULES = [
     {"id": "hidden", "effect": "deny", "tools": ["test_image_content"]},
 ]
 WATCHED = "test://watched-resource"
-CANCELLED = -32800
-"""What ends the POST of a cancelled request: HTTP wants an answer, and MCP wants none from the upstream."""
 ADA = {"action": "accept", "content": {"username": "Ada", "email": "ada@example.invalid"}}
 UPSTREAMS = (
     ("stdio", "legacy"),
@@ -157,8 +155,7 @@ def test_a_call_that_is_given_up_is_cancelled_at_the_upstream_and_never_answered
     client.wait(hears("notifications/progress"))
     client.cancel(call)
     assert words(client.call("test_was_cancelled", token=token)) == "cancelled"
-    answers = [one for one in client.heard if one.get("id") == call and "method" not in one]
-    assert [one["error"]["code"] for one in answers] in ([], [CANCELLED] if client.posts else [])
+    assert [one for one in client.heard if one.get("id") == call and "method" not in one] == []
     status = "disconnected" if client.modern and client.posts else "cancelled"
     eventually(lambda: records(client, "outcome", status=status), f"the outcome {status!r}")
 

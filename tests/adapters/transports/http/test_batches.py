@@ -108,12 +108,10 @@ async def test_a_request_may_be_cancelled_in_its_own_batch_before_it_or_after() 
         wire = await front.open(
             "POST", "/mcp", [early, call("a", "e"), call("b", "l"), late, call("c", "k")], **held.about
         )
-        await wire.head()
-        assert [((await wire.message())["id"]) for _ in range(2)] == ["e", "l"]
-        assert [one["method"] for one in held.world.heard if "id" in one] == ["b", "c"]
+        heard = held.world.heard
+        await settled(lambda: [one["method"] for one in heard if "id" in one] == ["b", "c"])
         held.answer(-1)
-        assert (await wire.message())["id"] == "k"
-        await wire.ended()
+        assert (await wire.answer()).json["id"] == "k"
 
 
 async def test_a_batch_that_is_more_than_may_be_open_is_refused_and_nothing_of_it_comes_in() -> None:
@@ -173,7 +171,6 @@ async def test_a_client_comes_back_to_the_stream_of_a_batch(answered: bool) -> N
         )
         await again.head()
         if not answered:
-            assert (await again.message())["id"] == "z"
             held.answer(1)
         assert (await again.message())["id"] == "y"
         await again.ended()

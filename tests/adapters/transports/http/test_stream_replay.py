@@ -111,18 +111,22 @@ async def test_an_answer_of_the_newest_legacy_revision_is_a_stream_that_first_gi
         await wire.ended()
 
 
-async def test_an_error_and_a_cancellation_end_such_a_stream_as_well() -> None:
+async def test_an_error_ends_such_a_stream_and_a_cancellation_does_without_an_answer() -> None:
     async with serving() as front:
         held = await session(front)
         wire, message = await held.begin(7)
         held.world.refuse(message["id"], -32602)
         other, _message = await held.begin(8)
         await front.post(notice("notifications/cancelled", requestId=8), **held.about)
-        for stream, code in ((wire, -32602), (other, -32800)):
+        for stream in (wire, other):
             await stream.head()
-            assert (await stream.fields())["retry"] == "1000"
-            assert (await stream.message())["error"]["code"] == code
-            await stream.ended()
+            first = await stream.fields()
+            assert first["retry"] == "1000"
+        await other.ended()
+        back = await front.open("GET", "/mcp", last_event_id=first["id"], **held.about)
+        assert (await back.answer()).status == 204
+        assert (await wire.message())["error"]["code"] == -32602
+        await wire.ended()
 
 
 @pytest.mark.parametrize("version", [OLD, "2025-03-26", None])

@@ -21,9 +21,6 @@ from mcpguard.protocol import eras, jsonrpc
 MOST_REQUESTS = 256
 """How many requests of one world may be open at once."""
 
-CANCELLED = -32800
-"""What the request is answered with that a legacy client cancelled, since each POST needs an answer."""
-
 _STATUS = {
     jsonrpc.PARSE_ERROR: 400,
     jsonrpc.INVALID_REQUEST: 400,
@@ -41,7 +38,6 @@ _NOT_TAKEN = jsonrpc.encode(
         "message": "earlier answers have not been read; send this request again later",
     }
 )
-_WAS_CANCELLED = jsonrpc.encode({"code": CANCELLED, "message": "the request was cancelled"})
 
 
 def too_busy(request_id: RequestId | None) -> HttpRefusal:
@@ -148,10 +144,11 @@ class HttpClient:
         return False
 
     def cancelled(self, number: int) -> None:
-        """A legacy client took this request back: end its POST if the gateway has not answered it."""
+        """A legacy client took this request back: unless the gateway has answered it, its POST ends with no
+        response to it (2025-11-25, basic/utilities/cancellation)."""
         asked = self._done(number)
-        if asked is not None:
-            self._end(asked, _WAS_CANCELLED)
+        if asked is not None and asked.stream is not None:
+            asked.stream.withdraw()
 
     def _end(self, asked: _Asked, error: bytes) -> None:
         stream = asked.stream

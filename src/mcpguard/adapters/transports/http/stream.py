@@ -153,6 +153,17 @@ class Stream(Struct, eq=False):
         elif self.outlet is not None:
             self.outlet.answer(status, parts, granted)
 
+    def withdraw(self) -> None:
+        """One of its requests gets no answer. Without any other the stream ends, which is an empty one if
+        nothing was said before; whoever comes back to it reads that it is over."""
+        self.waiting -= 1
+        self.over = self.waiting <= 0
+        journal = self._journal
+        if self.over and journal is not None and journal.last(self.number) < self.last:
+            journal.keep(self.number, self.last, ())  # It had only the event that primes it.
+        if self.over and self.outlet is not None:
+            self.outlet.end()
+
     def resume(self, outlet: HttpAnswer, after: int | None = None) -> None:
         """Go out on this connection from now on, first with what came after the event `after`; None means
         after what was handed to an earlier connection. That one ends, if it is still there."""
