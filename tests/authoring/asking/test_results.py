@@ -73,6 +73,10 @@ READ = [
     ),
     *(
         "%7Bb",
+        "7Bb",
+        "A9/ad",
+        "ucher",
+        "EVIL.example",
         "2001:db8::1",
         "localhost",
         "LOCALHOST",
@@ -85,7 +89,15 @@ READ = [
 ]
 PARTS = st.sampled_from(["scheme", "host", "path", "query", "fragment", "port"])
 WANTED = st.sampled_from(READ).map(json.dumps)
+PATTERNS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "", "^", "(?i)", "(^|[.])", "(?i)^"]),
+    st.sampled_from(READ).map(lambda one: one.replace(".", "[.]").replace("{", r"\{")),
+    st.sampled_from(["", "", "$", ".*", "+", "|/a", "(/|$)"]),
+    st.sampled_from(["", "", "x"]),
+).map(json.dumps)
 TEXTS = st.one_of(
+    st.builds("url(args.u).{}.matches({})".format, PARTS, PATTERNS),
     st.builds('url(args.u, ["https", "http", "ftp"]).{} == {}'.format, PARTS, WANTED),
     st.builds("url(args.u).{} in [{}, {}]".format, PARTS, WANTED, WANTED),
     st.builds(
@@ -144,6 +156,16 @@ def test_nor_is_one_with_escapes_anywhere(path: str, wanted: str) -> None:
         ('url(args.u).path.contains("/é")', True),
         ('url(args.u).query == "page=2"', True),
         ("url(args.u).port == 8443", True),
+        (r'url(args.u).host.matches("[.]evil[.]example[.]")', False),
+        (r'url(args.u).host.matches("(?i)[.]EVIL\\.example\\.")', False),
+        ('url(args.u).host.matches("^evil")', True),
+        ('url(args.u).path.matches("/(users|admin)/")', True),
+        ('url(args.u).path.matches("/users|/admin")', False),
+        ('url(args.u).path.matches("(?i)/USERS")', False),
+        ('url(args.u).path.matches("(?i)/V1")', True),
+        ('url(args.u).path.matches("/v1(?i)")', True),
+        ('url(args.u).path.contains("7Bb")', True),
+        ('url(args.u).path.contains("7Bbsolute")', False),
         ('url(subject).host == "evil.example"', True),
         ("url(args.u).host == args.v", True),
         ('json(args.u).host == "evil.example"', True),
@@ -152,6 +174,23 @@ def test_nor_is_one_with_escapes_anywhere(path: str, wanted: str) -> None:
 def test_passages_without_it_are_left_out(text: str, left: bool) -> None:
     passage = known({"u": "https://api.example.com/v1/items?page=2", "v": 1}, subjects=("x",))
     assert may_match(needed(text, DECIDED), passage) is left
+
+
+@pytest.mark.parametrize("how", ['contains("evil")', 'endsWith("evil.example")', 'matches("^evil-?[.]ex")'])
+@pytest.mark.parametrize(
+    ("url", "left"),
+    [
+        ("https://evil.example/", True),
+        ("https://EVIL.example/", True),
+        ("https://a.xn--evil-9ua.example/", True),
+        ("https://évil.example/", True),
+        ("https://api.example.com/v1", False),
+    ],
+)
+def test_lines_without_a_part_of_a_name_are_left_out(how: str, url: str, left: bool) -> None:
+    line = json.dumps({"u": url}, ensure_ascii=False, separators=(",", ":")).encode()
+    needs = clauses(needed(f"url(args.u).host.{how}", DECIDED))
+    assert all(compiled(some).search(line) for some in needs) is left
 
 
 @pytest.mark.uncounted

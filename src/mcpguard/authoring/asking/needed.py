@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Struct, json
 
 from mcpguard.authoring.asking.patterns import LinePattern, compiled, pattern_of
-from mcpguard.authoring.asking.results import names_in, result_of, tables_of, written
+from mcpguard.authoring.asking.results import names_in, part_of_name, result_of, tables_of, written
 from mcpguard.authoring.asking.times import Span, overlap
 from mcpguard.authoring.asking.zoned import ZonedNeed, in_zones, outside
 from mcpguard.authoring.conditions import (
@@ -234,8 +234,11 @@ class _Needs:
         literal = token_of(node.children[2])
         if not value or literal is None or literal[:1] != b'"':
             return ()
-        if how in _QUOTES and (found := result_of(node.children[0], loops)):
-            return self._in_url(*found, how, json.decode(literal))
+        if found := result_of(node.children[0], loops):
+            text = json.decode(literal)
+            return (
+                self._in_url(*found, how, text) if how in _QUOTES else self._matched_in_url(*found, how, text)
+            )
         if how == "matches":
             return self._matched(path, json.decode(literal))
         if how not in _QUOTES:
@@ -243,12 +246,29 @@ class _Needs:
         before, after = _QUOTES[how]
         return self._has(path, before + literal[1:-1] + after, begins=bool(before))
 
-    def _in_url(self, part: str, path: CallPath, how: str, text: str) -> Needs:
-        some = [json.encode(one)[1:-1] for one in written(part, how, text)]
-        if not some or path.root not in self._names:
+    def _in_url(self, part: str, path: CallPath, how: str, text: str, any_case: bool = False) -> Needs:
+        if path.root not in self._names:
             return ()
-        pattern = "|".join([re.escape(one.decode()) for one in some])
-        return (*_one_of((CaselessText(one),) for one in some), LinePattern(f"(?i){pattern}"))
+        texts = written(part, how, text, any_case)
+        some = [json.encode(one)[1:-1] for one in texts]
+        pattern = "" if texts == (text,) else part_of_name(part, text)
+        if some and not pattern:
+            pattern = f"(?i){'|'.join([re.escape(one.decode()) for one in some])}"
+        needs = _one_of((CaselessText(one),) for one in some) if some else ()
+        return (*needs, LinePattern(pattern)) if pattern else ()
+
+    def _matched_in_url(self, part: str, path: CallPath, how: str, text: str) -> Needs:
+        found = pattern_of(text) if how == "matches" else None
+        if found is None:
+            return ()
+        # Names are in lower case, whatever is written.
+        ways = [
+            [run.lower() if found.any_case and part == "host" else run for run in way] for way in found.ways
+        ]
+        return _one_of(
+            tuple(chain(*(self._in_url(part, path, "contains", run, found.any_case) for run in way)))
+            for way in ways
+        )
 
     def _within(self, node: Any, value: bool, loops: Loops) -> Needs:
         """What `pathWithin` needs, which decodes nothing: the names of a folder, or, where paths begin with

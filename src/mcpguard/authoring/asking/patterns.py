@@ -17,8 +17,8 @@ _FLAGS = re.compile(r"\(\?(?:i|s|is|si)\)")
 _STEP = re.compile(
     r"""(?P<open>\((?!\?)|\(\?:|\(\?P?<\w+>)|(?P<close>\))|(?P<or>\|)
     |(?P<times>(?:[*+?]|\{\d+(?:,\d*)?\})\??)|(?P<any>\.)|(?P<edge>[\^$]|\\[bBAz])
-    |(?P<some>\\[dDwWsS]|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])
-    |(?P<one>\\[^\w]|\\[fnrtv]|[^\\\[{|()*?+.^$])""",
+    |(?P<one>\\[^\w]|\\[fnrtv]|[^\\\[{|()*?+.^$]|\[[^\\\[\]^]\])
+    |(?P<some>\\[dDwWsS]|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])""",
     re.VERBOSE | re.DOTALL,
 )
 _UNESCAPED = re.compile(
@@ -106,4 +106,4 @@ def _translated(kind: str, word: str) -> str:
 
 
 def _character(word: str) -> str:
-    return _CONTROL.get(word, word[-1])
+    return _CONTROL.get(word) or (word[1] if word[0] == "[" else word[-1])

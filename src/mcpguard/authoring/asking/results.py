@@ -1,5 +1,5 @@
-"""What an argument must have for a part of `url()` of it to be, to begin with or to have a text, and for
-`sql()` of it to have a table.
+"""What an argument must have for a part of `url()` of it to be, to begin with, to have or to match a text,
+and for `sql()` of it to have a table.
 
 Law of this file: a part that is read is written in the argument: `url()` changes the case of ASCII letters,
 decodes escapes and encodes what is not ASCII, and refuses what readers would take for something else. So does
@@ -24,6 +24,7 @@ _OF_NAMES = re.compile("[g-z_-]")
 """What no address has."""
 _UNRESERVED = re.compile("[A-Za-z0-9._~-]")
 _PLAIN = re.compile(r"[A-Za-z0-9._~/=&,;:@!$'()*+?-]{2,}")
+_END_OF_ESCAPE = re.compile(r"^[0-9A-F]{1,2}")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _WITHOUT_ESCAPES = ("postgres", "sqlite")
 _LONGEST = 24
@@ -61,17 +62,24 @@ def names_in(table: str) -> Texts:
     return tuple(table.split(".")) if _TABLE.fullmatch(table) else ()
 
 
-def written(part: str, how: str, text: str) -> Texts:
+def written(part: str, how: str, text: str, any_case: bool = False) -> Texts:
     """What is written in a URL whose `part` is `text` (`==`), or begins with it, ends with it or has it (as
-    methods of CEL are called)."""
-    return _WRITTEN[part](how, text)
+    methods of CEL are called), in `any_case` or as it is."""
+    return _WRITTEN[part](how, text, any_case)
 
 
-def _scheme(how: str, text: str) -> Texts:
+def part_of_name(part: str, text: str) -> str:
+    """A pattern (RE2) of what is written in a URL whose host has `text`, which is a part of a name; "" where
+    that is not known. What is not ASCII may have become a label with it."""
+    is_known = part == "host" and _NAME.fullmatch(text) and _OF_NAMES.search(text)
+    return rf"(?i){re.escape(text)}|xn--|[^\x00-\x7f]" if is_known else ""
+
+
+def _scheme(how: str, text: str, _any_case: bool) -> Texts:
     return (f"{text}://",) if how == "==" else ()
 
 
-def _host(how: str, text: str) -> Texts:
+def _host(how: str, text: str, _any_case: bool) -> Texts:
     """Labels of a name stand as they are, but for international ones; of a part of a label it is not known
     whether it stands in one of these."""
     if not _NAME.fullmatch(text):
@@ -84,8 +92,10 @@ def _host(how: str, text: str) -> Texts:
     return (labels,)
 
 
-def _escapable(_how: str, text: str) -> Texts:
+def _escapable(how: str, text: str, any_case: bool) -> Texts:
     """As it is, or with an escape of one of its characters beside another one."""
+    if how in ("contains", "endsWith"):  # It may begin in the escape of a character that is written as it is.
+        text = _END_OF_ESCAPE.sub("", text.upper() if any_case else text)
     found = _PLAIN.search(text) if text.isascii() else None
     if found is None or found[0] != text:
         return ()
@@ -93,18 +103,21 @@ def _escapable(_how: str, text: str) -> Texts:
     escaped = {
         first + second
         for one, other in pairwise(text)
-        for first in _forms(one)
-        for second in _forms(other)
+        for first in _forms(one, any_case)
+        for second in _forms(other, any_case)
         if first + second != one + other
     }
     return (text, *sorted(escaped))
 
 
-def _forms(character: str) -> Iterable[str]:
-    return (character, f"%{ord(character):02X}") if _UNRESERVED.match(character) else (character,)
+def _forms(character: str, any_case: bool) -> Iterable[str]:
+    if not _UNRESERVED.match(character):
+        return (character,)
+    each = {character.lower(), character.upper()} if any_case else {character}
+    return (character, *(f"%{ord(one):02X}" for one in each))
 
 
-_WRITTEN: Mapping[str, Callable[[str, str], Texts]] = {
+_WRITTEN: Mapping[str, Callable[[str, str, bool], Texts]] = {
     "scheme": _scheme,
     "host": _host,
     **dict.fromkeys(("path", "query", "fragment"), _escapable),
