@@ -79,12 +79,12 @@ class Relay:
 class Replicas:
     """Two machines with one configuration."""
 
-    def __init__(self, folder, url, rules=RULES, **more):
+    def __init__(self, folder, url):
         self.guards = []
-        self._folder, self._rules = folder, rules
+        self._folder = folder
         (folder / "url").touch(0o600)
         (folder / "url").write_text(url)
-        self._more = {"session": {"postgres": f"${{file:{folder / 'url'}}}"}, **more}
+        self.session = {"postgres": f"${{file:{folder / 'url'}}}"}
         for _ in range(2):
             self.start()
 
@@ -92,7 +92,7 @@ class Replicas:
         """One more."""
         (self._folder / "stderr").unlink(missing_ok=True)  # It has the address of the last one.
         state = {"XDG_STATE_HOME": str(self._folder / f"machine{len(self.guards)}")}
-        guard = HttpGuard(self._folder, {"p": puppet()}, self._rules, env=state, **self._more)
+        guard = HttpGuard(self._folder, {"p": puppet()}, RULES, env=state, session=self.session)
         self.guards.append(guard)
         return guard
 
@@ -161,6 +161,17 @@ def test_a_session_that_a_person_ended_is_ended_everywhere(replicas):
     at_terminal("session", "end", session["name"][:8], "--config", config)
     for client in (one, other):
         assert not client.call("forbidden")["result"].get("isError")
+
+
+def test_a_client_that_starts_mcpguard_itself_shares_them_too(replicas, start):
+    replicas.clients()[0].call("act", code="answer = text('private')")
+    local = start({"p": puppet()}, RULES, session=replicas.session)
+    local.hello()
+    local.call("act", code="answer = text('private')")
+    assert "It has seen private data." in str(local.call("forbidden"))
+    config = str(local.config)
+    known = json.loads(command("session", "list", "--json", "--config", config).stdout)["sessions"]
+    assert len(known) == 2
 
 
 def test_after_a_replica_was_killed_its_clients_go_on_at_the_other(replicas):

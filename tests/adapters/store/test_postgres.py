@@ -22,7 +22,7 @@ from mcpguard.core.errors import CredentialError, SessionError
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import Session, name_of
 from mcpguard.core.secret import Secret
-from tests.adapters.store.shared import PASSWORD, ROLE, Replicas, needs_postgres
+from tests.adapters.store.shared import LOOP, PASSWORD, ROLE, Replicas, needs_postgres
 from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, said
 from tests.database import Database
 from tests.rows import each
@@ -109,9 +109,9 @@ def test_what_has_ended_is_removed(replicas: Replicas, monkeypatch: pytest.Monke
     given_by(replicas().ask(TICKET))
     labels(replicas(), add="a")
     aged(replicas, postgres.KEPT_SECONDS + 1)
-    replicas().enter(ADA.principal, ADA.agent)
+    labels(replicas(), structs.replace(ADA, agent="ide"))
     counted = "SELECT (SELECT count(*) FROM mcpguard.sessions) + (SELECT count(*) FROM mcpguard.tickets)"
-    eventually(lambda: replicas.server.run(counted) == "0", "the rows are gone")
+    eventually(lambda: replicas.server.run(counted) == "1", "the old rows are gone")
 
 
 # --- changes of several at once --------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_a_person_sees_the_sessions_of_all_replicas_and_changes_them(replicas: R
 
 def test_everybody_sees_since_when_the_first_call_waits_for_a_ticket(replicas: Replicas) -> None:
     one, other = replicas(), replicas()
-    one.enter(ADA.principal, ADA.agent)
+    labels(one)
     overs = [one.waits("t1", 30.0), other.waits("t1", 20.0), other.waits("t2", 25.0)]
     assert (one.waiting_calls, other.waiting_calls) == (1, 2)
     for store in (one, other):
@@ -291,6 +291,14 @@ def _served(store: PostgresStore) -> bool:
 
 
 # --- what is said ----------------------------------------------------------------------------------
+
+
+def test_who_looks_learns_why_before_the_first_call_does(replicas: Replicas) -> None:
+    store = replicas(url=lambda: Secret("postgresql://guard@127.0.0.1:1/postgres"))
+    found = store.problem()
+    assert "does not accept connections" in found
+    eventually(lambda: not LOOP.empty() and LOOP.get()() is not None, "the loop learns it")
+    assert store.failing == found
 
 
 def refusal(store: PostgresStore) -> str:

@@ -140,9 +140,6 @@ class PostgresStore(SharedState):
 
     def enter(self, principal: Principal, agent: str | None) -> None:
         self._clients[name_of(principal, agent)] += 1
-        if not self._beating:
-            self._beating = True
-            self._beat()
 
     def leave(self, principal: Principal, agent: str | None) -> None:
         name = name_of(principal, agent)
@@ -152,6 +149,9 @@ class PostgresStore(SharedState):
             self._rows.pop(name, None)
 
     def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
+        if not self._beating:  # Not earlier: a client may connect before the loop runs.
+            self._beating = True
+            self._beat()
         wait: Wait[T] = Wait()
         name = name_of(invocation.principal, invocation.agent)
         self._pending.setdefault(name, []).append(_PendingChange(invocation, change, wait))
@@ -305,13 +305,14 @@ class PostgresStore(SharedState):
         return self._patient(lambda: self._edited(name, change))
 
     def problem(self) -> str:
+        found = ""
         try:
             self._patient(self._look)
         except SessionError as problem:
-            return str(problem)
-        if self.failing:
-            self._to_loop(partial(self._is, ""))
-        return ""
+            found = str(problem)
+        if self.failing and self.failing != found:
+            self._to_loop(partial(self._is, found))
+        return found
 
     def close(self) -> None:
         self._beating = False
