@@ -204,6 +204,13 @@ def test_a_server_that_is_down_keeps_no_name_from_another_that_it_never_had() ->
     assert said(world, "nothing") == "no other server has this tool, and upstream 'a' did not start"
 
 
+def test_no_other_server_is_named_where_all_are_down() -> None:
+    world = world_of()
+    for name in ("a", "b"):
+        world.upstreams[name].down = f"upstream '{name}' did not start"
+    assert said(world, "nothing") == "upstream 'a' did not start; upstream 'b' did not start"
+
+
 def test_a_name_that_a_server_had_before_is_nobodys_while_it_is_down() -> None:
     world = world_of()
     had(world, "a", "read", "log")

@@ -45,6 +45,7 @@ class Scene(NamedTuple):
     live: bool = False
     schema: str = ""
     instructions: str = ""
+    state: str = "state"
 
     def codes(self, folder: Path, *, files_only: bool = False) -> set[str]:
         """What is found in it."""
@@ -59,14 +60,16 @@ class Scene(NamedTuple):
             tool = f'{{"name": "x", "inputSchema": {self.schema}}}'
             offer = f'{{"tools": [{tool}], "instructions": "{self.instructions}"}}'
             offers.write_text(f'{{"version": 1, "servers": {{"git": {offer}}}}}')
-        report = checked(
-            folder / "mcpguard.yaml",
-            offers,
-            "warning",
-            places_in,
-            live=self.live and not files_only,
-            files_only=files_only,
-        )
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("XDG_STATE_HOME", str(folder / self.state))
+            report = checked(
+                folder / "mcpguard.yaml",
+                offers,
+                "warning",
+                places_in,
+                live=self.live and not files_only,
+                files_only=files_only,
+            )
         return {one.code for one in report.findings}
 
 
@@ -179,6 +182,12 @@ SCENES = {
     "C202": (
         Scene(more="session: {path: policy.yaml/sessions}\n"),
         Scene(more="session: {path: sessions}\n"),
+    ),
+    "C203": (
+        Scene(state="policy.yaml"),
+        Scene(
+            "git: {command: sh, cwd: FOLDER/work}", state="policy.yaml", more="session: {path: sessions}\n"
+        ),
     ),
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
 }

@@ -27,6 +27,7 @@ from mcpguard.adapters.system.guarded import found, not_found
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
 from mcpguard.adapters.system.terminal import counted, from_here
+from mcpguard.adapters.upstreams.process.own_folder import default_root
 from mcpguard.authoring.check.codes import problems, shown, wrong
 from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.servers import Plain, chosen, clients, servers, split
@@ -191,6 +192,7 @@ def _findings(
         yield from own(config, document, redactor)
         yield _evidence(config)
         yield from _sessions(config, document)
+        yield from _starting(config)
 
 
 def _observation(config: Config, document: Document) -> Iterator[Finding]:
@@ -292,6 +294,15 @@ def _sessions(config: Config, document: Document) -> Iterator[Finding]:
     file = (config.session_folder or default_folder()) / FILE
     if reason := problem_of(file, FORM, write=False):
         yield wrong("C202", str(file.parent), reason)
+
+
+def _starting(config: Config) -> Iterator[Finding]:
+    served = [config.servers[name] for name in config.served]
+    if any(one.command and one.cwd is None and not one.in_client_folder for one in served):
+        root = default_root()
+        if reason := trouble(root):
+            said = "the folder that servers without `cwd` start in cannot be used"
+            yield wrong("C203", str(root), f"{said}: {reason}")
 
 
 def nearest(folder: Path) -> Path:

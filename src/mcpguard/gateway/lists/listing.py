@@ -252,7 +252,8 @@ class Listing:
 
     def _may_be_of(self, kind: Kind, name: str, problems: dict[str, str]) -> str:
         said = "; ".join(problems.values())
-        if name.startswith(tuple(f"{server}{SEPARATOR}" for server in problems)):
+        every = len(problems) == len(self.catalogue.servers)
+        if every or name.startswith(tuple(f"{server}{SEPARATOR}" for server in problems)):
             return said
         others = " or ".join(self.catalogue.alike(kind.name, name, self.visible))
         if not others:
