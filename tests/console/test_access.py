@@ -226,7 +226,7 @@ def test_large_requests_are_refused(browser: Browser) -> None:
     answer = browser.client.post("/login", content=b"a" * (MOST_BYTES + 1), headers=headers)
     assert answer.status_code == 413
     answer = browser.client.post("/login", content=iter([b"a"]), headers=headers)
-    assert answer.status_code == 413
+    assert (answer.status_code, "too large" in answer.text) == (411, False)
     assert browser.get("/login?key=" + "a" * 9000).status_code == 414
     assert browser.client.put("/login").status_code == 405
 

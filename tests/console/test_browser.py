@@ -420,9 +420,14 @@ def test_a_page_on_another_port_can_neither_see_nor_approve(guard: Guard, page: 
 
 def test_who_logs_out_sees_nothing_more(page: Page) -> None:
     address = page.url
+    other = page.context.new_page()
+    other.goto(address)
+    expect(other.locator("#state-word")).to_have_text("live")
     page.get_by_role("button", name="Log out").click()
     expect(page.locator("h1")).to_have_text("This page opens by its link")
     assert page.request.get(address).status == 401
+    expect(other.locator("h1")).to_have_text("You are not logged in")
+    expect(other.get_by_role("button", name="Approve")).to_have_count(0)
 
 
 def test_when_the_console_ends_the_page_says_so(guard: Guard, browser: Browser) -> None:

@@ -135,7 +135,7 @@ def test_a_ticket_that_is_gone_says_so(browser: Browser) -> None:
 def test_what_cannot_be_approved_here_says_why(browser: Browser) -> None:
     browser.asks(terms=AnswerTerms(via=("terminal",)))
     said = browser.see()
-    assert "its rule allows an answer by terminal, not by console" in said
+    assert "its rule allows an answer at a terminal, not on the console" in said
     assert 'id="approve"' not in said
 
 

@@ -150,6 +150,8 @@ def _of_a_form(headers: list[tuple[bytes, bytes]], host: bytes, site: bytes) -> 
     if origins != [b"http://" + host] or site != b"same-origin":
         return 403, "Another page sent this form, so it is refused."
     length = next((value for name, value in headers if name == b"content-length"), b"")
+    if not length:
+        return 411, "The request has no form, or does not say how long it is."
     if not length.isdigit() or len(length) > 6 or int(length) > MOST_BYTES:
         return 413, "The form is too large."
     return None

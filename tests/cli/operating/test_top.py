@@ -68,6 +68,7 @@ def test_one_frame_says_what_runs_what_was_denied_and_what_waits(audit: str, cap
     assert not any("tools/list" in line for line in lines)
     assert max(map(len, said.splitlines())) <= 80
     assert "\x1b" not in said
+    assert "q ends" not in said  # It has ended.
 
 
 def test_it_says_which_evidence_it_shows_since_it_lists_processes_of_other_configurations(

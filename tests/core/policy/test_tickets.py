@@ -68,11 +68,11 @@ def test_without_ask_the_console_and_the_terminal_may_answer() -> None:
 
 def test_rules_without_a_channel_in_common_leave_none() -> None:
     assert terms(", ask: {via: console}", ", ask: {via: [terminal]}").via == ()
-    assert against(ADA, via=()) == "its rule allows an answer by nothing, not by terminal"
+    assert against(ADA, via=()) == "the rules that ask have no channel in common"
 
 
 def test_a_channel_that_its_rule_does_not_name_does_not_count() -> None:
-    assert against(ADA, via=("console",)) == "its rule allows an answer by console, not by terminal"
+    assert against(ADA, via=("console",)) == "its rule allows an answer on the console, not at a terminal"
     assert against(structs.replace(ADA, verdict="denied"), via=("console",))
     assert against(ADA) == ""
 

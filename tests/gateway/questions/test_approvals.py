@@ -442,8 +442,8 @@ def test_an_approval_with_a_passkey_counts_once_it_is_proven(era: str) -> None:
         (proven("the passkey did not sign this approval"), {"assertion": "{}"}, "did not sign this approval"),
         (NOW, {"assertion": "{}"}, "passkeys cannot be checked here"),
         (proven(""), {}, "asks for a passkey, and this approval has none"),
-        (proven(""), {"assertion": "{}", "via": "terminal"}, "by console, not by terminal"),
-        (proven(""), {"assertion": "{}", "via": "client"}, "by console, not by client"),
+        (proven(""), {"assertion": "{}", "via": "terminal"}, "on the console, not at a terminal"),
+        (proven(""), {"assertion": "{}", "via": "client"}, "on the console, not through the client"),
     ],
 )
 def test_an_approval_that_is_not_as_the_rule_wants_it_does_not_count(

@@ -77,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.once or not at_terminal():
         # Printed by itself it would end the process where nobody reads it any more.
         with console.capture() as frame:
-            console.print(view.frame())
+            console.print(view.frame(""))
         print(frame.get(), end="")
         return 0
     with suppress(KeyboardInterrupt):
@@ -205,11 +205,11 @@ class TopView:
 
     # --- the picture ----------------------------------------------------------------------------
 
-    def frame(self) -> Group:
+    def frame(self, ends: str = "q ends") -> Group:
+        """The picture; `ends` says how it ends."""
         from rich.console import Group
         from rich.text import Text
 
-        ends = Text("q ends", "dim", justify="right")
         names = self._following.check.altered
         altered = [Text(ALTERED.format(cut(name, _WIDEST), self._place), "red") for name in names]
         if self.unread:
@@ -220,7 +220,8 @@ class TopView:
             altered.append(Text(only_counted(folded), "red"))
         # Processes of other configurations may record elsewhere, and are listed all the same.
         where = Text(f"calls and denials on record in {cut(str(self._folder), _WIDEST)}", "dim")
-        return Group(self._head(), where, *altered, Text(), *self._tables(), ends)
+        last = [Text(ends, "dim", justify="right")] if ends else []
+        return Group(self._head(), where, *altered, Text(), *self._tables(), *last)
 
     def _head(self) -> Text:
         from rich.text import Text

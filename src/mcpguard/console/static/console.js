@@ -108,7 +108,7 @@ async function refresh() {
   try {
     const address = live.dataset.live + (live.dataset.live.includes("?") ? "&" : "?") + "part=live";
     const answer = await fetch(address, { credentials: "same-origin", redirect: "error" });
-    if (answer.status === 401) return lost("logged out");
+    if (answer.status === 401) return location.reload(); // That page says how to log in.
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const before = ticketOf(document);
@@ -227,7 +227,10 @@ function listen() {
   stream = new EventSource(root + "/events");
   stream.onmessage = heard;
   stream.onerror = () => {
-    if (!stream || stream.readyState === EventSource.CLOSED) lost("disconnected");
+    if (!stream || stream.readyState === EventSource.CLOSED) {
+      lost("disconnected");
+      refresh(); // It may be that somebody logged out in another tab.
+    }
     else show("lost", "reconnecting");
     document.body.dataset.stale = "yes";
   };

@@ -37,6 +37,11 @@ _ordered = msgspec.json.Encoder(order="deterministic").encode
 ROUNDING = 1.0
 """By how many seconds the end of a ticket may differ from what its beginning says."""
 
+_WHERE: dict[Channel, str] = {
+    "client": "through the client",
+    "console": "on the console",
+    "terminal": "at a terminal",
+}
 UNPROVEN = "its rule asks for a passkey, and this approval has none"
 
 
@@ -260,8 +265,10 @@ def objection(ticket: Ticket, answer: TicketAnswer) -> str:
     assertion is right is for others to say."""
     terms = ticket.terms
     if answer.via not in terms.via:
-        channels = " or ".join(terms.via) or "nothing"
-        return f"its rule allows an answer by {channels}, not by {answer.via}"
+        if not terms.via:
+            return "the rules that ask have no channel in common"
+        channels = " or ".join(_WHERE[one] for one in terms.via)
+        return f"its rule allows an answer {channels}, not {_WHERE[answer.via]}"
     too_much = _too_much(ticket, answer)
     if too_much or answer.verdict == "denied":
         return too_much

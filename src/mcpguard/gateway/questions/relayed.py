@@ -253,7 +253,8 @@ def with_lack(request: Request, raw: RawAnswer) -> RawAnswer:
     the upstream said itself is then `answer` in its `data`."""
     if not request.lacked or raw.status == "ok":
         return raw
-    names = " and ".join(request.lacked)
+    parts = [f"{name}.{one}" for name, part in request.lacked.items() for one in part or ("",)]
+    names = " and ".join(one.removesuffix(".") for one in parts)
     said = f"the server asked for {names}, which the client did not declare, and then failed"
     data: dict[str, Json] = {"requiredCapabilities": {**request.lacked}, "answer": raw.body}
     return RawAnswer({"id": 0, "error": refusals.error(eras.MISSING_CAPABILITY, said, data)}, raw.size)
