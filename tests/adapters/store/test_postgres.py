@@ -17,10 +17,11 @@ from msgspec import structs
 
 from mcpguard.adapters.store import connections, postgres
 from mcpguard.adapters.store.postgres import PostgresStore
+from mcpguard.adapters.store.sessions import encode
 from mcpguard.adapters.store.tickets import ALONE
 from mcpguard.core.errors import CredentialError, SessionError
 from mcpguard.core.model import Principal
-from mcpguard.core.policy.session import Session, name_of
+from mcpguard.core.policy.session import Session, StoredSession, name_of
 from mcpguard.core.secret import Secret
 from tests.adapters.store.shared import LOOP, PASSWORD, ROLE, Replicas, needs_postgres
 from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, said
@@ -235,17 +236,23 @@ def test_a_session_that_cannot_be_read_is_never_taken_for_a_new_one(replicas: Re
     assert labels(store) == []
 
 
+def labels_only(label: str) -> str:
+    return encode(StoredSession(labels=[label])).decode()
+
+
 def test_what_a_database_has_lost_still_counts_for_those_who_are_connected(replicas: Replicas) -> None:
     store, told = replicas(), list[str]()
     store.replaced = told.append
     store.enter(ADA.principal, ADA.agent)
     labels(store, add="a")
     labels(store, add="b")
-    replicas.server.run("UPDATE mcpguard.sessions SET version = version - 1")
-    assert labels(store) == ["a", "b"]
+    older = labels_only("c")
+    replicas.server.run(f"UPDATE mcpguard.sessions SET version = version - 1, state = '{older}'")
+    assert sorted(labels(store)) == ["a", "b", "c"]
+    assert sorted(labels(replicas())) == ["a", "b", "c"]
     replicas.server.run("DELETE FROM mcpguard.sessions")
-    assert labels(store) == ["a", "b"]
-    assert labels(replicas()) == ["a", "b"]
+    assert sorted(labels(store)) == ["a", "b", "c"]
+    assert sorted(labels(replicas())) == ["a", "b", "c"]
     assert len(told) == 2
     assert "has lost changes" in told[0]
 

@@ -97,6 +97,8 @@ class StateConnection:
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
+        # Of its own, so that what `cut` gets is never another one that was opened meanwhile.
+        self._wire = socket.socket(fileno=os.dup(connection.fileno()))
 
     @property
     def in_transaction(self) -> bool:
@@ -114,11 +116,12 @@ class StateConnection:
 
     def cut(self) -> None:
         """Have whoever waits for the database fail now; any thread may call it."""
-        with suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as wire:
-            wire.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._wire.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._connection.close()
+        self._wire.close()
 
 
 def parameters(url: Callable[[], Secret]) -> dict[str, Any]:
@@ -137,10 +140,9 @@ def connected(url: Callable[[], Secret]) -> StateConnection:
     """A connection to the tables, which are made or brought up to date where that is needed. Raises
     ConnectionError as `parameters` does, and psycopg.Error where the database fails."""
     where = parameters(url)
-    connection = library().connect(**{**where, **_CONNECT}, autocommit=True)
+    made = StateConnection(library().connect(**{**where, **_CONNECT}, autocommit=True))
     with ExitStack() as opened:
-        opened.callback(connection.close)
-        made = StateConnection(connection)
+        opened.callback(made.close)
         made.execute(_SETTLE)
         _bring_up_to_date(made)
         check(made)

@@ -13,8 +13,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from threading import Lock, local
 from typing import Any, TypeVar
@@ -29,7 +27,7 @@ from mcpguard.adapters.store.connections import (
     connected,
     described,
 )
-from mcpguard.adapters.store.sessions import KnownSession, decode, encode
+from mcpguard.adapters.store.sessions import KnownSession, decode, encode, readable
 from mcpguard.adapters.store.sqlite import KEPT_SECONDS
 from mcpguard.adapters.store.state import SharedState
 from mcpguard.adapters.store.tickets import ALONE
@@ -201,9 +199,10 @@ class PostgresStore(SharedState):
         row = self._rows.get(name)
         if row is None:
             row = await self._doing(partial(self._read, name))
+        found = row
         for _ in range(TRIES):
             state, outcomes = self._made(row, changes)
-            place = name, last.principal.text, last.agent, name in self._clients, row, state
+            place = name, last.principal.text, last.agent, name in self._clients, found, state
             stored, found = await self._doing(partial(self._swapped, *place))
             if stored:
                 if name in self._clients:
@@ -251,24 +250,20 @@ class PostgresStore(SharedState):
         def over() -> None:
             thread.open -= 1
             cancel()
-            if not wait.done:
-                self._give(wait, future)
+            if wait.done:
+                return
+            error = future.exception()
+            if error is None:
+                self._is("")
+                wait.set(future.result())
+            else:
+                wait.fail(error if isinstance(error, SessionError) else self._is(described(error)))
 
         thread.open += 1
         cancel = self._clock.later(ANSWER_SECONDS, late)
         future = thread.submit(partial(self._with, work), wanted)
         future.add_done_callback(lambda _future: self._to_loop(over))
         return wait
-
-    def _give(self, wait: Wait[T], future: Future[T]) -> None:
-        error = future.exception()
-        if error is None:
-            self._is("")
-            wait.set(future.result())
-        elif isinstance(error, SessionError):
-            wait.fail(error)
-        else:
-            wait.fail(self._is(described(error)))
 
     def _is(self, failing: str) -> SessionError:
         if self.failing and not failing:
@@ -295,7 +290,11 @@ class PostgresStore(SharedState):
 
     def known(self) -> list[KnownSession]:
         rows = self._patient(lambda: self._open().execute(_EVERY).fetchall())
-        return [self._known(*row) for row in rows if row[4] <= self.idle_seconds]
+        return [
+            KnownSession(name, principal, agent, used, held < 2 * self._beat_seconds, readable(state))
+            for name, principal, agent, used, idle, held, state in rows
+            if idle <= self.idle_seconds
+        ]
 
     def waited_for(self) -> dict[str, float]:
         lost = 2 * self._beat_seconds
@@ -381,10 +380,7 @@ class PostgresStore(SharedState):
 
     def _edited(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
         while (row := self._read(name)).version:
-            kept = StoredSession()
-            with suppress(ValueError, RecursionError):
-                kept = decode(row.state).session()
-            place = encode(change(kept)), name, row.version
+            place = encode(change(readable(row.state) or StoredSession())), name, row.version
             if self._open().execute(_EDIT, place).rowcount:
                 return True
         return False
@@ -409,23 +405,8 @@ class PostgresStore(SharedState):
         return kept.ended(now) if known and row.idle > self.idle_seconds else kept
 
     def _read_state(self, state: bytes) -> StoredSession:
-        try:
-            return decode(state).session()
-        except (ValueError, RecursionError):
+        kept = readable(state)
+        if kept is None:
             said = "the database holds a session that cannot be read: `mcpguard session end` starts it over"
-            raise SessionError(said) from None
-
-    def _known(
-        self,
-        name: str,
-        principal: str,
-        agent: str | None,
-        used: float,
-        _idle: float,
-        held: float,
-        state: bytes,
-    ) -> KnownSession:
-        kept: StoredSession | None = None
-        with suppress(ValueError, RecursionError):
-            kept = decode(state).session()
-        return KnownSession(name, principal, agent, used, held < 2 * self._beat_seconds, kept)
+            raise SessionError(said)
+        return kept

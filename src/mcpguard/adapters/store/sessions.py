@@ -91,10 +91,7 @@ class OpenSessions:
         idle = passed(SessionRow(version, used, Uptime(boot, up), state), now, time.time())
         if not in_use and idle > idle_seconds:
             return None
-        kept: StoredSession | None = None
-        with suppress(ValueError, RecursionError):
-            kept = decode(state).session()
-        return KnownSession(name, principal, agent, used, in_use, kept)
+        return KnownSession(name, principal, agent, used, in_use, readable(state))
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.used"
@@ -174,6 +171,13 @@ decode = msgspec.json.Decoder(StoredState).decode
 _decode_earlier = msgspec.json.Decoder(EarlierSession).decode
 
 
+def readable(state: bytes) -> StoredSession | None:
+    """The state of a session as it is stored, None where it cannot be read."""
+    with suppress(ValueError, RecursionError):
+        return decode(state).session()
+    return None
+
+
 def edited(database: sqlite3.Connection, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
     """See `SqliteStore.edit`."""
     while True:
@@ -181,10 +185,7 @@ def edited(database: sqlite3.Connection, name: str, change: Callable[[StoredSess
         if found is None:
             return False
         version, used, boot, up, state = found
-        kept = StoredSession()
-        with suppress(ValueError, RecursionError):
-            kept = decode(state).session()
-        place = (used, boot, up, encode(change(kept)))
+        place = (used, boot, up, encode(change(readable(state) or StoredSession())))
         if database.execute(CHANGE, (*place, name, version)).rowcount:
             return True
 
