@@ -54,6 +54,17 @@ class Database:
             self._server.wait(SECONDS)
             self._server = None
 
+    def protect(self, certificate: Path, key: Path) -> None:
+        """Take connections with TLS as well, with a certificate for it."""
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            made = self._folder / "data" / name
+            made.touch(0o600)
+            made.write_bytes(source.read_bytes())
+            if _account():
+                shutil.chown(made, OWNER, OWNER)
+        self.run("ALTER SYSTEM SET ssl = on")
+        self.run("SELECT pg_reload_conf()")
+
     def url(self, role: str = OWNER, password: str = PASSWORD) -> str:
         """The address of the database for a role."""
         return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/postgres"

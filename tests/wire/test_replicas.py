@@ -82,9 +82,10 @@ class Replicas:
     def __init__(self, folder, url):
         self.guards = []
         self._folder = folder
-        (folder / "url").touch(0o600)
-        (folder / "url").write_text(url)
-        self.session = {"postgres": f"${{file:{folder / 'url'}}}"}
+        self.url = folder / "url"
+        self.url.touch(0o600)
+        self.url.write_text(url)
+        self.session = {"postgres": f"${{file:{self.url}}}"}
         for _ in range(2):
             self.start()
 
@@ -172,6 +173,15 @@ def test_a_client_that_starts_mcpguard_itself_shares_them_too(replicas, start):
     config = str(local.config)
     known = json.loads(command("session", "list", "--json", "--config", config).stdout)["sessions"]
     assert len(known) == 2
+
+
+def test_the_url_of_the_database_does_not_come_back_to_the_client(replicas):
+    client, _other = replicas.clients()
+    url = f"open({str(replicas.url)!r}).read()"
+    for text in (url, f"{url}.split('@')[0].split(':')[-1]"):
+        answer = client.call("act", code=f"answer = text('the state is at ' + {text})")
+        assert "the state is at" in str(answer)
+        assert PASSWORD not in str(answer)
 
 
 def test_after_a_replica_was_killed_its_clients_go_on_at_the_other(replicas):

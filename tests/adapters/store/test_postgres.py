@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from mcpguard.core.policy.session import Session, StoredSession, name_of
 from mcpguard.core.secret import Secret
 from tests.adapters.store.shared import LOOP, PASSWORD, ROLE, Replicas, needs_postgres
 from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, said
+from tests.adapters.test_network import self_signed
 from tests.database import Database
 from tests.rows import each
 from tests.wire.session import eventually
@@ -213,6 +215,13 @@ def test_who_waits_too_long_for_others_is_refused(
     assert labels(store, add="b") == ["b"]
 
 
+def test_a_server_that_takes_a_connection_and_says_nothing_is_given_up(replicas: Replicas) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://guard:x@127.0.0.1:{silent.getsockname()[1]}/postgres"
+        said = refusal(replicas(url=lambda: Secret(url)))
+    assert said == "the PostgreSQL of `session.postgres` did not answer within 3 seconds"
+
+
 def test_what_cannot_be_stored_is_refused_and_fails_nobody_else(replicas: Replicas) -> None:
     store = replicas()
     with pytest.raises(SessionError, match="a name in it has characters that PostgreSQL refuses"):
@@ -342,6 +351,24 @@ def test_a_connection_that_cannot_be_made_is_described_without_its_url(
     assert "`session.postgres`" in text
     assert PASSWORD not in text
     assert "example" not in text
+
+
+def test_a_connection_with_tls_is_as_the_url_says(replicas: Replicas, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    certificate, key = self_signed(tmp_path / "one")
+    unknown, _key = self_signed(tmp_path / "other")
+    replicas.server.protect(certificate, key)
+
+    def protected(authority: Path) -> Secret:
+        return Secret(f"{replicas.url}?sslmode=verify-full&sslrootcert={authority}")
+
+    eventually(lambda: replicas(url=lambda: protected(certificate)).problem() == "", "it takes TLS")
+    used = (
+        "SELECT DISTINCT version FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'guard'"
+    )
+    assert replicas.server.run(used).startswith("TLSv1.")
+    assert "has an untrusted TLS certificate" in refusal(replicas(url=lambda: protected(unknown)))
 
 
 def test_a_reference_that_gives_nothing_is_named(replicas: Replicas) -> None:

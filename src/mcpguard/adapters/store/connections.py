@@ -183,7 +183,7 @@ def check(database: StateConnection) -> None:
 
 def described(error: BaseException) -> str:
     """What went wrong with the database, a sentence for an operator."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or type(error).__name__ == "ConnectionTimeout":
         return f"the PostgreSQL of {KEY} did not answer within {ANSWER_SECONDS:g} seconds"
     if isinstance(error, ConnectionError):
         return str(error)
