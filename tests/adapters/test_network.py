@@ -8,6 +8,8 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +27,7 @@ from yarl import URL
 import mcpguard
 from mcpguard.adapters import network
 from mcpguard.adapters.network import Outbound, fetch_json
+from mcpguard.adapters.system import authorities
 from mcpguard.core.errors import UpstreamError
 from tests.adapters.upstreams.http_script import Heard, Reply, scripted
 
@@ -186,6 +189,50 @@ async def test_what_is_wrong_with_a_certificate_is_told(
     certificate, key = self_signed(tmp_path, **more)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert await refused_by(certificate, key, ssl.create_default_context(cafile=certificate)) == said
+
+
+async def test_an_authority_that_is_replaced_on_the_disk_is_trusted_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = self_signed(tmp_path)
+    trusted = tmp_path / "trusted.pem"
+    trusted.touch()
+    (tmp_path / "old").mkdir()
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    known = authorities.SystemAuthorities(ssl.create_default_context(cafile=self_signed(tmp_path / "old")[0]))
+    monkeypatch.setattr(network, "_AUTHORITIES", known)
+    assert await refused_by(certificate, key) == (
+        "is signed by itself and not trusted here: put it into a file, and name that file in the environment "
+        "as SSL_CERT_FILE"
+    )
+    trusted.write_bytes(certificate.read_bytes())
+    monkeypatch.setattr(authorities, "LOOK_SECONDS", 0.0)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(_plain_answer, "127.0.0.1", 0, ssl=context)
+    out = Outbound(HERE)
+    for _ in range(2):
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with closing(await out.request("GET", url, {})) as exchange:
+            assert exchange.status == 200
+    await out.close()
+    server.close()
+
+
+async def test_where_the_disk_of_the_authorities_hangs_the_known_ones_are_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = authorities.SystemAuthorities()
+    hangs, looks = threading.Event(), list[int]()
+    monkeypatch.setattr(authorities, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(authorities, "PATIENCE", 0.0)
+    monkeypatch.setattr(authorities, "_stamp", lambda: looks.append(1) or (hangs.wait(20) and ()))
+    assert [await known.context() for _ in range(3)] == [True] * 3
+    hangs.set()
+    monkeypatch.setattr(authorities, "PATIENCE", 20.0)
+    changed = await known.context()
+    assert isinstance(changed, ssl.SSLContext)
+    assert len(looks) == 1
 
 
 async def test_a_server_that_wants_a_certificate_of_the_client_is_told_apart() -> None:

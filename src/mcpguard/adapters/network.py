@@ -22,6 +22,7 @@ from msgspec import Struct
 from yarl import URL
 
 from mcpguard import __version__
+from mcpguard.adapters.system.authorities import SystemAuthorities
 from mcpguard.adapters.tls_failures import tls_failure
 from mcpguard.config.urls import is_plain_url
 from mcpguard.core.errors import UpstreamError
@@ -36,6 +37,8 @@ _DRAIN_BYTES = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REPEATED = frozenset({307, 308})
 _BAD_URL = "cannot be reached: its URL is not valid"
+_AUTHORITIES = SystemAuthorities()
+"""aiohttp reads them when it is imported."""
 _PRIVATE = "resolves to a private address that the configuration does not name"
 
 
@@ -187,13 +190,12 @@ class Outbound:
         `lookup` finds addresses, the operating system by default. `certificates` says which authorities are
         trusted, by default those of the operating system."""
         self._named = frozenset(plain(host) for host in named)
-        self._by_file = certificates is not None
+        self._certificates = certificates
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=CheckedResolver(self._named, lookup or aiohttp.ThreadedResolver()),
                 limit=0,
                 keepalive_timeout=_KEEP_SECONDS,
-                ssl=certificates or True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
@@ -245,9 +247,12 @@ class Outbound:
             raise UpstreamError(_PRIVATE)
         try:
             data = None if body is None else _Body(body, sent)
-            return await self._session.request(method, url, headers=headers, data=data, allow_redirects=False)
+            trusts = self._certificates or await _AUTHORITIES.context()
+            return await self._session.request(
+                method, url, headers=headers, data=data, allow_redirects=False, ssl=trusts
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UpstreamError(_sentence(error, url, self._by_file)) from None
+            raise UpstreamError(_sentence(error, url, self._certificates is not None)) from None
 
     async def close(self) -> None:
         await self._session.close()
