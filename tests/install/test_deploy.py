@@ -193,6 +193,8 @@ SEVERAL = {"replicas": 3, "config": VALUES["config"] + SHARED}
         ({"serviceAccount": {"token": "x"}}, "token"),
         ({"evidence": {"size": "10 GB"}}, "size"),
         ({"replicas": 0}, "replicas"),
+        ({"env": {"SSL-CERT": "x"}}, "SSL-CERT"),
+        ({"env": {"DEPTH": 1}}, "DEPTH"),
         ({"replicas": 3}, "replicas > 1 needs `session.postgres`"),
         ({**SEVERAL, "evidence": {"claim": "mine"}}, "replicas > 1 cannot share `evidence.claim`"),
     ],
@@ -312,6 +314,18 @@ def test_each_mount_has_its_volume_and_selectors_agree() -> None:
             "mine" if "evidence" in values else made["PersistentVolumeClaim"]["metadata"]["name"]
         )
         assert ("PersistentVolumeClaim" in made) != ("evidence" in values)
+
+
+def test_the_environment_of_the_pod_and_the_login_to_its_registry_are_values() -> None:
+    image = {**VALUES["image"], "pullSecrets": [{"name": "login"}]}
+    variable = {"name": "SSL_CERT_FILE", "value": "/etc/mcpguard/ca.pem"}
+    values = {"image": image, "env": {variable["name"]: variable["value"]}, "files": {"ca.pem": "PEM"}}
+    pod = documents(**values)["Deployment"]["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == image["pullSecrets"]
+    assert pod["containers"][0]["env"] == [variable]
+    plain = documents()["Deployment"]["spec"]["template"]["spec"]
+    assert "imagePullSecrets" not in plain
+    assert "env" not in plain["containers"][0]
 
 
 def test_the_token_of_a_service_account_is_where_vault_looks_for_it_and_for_nothing_else() -> None:

@@ -281,6 +281,9 @@ def test_check_can_ask_the_servers_now(folder: Path, capsys: Capture) -> None:
     assert main(["check", "--config", "mcpguard.yaml", "--live"]) == 1
     said = capsys.readouterr().out
     assert "[C105]" in said
+    assert "one answers" in said
+    assert "two can be started" not in said
+    assert "two answers" not in said
     write(folder, one=server("echo.py"))
     assert main(["check", "--config", "mcpguard.yaml", "--live"]) == 0
     said = capsys.readouterr().out

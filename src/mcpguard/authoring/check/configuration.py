@@ -185,7 +185,8 @@ def _findings(
         yield from _refused(snapshot, config, document)
         yield from _untold(snapshot, config, document)
     yield from _policies(config, document, snapshot)
-    yield from servers(config, document, redactor, plain, files_only=files_only)
+    answered = snapshot.servers if live and snapshot is not None else None
+    yield from servers(config, document, redactor, plain, files_only=files_only, answered=answered)
     yield from clients(config, document)
     if not files_only:
         yield from alerts(config, document)

@@ -5,7 +5,7 @@ Law of this file: nothing is started, nothing is asked of a source of credential
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
@@ -156,10 +156,16 @@ Plain = Callable[[Server, Redactor], Iterable[tuple[Path, str]]]
 
 
 def servers(
-    config: Config, document: Document, redactor: Redactor, plain: Plain, *, files_only: bool
+    config: Config,
+    document: Document,
+    redactor: Redactor,
+    plain: Plain,
+    *,
+    files_only: bool,
+    answered: Collection[str] | None = None,
 ) -> Iterator[Finding]:
     """Each server in turn; `redactor` learns the values of their credentials, unless `files_only`: then none
-    is read."""
+    is read. Only some have `answered` where all were asked."""
     machine = () if files_only else (user_state(), installation())
     relied = [*relied_on(config, *machine)]
     for name, server in config.servers.items():
@@ -173,8 +179,8 @@ def servers(
             else:
                 found += _credential_problems(config, server, document, redactor)
             yield from found
-            if not found:
-                said = f"{name} is well-formed" if files_only else _ready(config, server)
+            if not found and (answered is None or name in answered):
+                said = f"{name} is well-formed" if files_only else _ready(config, server, answered)
                 yield fine(document.problem(at, ""), said)
             yield from starting(config, server, relied, document)
         yield from in_urls(server, document)
@@ -184,9 +190,11 @@ def servers(
         yield from plain_in(entry, document, redactor)
 
 
-def _ready(config: Config, server: Server) -> str:
+def _ready(config: Config, server: Server, answered: Collection[str] | None) -> str:
     needs = ", ".join(map(str, server.credentials))
     said = "can be started" if server.url is None else "is well configured (not contacted)"
+    if answered is not None:
+        said = "answers"
     asked = any(_is_asked(config, ref) for ref in server.credentials)
     later = " (not requested; `mcpguard secret check` does that)" if asked else ""
     return f"{server.name} {said}{', with ' + needs if needs else ''}{later}"
