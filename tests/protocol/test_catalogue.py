@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mcpguard.adapters.store.definitions import FORM
 from mcpguard.core.model import Listed
 from mcpguard.protocol.catalogue import KINDS, MAX_NAME, MAX_URI, Catalogue, Visible
 from tests.fakes import tool
@@ -157,6 +158,19 @@ def test_the_digest_covers_every_member_as_it_was_sent() -> None:
         assert found is not None
         digests.add(found.digest)
     assert len(digests) == 5
+
+
+DIGEST = "e672c4e578be14719474c047b30851588a068f3c65cb42523b58c27448431bef"
+
+
+def test_a_definition_has_the_digest_that_earlier_versions_of_the_file_of_definitions_have() -> None:
+    """With another one goes another `FORM` in `adapters/store/definitions.py`, or every tool of every server
+    counts as changed after an upgrade."""
+    catalogue = Catalogue(("a",))
+    put(catalogue, "a", "tool", {"name": "x", "title": "é", "inputSchema": {"type": "object", "a": [1, 2.5]}})
+    found = catalogue.find("tool", "x")
+    assert found is not None
+    assert (FORM, found.digest) == (2, DIGEST)
 
 
 def owner(found: Listed | None) -> str:

@@ -62,6 +62,17 @@ def test_two_processes_keep_what_both_have_seen(tmp_path: Path) -> None:
     assert Known(tmp_path).changed("mail 1", send="e") == {"send": "d"}
 
 
+@pytest.mark.parametrize("form", ["", ', "form": 1', ', "form": 99'])
+def test_digests_that_another_version_made_in_another_way_are_no_change_and_are_learned_again(
+    tmp_path: Path, form: str
+) -> None:
+    (tmp_path / FILE).write_text(f'{{"servers": {{"git 1": {{"tool read": ["old"]}}}}{form}}}')
+    known = Known(tmp_path)
+    assert known._own.has_listed("git", "tool", "read")
+    assert known.changed(read="new") == {}
+    assert Known(tmp_path).changed(read="other") == {"read": "new"}
+
+
 def test_what_is_kept_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(definitions, "MOST_NAMES", 2)
     monkeypatch.setattr(definitions, "MOST_SERVERS", 2)

@@ -31,8 +31,14 @@ Seen = dict[str, list[str]]
 """The name of an entry with its kind -> the digests of its definitions, the latest last."""
 
 
+FORM = 2
+"""How `protocol/catalogue.py` makes the digests. Those of another form say nothing about a change, so they
+are left out when the file is read, and learned again."""
+
+
 class _Stored(Struct):
     servers: dict[str, Seen] = {}
+    form: int = 1
 
 
 class KnownDefinitions:
@@ -79,7 +85,10 @@ class KnownDefinitions:
 
     def _read(self) -> dict[str, Seen]:
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=_Stored).servers
+            stored = msgspec.json.decode(self._file.read_bytes(), type=_Stored)
+            if stored.form == FORM:
+                return stored.servers
+            return {server: {name: [] for name in seen} for server, seen in stored.servers.items()}
         except FileNotFoundError:
             return {}
         except OSError as problem:
@@ -99,7 +108,7 @@ class KnownDefinitions:
                     theirs[name] = [*others, *ways][-MOST_SEEN:]
                 servers[server] = theirs
                 kept = dict(list(servers.items())[-MOST_SERVERS:])
-                write_whole(self._file, msgspec.json.encode(_Stored(kept)))
+                write_whole(self._file, msgspec.json.encode(_Stored(kept, FORM)))
         except OSError as problem:
             self._fail(problem.strerror or "")
 

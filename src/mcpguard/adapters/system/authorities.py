@@ -51,7 +51,7 @@ class SystemAuthorities:
 
 
 def _stamp() -> tuple[int, ...]:
-    """What changes when the file is replaced; empty where there is none."""
+    """What changes when the file is replaced; empty if there is no file."""
     try:
         facts = os.stat(os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().openssl_cafile)
     except OSError:
