@@ -140,7 +140,7 @@ class ViewReading:
 
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
         """A Visit of `triggers`."""
-        if end <= self._passed.get(index, 0):
+        if self._passed and end <= self._passed.get(index, 0):
             return False
         one = BEGINNINGS[index]
         if self._joined and not one.joins:
@@ -204,7 +204,11 @@ class ViewReading:
     def pair(self, one: OfPair, flat: bytes, end: int) -> bool:
         """Whether there is one whose value begins at `end`."""
         text, at = self._view.text, self.flat.at(end - 1, 1)
-        around = one.literal + values.surroundings(text, at) if one.near else b""
+        around = (
+            one.literal + text[at - values.BACK if at > values.BACK else 0 : at + values.NEAR]
+            if one.near
+            else b""
+        )
         if around in self._harmless:
             self._trigger(COST_OF_THE_SAME)
             return False
@@ -229,7 +233,15 @@ class ViewReading:
         if index > URL:  # As most.
             return self._signs.see(index, _from, end, _flags, text)
         if index < LINES:
-            return self._pair(text, end - pairs.VALUE)
+            at = end - pairs.VALUE
+            # As `surroundings` and `_trigger`, without a call for each: floods have nothing else in them.
+            if text[at - values.BACK if at > values.BACK else 0 : at + values.NEAR] not in self._harmless:
+                return self._pair(text, at)
+            self._budget.work -= COST_OF_THE_SAME
+            self._visits -= 1
+            if self._budget.work < 0 or self._visits < 0:
+                self._trigger(0)
+            return False
         if index == LINES:
             return self._line(text, end)
         self._trigger(1)
@@ -240,11 +252,8 @@ class ViewReading:
         return not values.stands_in(text[slice(*span)]) and self._found((*span, OF_URLS.kind))
 
     def _pair(self, text: bytes, at: int) -> bool:
-        """Whether there is one whose value begins at a place; equal surroundings are read once."""
+        """Whether there is one whose value begins at a place; not asked where what is around is harmless."""
         around = values.surroundings(text, at)
-        if around in self._harmless:
-            self._trigger(COST_OF_THE_SAME)
-            return False
         ahead = pairs.ahead_of(text, at)
         self._trigger(1 + COST_OF_A_PAIR if ahead else COST_OF_A_LOOK)
         hit = self._pairs.pair(at, *ahead) if ahead else None

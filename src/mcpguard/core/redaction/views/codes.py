@@ -64,7 +64,7 @@ NUMBERS = (
 _NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
 _SOME = expression(rb"(?:[^0-9]{0,24}" + _NUMBER + rb"){1,2000}")
 _EACH = expression(rb"(" + _NUMBER + rb")")
-_LISTS = (list_of(rb"[0-9]{1,3}", rb", {0,3}"), list_of(rb"[0-9]{1,3}", rb" {1,3}"))
+_LISTS = (list_of(rb"[0-9]", rb"[0-9]{0,2}", rb", {0,3}"), list_of(rb"[0-9]", rb"[0-9]{0,2}", rb" {1,3}"))
 _FOR_ONE = 8
 """Numbers, and what stands between them, that cost as much as one piece of another view."""
 _LEAST = 12

@@ -171,21 +171,31 @@ _LETTERS = _row(
     _cells,
 )
 _BYTES = expression(
-    rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|\]?,?[ \t\r\n]{1,8}\[?|-)){3,}+"
+    # What each of these begins with stands alone, so that a search passes over all else at once.
+    rb"[0-9A-Fa-f](?<![0-9A-Za-z].)(?:(?<=0)[xX][0-9A-Fa-f]{2}|[0-9A-Fa-f])"
+    rb"(?>[:,][ \t\r\n]{0,8}|\]?,?[ \t\r\n]{1,8}\[?|-)"
+    rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|\]?,?[ \t\r\n]{1,8}\[?|-)){2,}+"
     rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z]))?"
 )
 _LINE = expression(rb"[^\r\n]+")
 
 
-def list_of(unit: bytes, mark: bytes) -> re.Pattern[bytes]:
-    """What is in one line of a list: three of these or more."""
-    return expression(rb"(?<![0-9A-Za-z.])((?:%b%b){3,256}+(?:%b(?![0-9A-Za-z]))?)" % (unit, mark, unit))
+def list_of(first: bytes, rest: bytes, mark: bytes) -> re.Pattern[bytes]:
+    """What is in one line of a list: three of these or more, each of a first character and the rest."""
+    unit = first + rest
+    return expression(
+        rb"(%b(?<![0-9A-Za-z.].)%b%b(?:%b%b){2,255}+(?:%b(?![0-9A-Za-z]))?)"
+        % (first, rest, mark, unit, mark, unit)
+    )
 
 
 _LISTS = (
-    list_of(rb"0[xX][0-9A-Fa-f]{2}", rb", {0,3}"),
-    list_of(rb"[0-9A-Fa-f]{2}", rb" {1,2}"),
-    expression(rb"(?<![0-9A-Za-z])((?:[2-7][0-9A-Fa-f]){4,64}+)(?![0-9A-Za-z])"),
+    list_of(rb"0", rb"[xX][0-9A-Fa-f]{2}", rb", {0,3}"),
+    list_of(rb"[0-9A-Fa-f]", rb"[0-9A-Fa-f]", rb" {1,2}"),
+    expression(
+        rb"([2-7](?<![0-9A-Za-z].)[0-9A-Fa-f](?:[2-7][0-9A-Fa-f]){3}(?:[2-7][0-9A-Fa-f]){0,60}+)"
+        rb"(?![0-9A-Za-z])"
+    ),
 )
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("[0-9A-Fa-f]{4}(?::| -)? {1,9}(?:[0-9A-Fa-f]{2} {1,2}){5}", (_XXD, _HEXDUMP)),

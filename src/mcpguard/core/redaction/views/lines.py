@@ -97,7 +97,12 @@ def across(view: View, budget: Budget) -> View | None:
     def join(_index: int, _from: int, place: int, _flags: int, text: bytes) -> None:
         nonlocal done
         stop = end = place - 1
-        if place <= done or not _goes_on(text, end):
+        # First as `is_random` asks, for what most leaves are.
+        if (
+            place <= done
+            or not text[end - _SHORT : end].translate(None, LIKE_WORDS)
+            or not _goes_on(text, end)
+        ):
             return
         begin = _line(text, end, _BEFORE)
         while found := _LEAVES.match(text, stop):

@@ -115,19 +115,19 @@ class SignsOfText:
 
     def see(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """Note the sign. Many lines, names and words end as what is cut up or encoded does."""
+        if index <= URL:
+            return self.read(index, end, text)
         sign = SIGNS[index]
+        if sign in self.found:
+            return False
         if sign in _AT_ENDS:  # Most of what is seen.
             # As `is_random` asks, for what most lines and leaves are.
-            if sign in self.found:
-                return False
             if sign == LEAVES and (text.startswith(_FORM, end) or text.endswith(_SERVED_BY, 0, end)):
                 return False
             if text[end - _LAST if end > _LAST else 0 : end].translate(None, LIKE_WORDS):
                 last = end if sign == BEGINS else end_of_run(text, end)
                 if is_random(text, last) and not (sign == ENDS and is_name(text, last)):
                     self.found.add(sign)
-        elif sign <= URL:
-            return self.read(index, end, text)
         elif sign == MARKS:
             self.may_be_marked = True
         elif sign == RARE:
