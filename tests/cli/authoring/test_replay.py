@@ -70,8 +70,12 @@ def test_what_cannot_be_said_is_exit_code_1_only_where_that_is_wanted(home: Path
         "version: 1\npolicy: p\nrules: [{id: all, effect: allow, when: 'args.token != \"x\"'}]\n"
     )
     assert main(["replay", "--policy", "new.yaml", "--audit", str(audit)]) == 0
-    assert "CANNOT BE SAID\n" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "CANNOT BE SAID\n" in said.out
+    warned = "1 decision may be less strict than before; `--strict` makes that exit code 1"
+    assert said.err == f"mcpguard: {warned}\n"
     assert main(["replay", "--policy", "new.yaml", "--strict"]) == 1
+    assert warned not in capsys.readouterr().err
 
 
 def test_an_altered_chain_is_named_and_is_exit_code_1(home: Path, capsys: Capture) -> None:

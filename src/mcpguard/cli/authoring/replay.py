@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import broken, plain, style, table
+from mcpguard.adapters.system.terminal import broken, counted, plain, style, table
 from mcpguard.authoring.replay.past import past
 from mcpguard.cli.parser import add_config, add_since, add_snapshot, configured_if_any, same_config, to_stderr
 from mcpguard.config.loading import Config, evidence_folder
@@ -82,7 +82,11 @@ def execute(args: argparse.Namespace) -> int:
             f"{plain(name)} was altered, or written by a newer mcpguard, so nothing of it is "
             f"replayed; `mcpguard audit verify{place}` says which"
         )
-    return 1 if report.loosens or report.altered or (args.strict and report.unsaid) else 0
+    failed = bool(report.loosens or report.altered)
+    if report.unsaid and not (failed or args.strict):
+        unknown = counted(report.unsaid, "decision")
+        to_stderr(f"{unknown} may be less strict than before; `--strict` makes that exit code 1")
+    return 1 if failed or (args.strict and report.unsaid) else 0
 
 
 def _policies(files: list[Path], config: Config | None) -> tuple[PolicySet, list[PolicySet]]:
