@@ -132,6 +132,45 @@ def test_of_two_who_answer_at_once_one_does(patient):
     assert ('"text": "both"' if won.verdict == "approved" else "A person refused this call") in heard
 
 
+def test_calls_that_wait_at_once_are_asked_about_and_end_each_by_itself(patient):
+    begin = {word: begun_with_progress(patient, f"one {word}") for word in ("a", "b", "c", "d")}
+    joined = begun_with_progress(patient, "one a")
+    waits = {word: patient.waiting(f"one {word}") for word in begin}
+    assert len({one.id for one in waits.values()}) == 4
+    eventually(
+        lambda: {one.id for one in waits.values()} <= set(patient.store.waited_for()), "all of them wait"
+    )
+    for number in (*begin.values(), joined):
+        patient.client.wait(lambda one, number=number: hears_that_it_waits(one, number))
+    patient.client.cancel(begin["b"])
+    eventually(lambda: waits["b"].id not in patient.store.waited_for(), "the cancelled call waits no longer")
+    assert {waits[word].id for word in ("a", "c", "d")} <= set(patient.store.waited_for())
+    patient.answer("one c")
+    assert '"text": "one c"' in json.dumps(patient.client.answer(begin["c"]))
+    patient.answer("one d", NO)
+    assert "A person refused this call" in json.dumps(patient.client.answer(begin["d"]))
+    assert waits["a"].id in patient.store.waited_for()
+    patient.answer("one a")
+    both = [json.dumps(patient.client.answer(number)) for number in (begin["a"], joined)]
+    assert sum('"text": "one a"' in one for one in both) == 1
+    assert sum("The approval was used by the same call" in one for one in both) == 1
+    assert patient.store.waited_for() == {}
+
+
+def begun_with_progress(desk, word):
+    """The id of a call that needs an approval, which is its progress token too."""
+    number = desk.client._last_id + 1
+    arguments = {"code": ACTS.format(word)}
+    meta = {"progressToken": number}
+    assert desk.client.begin("tools/call", name="act", arguments=arguments, _meta=meta) == number
+    return number
+
+
+def hears_that_it_waits(message, token):
+    params = message.get("params", {})
+    return params.get("progressToken") == token and "waiting for a person" in params["message"]
+
+
 def test_a_client_that_gives_up_and_asks_again_finds_the_approval(patient):
     call = patient.begin("again")
     ticket = patient.waiting("again")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mcpguard.adapters.transports.http.stream import BEAT_SECONDS
 from mcpguard.config.file import HttpEntry
 from tests.adapters.transports.front import (
     BOTH,
@@ -277,6 +278,59 @@ async def test_a_legacy_disconnect_cancels_nothing_and_later_words_go_to_the_sta
         world.reply(world.heard[1])  # Dropped: nobody waits for it on this stream.
         world.notify("notifications/message")
         assert (await standing.message())["method"] == "notifications/message"
+
+
+@pytest.mark.parametrize("version", [MODERN, "2025-06-18"])
+async def test_an_answer_that_takes_long_is_a_stream_that_says_that_it_is_there(version: str) -> None:
+    """Else whoever stands between closes it, which takes the call of a modern client back."""
+    async with serving() as front:
+        front.door.script = answer_handshake
+        about = {} if version == MODERN else {"mcp_session_id": await front.session()}
+        meta = {"_meta": ENVELOPE} if version == MODERN else {}
+        wire = await front.open(
+            "POST", "/mcp", call("tools/call", 5, **meta), mcp_protocol_version=version, **about
+        )
+        await front.door.until(lambda: "tools/call" in str(front.door.worlds and front.door.worlds[-1].heard))
+        [world] = front.door.worlds
+        for _ in range(2):
+            front.clock.pass_by(BEAT_SECONDS)
+        assert (await wire.head()).headers["content-type"] == "text/event-stream"
+        front.clock.pass_by(BEAT_SECONDS)
+        assert await wire.event() == ("", ":")
+        world.reply(world.heard[-1], {"done": True})
+        assert (await wire.message())["result"] == {"done": True}
+        await wire.ended()
+
+
+async def test_an_answer_that_comes_soon_is_none_though_others_take_long() -> None:
+    async with serving() as front:
+        front.door.script = answer_handshake
+        key = await front.session()
+        slow = await front.open("POST", "/mcp", call("tools/call", 5), mcp_session_id=key)
+        [world] = front.door.worlds
+        await front.door.until(lambda: len(world.heard) == 2)
+        front.clock.pass_by(BEAT_SECONDS)
+        quick = await front.open("POST", "/mcp", call("tools/call", 6), mcp_session_id=key)
+        await front.door.until(lambda: len(world.heard) == 3)
+        front.clock.pass_by(BEAT_SECONDS)
+        world.reply(world.heard[2])
+        assert (await quick.answer()).headers["content-type"] == "application/json"
+        assert (await slow.head()).headers["content-type"] == "text/event-stream"
+
+
+async def test_the_session_of_a_client_is_not_named_before_it_is_granted() -> None:
+    async with serving() as front:
+        front.door.script = lambda _receiver, _message: None
+        wire = await front.open("POST", "/mcp", call("initialize", 1))
+        await front.door.until(lambda: bool(front.door.worlds))
+        [world] = front.door.worlds
+        await front.door.until(lambda: len(world.heard) == 1)
+        for _ in range(3):
+            front.clock.pass_by(BEAT_SECONDS)
+        world.refuse(1, -32602)
+        answer = await wire.answer()
+        assert answer.json["error"]["code"] == -32602
+        assert "mcp-session-id" not in answer.headers
 
 
 async def test_a_legacy_cancellation_reaches_the_gateway_by_number_and_ends_the_post_unanswered() -> None:

@@ -78,6 +78,12 @@ class HttpClient:
         self.held: asyncio.Event | None = None
         """Set once requests are let in again; None while they are let in."""
 
+    @property
+    def unanswered(self) -> list[HttpAnswer]:
+        """The HTTP answers of its open requests, as far as they are still connected."""
+        streams = [one.stream for one in self._asked.values() if one.stream is not None]
+        return [one.outlet for one in streams if one.outlet is not None]
+
     # --- requests --------------------------------------------------------------------------------
 
     @property

@@ -70,7 +70,8 @@ class Endpoint:
         self.intake = intake = RequestIntake(message_bytes, body_seconds, quotas.shared)
         """The bodies that are being read."""
         intake.full = partial(quotas.full, "messages", TOO_MUCH)
-        beats = StreamTimer(clock)
+        beats = StreamTimer(clock, self.worlds.unanswered)
+        self.worlds.entered = beats.start
         streamable = Streamable(self.worlds, turn, clock, intake, beats)
         events = Events(self.worlds, turn, intake, beats)
         self._routes: dict[tuple[str, str], Handler] = {

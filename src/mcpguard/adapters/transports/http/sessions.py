@@ -7,6 +7,7 @@ began it and to nobody else. A request is known to the gateway by a number of ou
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from typing import Protocol
 
 from mcpguard.adapters.relay.background import Background
@@ -100,6 +101,8 @@ class Worlds:
         self._ending: dict[asyncio.Task[None], HttpWorld] = {}
         self.draining = False
         """Whether nothing is begun any more."""
+        self.entered: Callable[[], None] = lambda: None
+        """Called when a client has come."""
 
     def drain(self) -> None:
         """Begin nothing new: neither a world, nor a request in one."""
@@ -124,6 +127,10 @@ class Worlds:
                 raise self._full()
             world = self._shared[principal] = self._enter(principal, "", False)
         return world
+
+    def unanswered(self) -> list[list[HttpAnswer]]:
+        """The HTTP answers of the open requests of each world."""
+        return [world.client.unanswered for world in (*self._shared.values(), *self._sessions.values())]
 
     async def begin(self, principal: Principal, events: bool = False) -> HttpWorld:
         """A new legacy world. Where there are too many, the one of this Principal that was quiet longest is
@@ -183,6 +190,7 @@ class Worlds:
         in_use.sessions += bool(key)
         world.quiet_since = self._clock.seconds()
         self._watch(world, self._idle_seconds)
+        self.entered()
         return world
 
     def _watch(self, world: HttpWorld, seconds: float) -> None:

@@ -10,6 +10,7 @@ session.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from msgspec import Struct, field
 
@@ -26,8 +27,8 @@ KEPT_BYTES = 1024 * 1024
 RETRY_MILLISECONDS = 1000
 """What a client is told to wait before it comes back."""
 BEAT_SECONDS = 15.0
-"""Each quiet stream says so this often, so that nothing between us and the client closes it; and as often it
-is looked whether a token has expired."""
+"""Each quiet stream says so this often, so that nothing between us and the client closes it, and an answer
+that takes longer becomes a stream; and as often it is looked whether a token has expired."""
 
 STANDING = 0
 """The number of the standing stream; the others have that of their request."""
@@ -48,26 +49,34 @@ Parts = tuple[bytes, ...]
 
 
 class StreamTimer:
-    """The open streams of a front, all with one timer: most are closed long before it."""
+    """The open streams of a front and whoever may wait for an answer, all with one timer: most are answered
+    long before it."""
 
-    __slots__ = ("_clock", "streams", "ticking")
+    __slots__ = ("_clock", "_unanswered", "streams", "ticking")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, unanswered: Callable[[], list[list[HttpAnswer]]] = list) -> None:
+        """`unanswered()` gives the answers of the open requests of each client of the front."""
         self.streams: dict[HttpAnswer, None] = {}
         self.ticking = False
         self._clock = clock
+        self._unanswered = unanswered
 
     def start(self) -> None:
-        """From now on each of them says that it is there, until none is open."""
-        self.ticking = bool(self.streams)
-        if self.ticking:
+        """From now on each open stream says that it is there, until there is neither one nor a client."""
+        if not self.ticking:
+            self.ticking = True
             self._clock.later(BEAT_SECONDS, self._tick)
 
     def _tick(self) -> None:
-        now = self._clock.now().timestamp()
+        self.ticking = False
+        now, clients = self._clock.now().timestamp(), self._unanswered()
         for stream in list(self.streams):
             stream.beat(now)
-        self.start()
+        for answers in clients:
+            for answer in answers:
+                answer.wait()
+        if clients or self.streams:
+            self.start()
 
 
 class StreamHistory:
@@ -210,6 +219,7 @@ class HttpAnswer(Struct, eq=False):
     done: bool = False
     """Whether the client has taken all of it."""
     _start: tuple[int, list[tuple[bytes, bytes]]] | None = None
+    _is_late: bool = False
     _streaming: bool = False
     _over: bool = False
     _queue: deque[bytes | memoryview] = field(default_factory=deque)
@@ -222,6 +232,13 @@ class HttpAnswer(Struct, eq=False):
         if not self._streaming and not self.ended:
             self._begin()
             self._turn.touch(self)
+
+    def wait(self) -> None:
+        """It takes long: begin a stream, which can say that it is there, if this was so at an earlier beat.
+        What `granted` says goes with an answer only."""
+        if self._is_late and not self.granted:
+            self.open()
+        self._is_late = True
 
     def _begin(self) -> None:
         self._streaming = self.granted_it = True
