@@ -61,4 +61,6 @@ def failure(error: Any, name: str) -> str:
         said = str(error)
         found = next((why for sign, why in _WHY if sign in said), "")
         return found.format(name) or "does not accept connections: check that it is running"
+    if error.sqlstate.startswith("57P"):
+        return "is being stopped or started"
     return f"refused it ({type(error).__name__}, {error.sqlstate}): see what {name} may do"

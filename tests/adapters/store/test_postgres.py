@@ -188,9 +188,27 @@ def test_replicas_at_once_lose_no_call_and_use_no_approval_twice(replicas: Repli
 def test_a_connection_that_was_lost_while_nobody_used_it_costs_no_call(replicas: Replicas) -> None:
     store = replicas()
     labels(store, add="a")
+    assert store.waiting() == []
+    used = [
+        one._connection for one in (*store._threads, store._patient_thread) if one._connection is not None
+    ]
     replicas.server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'guard'")
+    eventually(lambda: all(one.lost for one in used), "the connections are lost")
     assert labels(store) == ["a"]
     assert store.waiting() == []
+
+
+def test_a_connection_that_is_lost_in_use_costs_a_call_and_no_more(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = replicas()
+    labels(store, add="a")
+    with monkeypatch.context() as patched:
+        patched.setattr(connections.StateConnection, "lost", False)
+        replicas.server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'guard'")
+        with pytest.raises(SessionError, match=r"`session\.postgres` (is being stopped|does not accept)"):
+            labels(store, add="b")
+    assert labels(store) == ["a"]
 
 
 def test_a_replica_that_stands_still_within_a_transaction_holds_the_others_up_for_a_moment_only(

@@ -8,6 +8,7 @@ anything went wrong is not used again.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -78,9 +79,6 @@ _MAY = """
 """
 _LOCK = "SELECT pg_advisory_xact_lock({})"
 _FORM_LOCK, _TICKETS_LOCK = (_LOCK.format(number) for number in (1_835_230_824, 1_835_230_825))
-_LOST = ("57P", "25006")
-"""The beginnings of what a database says that goes down, or that has become a standby."""
-
 T = TypeVar("T")
 
 
@@ -113,6 +111,11 @@ class StateConnection:
         except (DataError, UnicodeEncodeError):
             said = "the session's state cannot be stored: a name in it has characters that PostgreSQL refuses"
             raise SessionError(said) from None
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was closed while nobody used it, as by a restart: the database says nothing unasked."""
+        return bool(select.select([self._wire], [], [], 0)[0])
 
     def cut(self) -> None:
         """Have whoever waits for the database fail now; any thread may call it."""
@@ -237,33 +240,19 @@ class ConnectionThread:
     def _do(self, work: Callable[[StateConnection], T], wanted: Callable[[], bool]) -> T:
         if not wanted():
             raise TimeoutError
-        self._doing = wanted
+        self._doing, sound = wanted, False
         try:
+            if self._connection is not None and self._connection.lost:
+                self._close()
             if self._connection is None:
-                return self._tried(work)
-            from psycopg import Error
-
-            try:
-                return self._tried(work)
-            except Error as error:
-                # It was lost while nobody used it, as by a restart of the database.
-                if not wanted() or not (error.sqlstate is None or error.sqlstate.startswith(_LOST)):
-                    raise
-                return self._tried(work)
-        finally:
-            self._doing = None
-
-    def _tried(self, work: Callable[[StateConnection], T]) -> T:
-        if self._connection is None:
-            self._connection = self._open_one()
-        sound = False
-        try:
+                self._connection = self._open_one()
             value = work(self._connection)
             sound = True
         except SessionError:  # Not the fault of the connection.
             sound = True
             raise
         finally:
+            self._doing = None
             if not sound:
                 self._close()
         return value
