@@ -231,6 +231,8 @@ def test_several_replicas_share_their_state_and_each_has_a_volume_for_its_eviden
     assert volumes[0] - volumes[1] == {claim["metadata"]["name"]} == {"evidence"}
     assert pods[0]["containers"] == pods[1]["containers"]
     assert made["Service"]["spec"]["sessionAffinity"] == "ClientIP"
+    (spread,) = pods[1]["topologySpreadConstraints"]
+    assert spread["labelSelector"] == spec["selector"]
     assert made["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
 
 

@@ -34,6 +34,8 @@ STATEMENT_SECONDS = 2
 """How long the database lets a statement take, with its wait for a lock; a transaction that does nothing ends
 sooner."""
 SCHEMA = "mcpguard"
+_LOOKS = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
+"""What finds out that a connection nobody uses was forgotten on its way, unless the URL says otherwise."""
 _CONNECT = {"connect_timeout": 2, "application_name": "mcpguard", "client_encoding": "UTF8"}
 
 FORMS = (
@@ -143,7 +145,7 @@ def connected(url: Callable[[], Secret]) -> StateConnection:
     """A connection to the tables, which are made or brought up to date where that is needed. Raises
     ConnectionError as `parameters` does, and psycopg.Error where the database fails."""
     where = parameters(url)
-    made = StateConnection(library().connect(**{**where, **_CONNECT}, autocommit=True))
+    made = StateConnection(library().connect(**{**_LOOKS, **where, **_CONNECT}, autocommit=True))
     with ExitStack() as opened:
         opened.callback(made.close)
         made.execute(_SETTLE)

@@ -386,9 +386,9 @@ class PostgresStore(SharedState):
         return False
 
     def _hold(self, names: list[str], waits: list[str], tidies: bool) -> None:
-        for statement, held in ((_HOLD, names), (_WAITS_STILL, waits)):
-            if held:
-                self._open().execute(statement, (held,))
+        # Also without any, so that it is known whether the database has answered all the time.
+        self._open().execute(_HOLD, (names,))
+        self._open().execute(_WAITS_STILL, (waits,))
         if tidies:
             self._open().execute(_TIDY_SESSIONS, (max(self.idle_seconds, KEPT_SECONDS),))
             self._open().execute(_TIDY_TICKETS, (TIDY_SECONDS,))
