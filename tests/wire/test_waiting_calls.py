@@ -63,21 +63,22 @@ def test_a_process_says_everywhere_how_many_of_its_calls_wait(tmp_path):
     guard = HttpGuard(tmp_path, {"p": puppet()}, RULES, env=state, **more)
     (tmp_path / "audit").mkdir(exist_ok=True)
 
-    def places():
-        metrics = guard.open("GET", "/metrics").body().decode()
+    def listed():
         (process,) = json.loads(command("status", "--json", environment=state).stdout)["running"]
-        top = command("top", "--once", "--config", str(guard.config), environment=state).stdout.decode()
-        return (
-            "mcpguard_waiting_calls 2\n" in metrics,
-            process["waiting"] == 2,
-            "2 calls for a person" in " ".join(command("status", environment=state).stdout.decode().split()),
-            "WAITING FOR A PERSON: 2 CALLS" in top,
-        )
+        return process["waiting"]
+
+    def measured():
+        return "mcpguard_waiting_calls 2\n" in guard.open("GET", "/metrics").body().decode()
 
     try:
         client = guard.modern()
         for number in range(2):
             client.open_call("act", code=f"answer = text('{number}')")
-        eventually(lambda: all(places()), "two calls that wait, in every place")
+        eventually(measured, "two calls that wait in the metrics")
+        eventually(lambda: listed() == 2, "two calls that wait in the status")
+        table = command("status", environment=state).stdout.decode()
+        assert "2 calls for a person" in " ".join(table.split())
+        top = command("top", "--once", "--config", str(guard.config), environment=state).stdout.decode()
+        assert "WAITING FOR A PERSON: 2 CALLS" in top
     finally:
         guard.dispose()
