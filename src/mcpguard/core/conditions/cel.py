@@ -161,7 +161,7 @@ def has_zero(value: Any) -> bool:
 
 
 def _has_zero(text: bytes) -> bool:
-    return b"\\u0000" in text and _ZERO.search(text) is not None
+    return text.find(b"\\u0000") >= 0 and _ZERO.search(text) is not None
 
 
 NOTHING = Bound({})

@@ -174,7 +174,7 @@ def _readable(bound: Bound) -> Mapping[str, Json]:
                 large = large or type(one) in _HOLDING or (type(one) is str and len(one) > MOST_CHARACTERS)
     if large:
         _measure(bound, found)
-    if b"\\u0000" in json_text(found) and has_zero(found):
+    if json_text(found).find(b"\\u0000") >= 0 and has_zero(found):
         bound.unreadable = tuple([name for name, value in found.items() if has_zero(value)])
         found = {name: value for name, value in found.items() if name not in bound.unreadable}
     bound.reading = found

@@ -78,7 +78,8 @@ def decide(
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
-    if (WORD in sent or VISIBLE in sent) and carries_placeholder(invocation.params):
+    # `in` raises an error within and drops it, to find out that what it looks for is no number.
+    if (sent.find(WORD) >= 0 or sent.find(VISIBLE) >= 0) and carries_placeholder(invocation.params):
         misplaced = _misplaced(candidates, invocation, verdict, session, holds)
         if misplaced is not None:
             return misplaced
@@ -171,7 +172,7 @@ def _unfit(
     if not said and not (flat and CONTAINERS.isdisjoint(map(type, arguments.values()))):
         said = spelling.ambiguous(invocation, decoys)
     # No encoder escapes these letters.
-    if not said and (b"__proto__" in sent or b"constructor" in sent):
+    if not said and (sent.find(b"__proto__") >= 0 or sent.find(b"constructor") >= 0):
         said = inherited(arguments)
     return Deny(invocation, Cause.ARGUMENTS, message=said) if said else None
 

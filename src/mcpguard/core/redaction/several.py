@@ -22,6 +22,7 @@ from mcpguard.core.redaction.views.signs import EXPRESSIONS, SignsOfText, expres
 
 _BETWEEN = PAD[:1]
 _END = -len(PAD)
+_OPENING = ord("[")
 _VISITS = 500
 """Signs in all of the texts; where there are more, each text is doubtful."""
 
@@ -51,7 +52,7 @@ def _text_of(value: Json, most: int, are_plain: Callable[[Iterable[str]], bool])
         text, count = leaves.text()
     except InspectionError:
         return None
-    apart = leaves.tables or leaves.reordered() or (b"[" in text and may_have_tables(leaves))
+    apart = leaves.tables or leaves.reordered() or (_OPENING in text and may_have_tables(leaves))
     if apart or len(text) > most or text.count(b"\x1f") >= (count or 1) or not are_plain(leaves.columns):
         return None
     return text[:_END]
