@@ -189,7 +189,7 @@ class Recorder:
             "",
             verdict.redact + verdict.unredacted,
             {one.key: one.amount for one in verdict.charges} if verdict.charges else {},
-            verdict.approval.partition(" ")[0],
+            verdict.approval and verdict.approval.partition(" ")[0],
             verdict.label_causes,
             self._kinds_of(credentials) if self.kinds else {},
             verdict.began,

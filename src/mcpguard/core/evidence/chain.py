@@ -28,6 +28,7 @@ whoever can write the whole file can write a different one, or cut off its end. 
 (in another chain, a ticket, a log collector) reveals that too, and so does a signature for what is before it.
 """
 
+from binascii import hexlify
 from collections.abc import Callable
 from hashlib import sha256
 from typing import TypeVar
@@ -112,7 +113,7 @@ class Chain:
             raise AuditError("a record cannot be written as JSON, so it is refused") from None
         if len(body) > MAX_LINE - SEAL:
             raise AuditError("a record is longer than 1 MiB, so it is refused")
-        head = sha256(body).hexdigest().encode()
+        head = hexlify(sha256(body).digest())
         self.seq = seq
         self.mark = seq, head
         return b"".join((body, b',"hash":"', head, b'"}\n'))
