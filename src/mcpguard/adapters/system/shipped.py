@@ -54,7 +54,7 @@ _ASKING = """
     when: >-
       !(has(tool.annotations.readOnlyHint) && tool.annotations.readOnlyHint == true
       && has(tool.firstAnnotations.readOnlyHint) && tool.firstAnnotations.readOnlyHint == true)
-    message: This tool does not declare that it only reads, so a person has to agree to the call.
+    message: This tool does not declare itself read-only, so a person has to approve the call.
 """
 
 
