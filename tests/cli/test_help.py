@@ -318,7 +318,10 @@ def test_every_verb_has_its_module() -> None:
         (("install", "zedd"), "argument CLIENT: no client is called 'zedd': did you mean `zed`?"),
         (("schema", "polcy"), "argument KIND: no kind is called 'polcy': did you mean `policy`?"),
         (("secret", "set"), "error: NAME is missing: what ${keyring:NAME} refers to; file:/PATH "),
-        (("approve",), "error: TICKET is missing: the call that waits, as listed by `mcpguard approvals`\n"),
+        (
+            ("approve",),
+            "error: TICKET is missing: the ticket of the waiting call, as listed by `mcpguard approvals`\n",
+        ),
         (("session",), "error: expected list, show, clear or end\n"),
         (("completion",), "error: expected bash, zsh or fish\n"),
     ],

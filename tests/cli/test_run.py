@@ -29,7 +29,8 @@ def test_a_person_who_starts_it_reads_that_it_waits_for_a_client_and_ends_it(
     ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == (
-            b"mcpguard: waiting for an MCP client on standard input (clients start this command themselves); "
+            b"mcpguard: waiting for an MCP client on standard input (clients normally start this command "
+            b"themselves); "
             b"Ctrl-D ends it\n"
         )
         os.write(controller, b"\4")

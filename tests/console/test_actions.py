@@ -303,9 +303,9 @@ def test_a_label_is_cleared_and_a_session_ended(browser: Browser) -> None:
     (known,) = browser.desk.store.known()
     assert known.state is not None
     assert known.state.labels == []
-    assert "The label is cleared." in browser.see("/sessions?said=cleared")
+    assert "The label was cleared." in browser.see("/sessions?said=cleared")
     browser.post(f"{browser.root}/sessions/{name}/clear", limit="p/read")
-    assert "The limit counts from zero again." in browser.see("/sessions?said=freed")
+    assert "The limit was reset to zero." in browser.see("/sessions?said=freed")
     (known,) = browser.desk.store.known()
     assert known.state is not None
     assert known.state.spent == {}

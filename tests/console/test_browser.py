@@ -296,7 +296,7 @@ def test_a_label_is_cleared_and_the_session_ended(guard: Guard, page: Page) -> N
     expect(page.locator(".label")).to_have_text("private")
     page.locator("[data-key=labels]").get_by_text("Clear…").click()
     page.get_by_role("button", name="Clear private").click()
-    expect(page.locator(".said")).to_have_text("The label is cleared.")
+    expect(page.locator(".said")).to_have_text("The label was cleared.")
     expect(page.locator(".label")).to_have_count(0)
     guard.call("seen")
     expect(page.locator(".label")).to_have_text("private")

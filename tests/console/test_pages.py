@@ -107,7 +107,7 @@ def test_calls_that_wait_stand_above_tickets_that_nobody_waits_for(browser: Brow
     assert browser.desk.watch.waiting == 1
     browser.leave()
     left = text_of(browser.see("/tickets/t1"))
-    assert "No call waits for it any more; an approval counts for the same call made again until 2" in left
+    assert "No call waits for it any more; an approval is valid for the same call made again until 2" in left
     assert "No call waits Unanswered, nobody waits" in " ".join(left.split())
 
 

@@ -58,7 +58,7 @@ def test_arguments_that_do_not_fit_the_schema_go_nowhere_and_the_model_reads_wha
     assert world.trace == ["decision deny", "reply 1"]
     result = world.client.sent[0]["result"]
     assert result["content"][0]["text"] == (
-        "Refused by mcpguard: The arguments do not fit the schema of the tool: `force` must be of type boolean."
+        "Refused by mcpguard: The arguments do not match the tool's schema: `force` must be of type boolean."
         " [invocation n-4]"
     )
     assert (result["isError"], result["_meta"]["mcpguard/decision"]["cause"]) == (True, "arguments")

@@ -103,7 +103,7 @@ def test_what_is_withheld_leaves_no_label() -> None:
     world.call("read")
     world.answer(text("private"))
     assert refusal(world)[1].startswith(
-        "The call was made, and its result withheld by mcpguard (p/no): this result is"
+        "The call was made, but mcpguard withheld its result (p/no): this result is"
     )
     assert next(iter(world.store.kept.values())).labels == []
 
@@ -134,7 +134,8 @@ def test_a_result_that_a_rule_denies_is_withheld_whole_with_the_reason() -> None
     world.answer({**text("secret text"), "size": 100})
     assert refusal(world) == (
         "rule",
-        f"The call was made, and its result withheld by mcpguard (p/big): Too big. [invocation {outcomes(world)[0].id}]",
+        f"The call was made, but mcpguard withheld its result (p/big): Too big. [invocation "
+        f"{outcomes(world)[0].id}]",
     )
     assert "secret text" not in str(world.client.sent)
     (outcome,) = outcomes(world)
@@ -171,7 +172,7 @@ def test_results_of_other_methods_are_withheld_as_errors() -> None:
     world.upstreams["one"].answers["p"] = {"messages": [], "size": 12}
     modern(world, "prompts/get", {"name": "p"})
     assert last(world)["message"].startswith(
-        "The call was made, and its result withheld by mcpguard (p/big): Too big."
+        "The call was made, but mcpguard withheld its result (p/big): Too big."
     )
     assert last(world)["data"]["effect"] == "withhold"
     assert "error" in world.client.sent[-1]
@@ -217,7 +218,7 @@ def test_a_result_above_a_limit_of_bytes_is_refused_with_the_message_of_that_lim
     world.call("read")
     world.answer(text("x" * 200))
     assert refusal(world)[1].startswith(
-        "The call was made, and its result withheld by mcpguard (p/narrow): Read less."
+        "The call was made, but mcpguard withheld its result (p/narrow): Read less."
     )
 
 

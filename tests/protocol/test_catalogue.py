@@ -338,7 +338,7 @@ def test_what_cannot_be_offered_is_left_out_with_a_sentence(kind: str, entry: An
 def test_an_entry_whose_name_was_changed_by_the_inspection_is_left_out() -> None:
     catalogue = Catalogue(("a",))
     (said,) = catalogue.replace("a", TOOL, [{"name": "t-secret"}], [{"name": "t-[REDACTED]"}])
-    assert said == "a tool whose name holds a secret or hidden characters"
+    assert said == "a tool whose name contains a secret or hidden characters"
 
 
 def test_of_two_entries_with_one_name_the_first_counts() -> None:

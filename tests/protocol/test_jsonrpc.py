@@ -401,7 +401,7 @@ def test_a_large_answer_that_is_no_json_is_not_read_twice(monkeypatch: pytest.Mo
         (b'{"a":"\\uD83D\\uDE00\\uD83D"}', ": it has half of a surrogate pair (\\uD83D)"),
         (b'{"a":"\\uDE00"}', ": it has half of a surrogate pair (\\uDE00)"),
         (b'{"a":"\xe9"}', ": byte 7 is not UTF-8"),
-        (b'{"a":1', ": it is cut off or wrong at character 7"),
+        (b'{"a":1', ": it is truncated or invalid at character 7"),
         (b'{"a":1e999}', ""),
         (b'{"a":NaN,"b":"' + b"x" * 300_000 + b'"}', ""),
         (b'{"a":"\xff","b":' + b"[" * 1000, ": byte 7 is not UTF-8"),

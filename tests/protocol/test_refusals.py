@@ -31,5 +31,5 @@ def test_whoever_is_on_another_machine_is_told_who_can_run_the_command() -> None
         (content,) = denied_result(Deny(invocation, Cause.NO_RULE))["content"]
         assert f" {who} can see why with `mcpguard explain i1`." in content["text"]
         assert (
-            f" {who} can see more with `mcpguard explain i1`." in withheld("too much", invocation)["message"]
+            f" {who} can see why with `mcpguard explain i1`." in withheld("too much", invocation)["message"]
         )

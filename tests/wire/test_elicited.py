@@ -155,5 +155,5 @@ def test_a_state_file_that_is_gone_refuses_what_the_client_approves(voice, tmp_p
     if voice.modern:  # The ticket is gone, so its answer is for none: the client is asked anew.
         assert answer["result"]["resultType"] == "input_required"
     else:
-        assert "It is not known at the moment whether a person has answered" in str(answer)
+        assert "mcpguard cannot see at the moment whether a person has answered" in str(answer)
     assert approved(voice.guard.folder) == []

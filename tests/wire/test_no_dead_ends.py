@@ -62,7 +62,7 @@ REFUSED = {
     "no rule": ("p__echo", {"text": "x"}, "The owner of the policy can add one. " + SEE_WHY),
     "a rule that fails": ("p__echo", {"text": "x!"}, SEE_WHY),
     "an ask rule": ("p__echo", {"text": "asked"}, "Make the same call again later, with the same arguments"),
-    "a limit in time": ("p__echo", {"text": "hour"}, "There is room again at 20"),
+    "a limit in time": ("p__echo", {"text": "hour"}, "Try again at 20"),
     "a limit in a session": (
         "p__echo",
         {"text": "once"},

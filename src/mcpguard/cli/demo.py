@@ -52,9 +52,7 @@ _NEXT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument(
-        "--keep", action="store_true", help="keep the folder of the demo, and print where it is"
-    )
+    parser.add_argument("--keep", action="store_true", help="keep the demo's folder, and print its path")
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -271,7 +271,7 @@ def to_stderr(text: str) -> None:
 def expect_a_client() -> None:
     """Tell a person who starts what clients start that it waits for a client."""
     if sys.stdin.isatty():
-        said = "waiting for an MCP client on standard input (clients start this command themselves)"
+        said = "waiting for an MCP client on standard input (clients normally start this command themselves)"
         to_stderr(f"{said}; Ctrl-D ends it")
 
 
@@ -320,7 +320,7 @@ def add_log_format(parser: ArgumentParser) -> None:
         "--log-format",
         choices=("text", "json"),
         default="text",
-        help="how lines on standard error are written: text, or one JSON object each, with `time`, `level`, "
-        "`message` and where known `server`, `session`, `principal`, `method`, `tool`, `rules` and "
-        "`invocation`",
+        help="the format of lines on standard error: text, or one JSON object per line, with `time`, "
+        "`level`, `message` and, if known, `server`, `session`, `principal`, `method`, `tool`, "
+        "`rules` and `invocation`",
     )

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent",
         metavar="NAME",
-        help="the label of what connects, instead of `agent` in the configuration; each agent has sessions "
-        "of its own, and sees the servers that `clients` names for it",
+        help="the label of the connecting agent, instead of `agent` in the configuration; each agent has "
+        "its own sessions, and sees the servers that `clients` names for it",
     )
     parser.add_argument(
         "--project",

@@ -55,13 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exceptions",
         metavar="FILE",
         type=Path,
-        help="a file of known secrets that stay, each with a reason",
+        help="a file that lists accepted secrets, each with a reason",
     )
     exceptions.add_argument(
         "--write-exceptions",
         metavar="FILE",
         type=Path,
-        help="write a new file of exceptions for all that is found",
+        help="write a new exceptions file that covers all findings",
     )
     parser.add_argument(
         "--format", choices=("text", "json", "sarif"), default="text", help="how to print it (default: text)"
@@ -79,10 +79,10 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=_HISTORY,
         metavar="RANGE",
-        help="scan what commits added instead: those of RANGE, such as main..HEAD (default: all)",
+        help="scan what the commits in RANGE added, such as main..HEAD (default: all commits)",
     )
     what.add_argument("--staged", action="store_true", help="scan staged changes instead")
-    parser.add_argument("--no-ignore", action="store_true", help="scan what git ignores too")
+    parser.add_argument("--no-ignore", action="store_true", help="also scan files that git ignores")
 
 
 def _add_which(parser: argparse.ArgumentParser) -> None:
@@ -94,12 +94,12 @@ def _add_which(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--entropy",
         action="store_true",
-        help="report what looks random too, as notes that do not change the exit code",
+        help="also report strings that look random, as notes that do not change the exit code",
     )
     parser.add_argument(
         "--held",
         action="store_true",
-        help="find the values of the configuration too, in any form: this resolves its credentials",
+        help="also find the credentials of the configuration, in any encoding: this resolves them",
     )
 
 

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     put.add_argument(
         "name",
         metavar="NAME",
-        help="what ${keyring:NAME} refers to; file:/PATH writes the file of ${file:/PATH}",
+        help="the NAME in ${keyring:NAME}; file:/PATH writes the file for ${file:/PATH}",
     )
     # It takes options too, so that argparse never quotes a value in an error of its own.
     put.add_argument("extra", nargs=argparse.REMAINDER, help=argparse.SUPPRESS).required = False
@@ -73,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     remove = actions.add_parser("rm", help="remove a value")
     remove.add_argument("name", metavar="NAME", help="as `mcpguard secret list` prints it")
     check = actions.add_parser(
-        "check", help="request each credential of a configuration as its servers would; prints no value"
+        "check",
+        help="request each credential of a configuration as its servers would, without printing values",
     )
     add_config(check)
     check.add_argument("--json", action="store_true", help="print a JSON list")
@@ -314,7 +315,7 @@ async def _in(args: argparse.Namespace, entry: OAuthEntry | None) -> None:
         )
 
     def show(url: str) -> None:
-        print(f"log in on this page, within {args.timeout:g} seconds:\n\n  {url}\n", flush=True)
+        print(f"log in on this page within {args.timeout:g} seconds:\n\n  {url}\n", flush=True)
         if not args.no_browser:
             _open(url)
 

@@ -22,13 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="an environment variable to pass to the server; its value is treated as a credential and "
-        "redacted from whatever comes back",
+        "redacted from all results",
     )
     parser.add_argument(
         "--cwd",
         metavar="FOLDER",
-        help="the folder to start the server in; `client` is the one that this command is started in. "
-        "Default: an empty folder, where nobody can have planted what `npx` or `python -m` starts",
+        help="the folder to start the server in; `client` means the current folder of this command. "
+        "Default: an empty folder, so that nobody can plant code there that `npx` or `python -m` "
+        "would run",
     )
     add_log_format(parser)
     parser.usage = (

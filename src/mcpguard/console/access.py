@@ -129,7 +129,7 @@ class AccessMiddleware:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
-            return 421, "This page answers to localhost only."
+            return 421, "This page is served to localhost only."
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MOST_TARGET:
             return 414, "The address is too long."
         method = scope["method"]
@@ -141,14 +141,14 @@ class AccessMiddleware:
             return _of_a_form(headers, hosts[0], site)
         may_come = scope["path"] in _OUTSIDE and given.get(b"sec-fetch-mode") == b"navigate"
         if site not in (b"none", b"same-origin") and not may_come:
-            return 403, "Another page asked for this, so it is refused."
+            return 403, "Another site sent this request, so it is refused."
         return None
 
 
 def _of_a_form(headers: list[tuple[bytes, bytes]], host: bytes, site: bytes) -> tuple[int, str] | None:
     origins = [value for name, value in headers if name == b"origin"]
     if origins != [b"http://" + host] or site != b"same-origin":
-        return 403, "Another page sent this form, so it is refused."
+        return 403, "Another site sent this form, so it is refused."
     length = next((value for name, value in headers if name == b"content-length"), b"")
     if not length:
         return 411, "The request has no form, or does not say how long it is."

@@ -116,7 +116,7 @@ class _Door:
         return response
 
     def _no_way_in(self, request: Request) -> Response:
-        said = f"A link works once, and for two minutes; this one was used or has expired. {AGAIN}"
+        said = f"A link works once, within two minutes; this one was used or has expired. {AGAIN}"
         return message(self._desk, request, "This link does not open the console", said, 403)
 
     async def lost(self, status: int, request: Request, _: Exception) -> Response:

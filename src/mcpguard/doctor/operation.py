@@ -230,7 +230,9 @@ def _chains(folder: Path) -> Iterator[Checked]:
     except (AuditError, OSError) as error:
         yield Unchecked(str(folder), str(error))
         return
-    fix = f"find out who had access: `mcpguard audit verify {quote(str(folder))}` shows the first place"
+    fix = (
+        f"find out who had access; `mcpguard audit verify {quote(str(folder))}` shows the first altered place"
+    )
     for name, report in reports.items():
         if report.flaws:
             yield found("D602", folder / name, "the chain is broken", report.flaws[0].line, fix)

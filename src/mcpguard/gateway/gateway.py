@@ -278,7 +278,10 @@ class Gateway:
         if modern_only:
             raise MessageError(jsonrpc.METHOD_NOT_FOUND, "method is not part of this protocol revision")
         if caller is not None and "_meta" in params and eras.is_enveloped(params):
-            said = f"this session was initialized with revision {caller.version}, which knows no envelope"
+            said = (
+                f"this session was initialized with revision {caller.version}, which has no envelope in "
+                f"`_meta`"
+            )
             raise MessageError(jsonrpc.INVALID_REQUEST, said)
         if (caller is not None) == (method == "initialize") and method != "ping":
             said = "initialize was already done" if caller is not None else "initialize must come first"

@@ -357,7 +357,7 @@ def _unusable(kind: Kind, raw: Json, clean: Json) -> str | None:
         return f"an entry that is not a {kind.name} with a {kind.id_key}"
     name = raw[kind.id_key]
     if name != clean.get(kind.id_key) and not str(clean.get("uri")).startswith(ALIAS):
-        return f"a {kind.name} whose {kind.id_key} holds a secret or hidden characters"
+        return f"a {kind.name} whose {kind.id_key} contains a secret or hidden characters"
     if not 0 < len(name) <= (MAX_NAME if kind.id_key == "name" else MAX_URI) or not name.isprintable():
         return f"a {kind.name} whose {kind.id_key} is empty, too long or not printable"
     if kind.name == "template" and uri_template.expressions(name) > uri_template.MAX_EXPRESSIONS:

@@ -142,7 +142,7 @@ def invalid_annotation(schema: Json) -> str | None:
 def _problem(path: _Path | None, node: dict[str, Json]) -> str | None:
     token, kind = node[_ANNOTATION], node.get("type")
     if not path:
-        return "stands where `properties` alone do not lead"
+        return "is at a place that `properties` alone do not reach"
     if type(token) is not str or not _TOKEN.fullmatch(token):
         return "is not the name of a header (RFC 9110, token)"
     if type(kind) is not str or kind not in _PRIMITIVE:

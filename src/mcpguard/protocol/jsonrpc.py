@@ -80,7 +80,7 @@ def take_apart(batch: Batch) -> list[dict[str, Json] | MessageError]:
     it is refused. A batch in a batch is refused."""
     texts = batch.texts()
     if not texts:
-        said = f"message refused: a batch has 1 to {MOST_IN_BATCH} messages"
+        said = f"message refused: a batch must have 1 to {MOST_IN_BATCH} messages"
         return [MessageError(INVALID_REQUEST, said)]
     found: list[dict[str, Json] | MessageError] = []
     for text in texts:
@@ -159,7 +159,7 @@ def _flaw(line: bytes) -> str:
         return f": byte {problem.start + 1} is not UTF-8"
     except (ValueError, RecursionError) as problem:
         place = getattr(problem, "pos", None)
-        return "" if place is None else f": it is cut off or wrong at character {place + 1}"
+        return "" if place is None else f": it is truncated or invalid at character {place + 1}"
     if unknown:
         return f": it has {unknown[0]}, which JSON does not have"
     half = _HALF.search(line)

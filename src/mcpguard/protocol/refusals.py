@@ -75,7 +75,7 @@ def _withheld(deny: Deny) -> str:
         reason = f"the rule could not be evaluated for it. {deny.message}".rstrip()
     else:
         reason = deny.message or f"this result is not allowed. {_more(deny)}"
-    said = f"The call was made, and its result withheld by mcpguard{by}: {reason}"
+    said = f"The call was made, but mcpguard withheld its result{by}: {reason}"
     return f"{said} [invocation {deny.invocation.id}]"
 
 
@@ -115,7 +115,7 @@ def withheld(reason: str, invocation: Invocation) -> dict[str, Json]:
     return error(
         REFUSED,
         f"The answer was withheld by mcpguard: {reason}. A smaller answer may pass. "
-        f"{invocation.principal.operator} can see more with `mcpguard explain {invocation.id}`.",
+        f"{invocation.principal.operator} can see why with `mcpguard explain {invocation.id}`.",
         {"cause": "withheld", "invocation": invocation.id},
     )
 

@@ -176,7 +176,7 @@ class _Process:
         status = self._show_status()
         over_http = front.where != "stdio"
         self._reloading = Reloading(shared, front.worlds, over_http, status.changed, self._export)
-        recovery = Background("what a killed mcpguard left could not be taken back")
+        recovery = Background("what a killed mcpguard left behind could not be revoked")
         recovery.start(self._recover())
         shared.turn.touch()
         reason = await self._stop

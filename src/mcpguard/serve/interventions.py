@@ -80,7 +80,7 @@ def how_it_waits(ticket: Ticket, since: float | None, void: str) -> str:
     `TicketCheck` says."""
     if since is not None:
         return f"a call has been waiting for {max(0, time.time() - since):.0f} s"
-    counts = f"; an approval counts for the same call made again until {utc(ticket.ends)}"
+    counts = f"; an approval is valid for the same call made again until {utc(ticket.ends)}"
     return f"no call waits for it any more{'' if void else counts}"
 
 
@@ -214,7 +214,7 @@ def void_answer(why: str) -> str:
 
 def void_ticket(why: str) -> str:
     """The same of a ticket that waits, a clause."""
-    return f"{why} since it was asked, so an approval counts for nothing: the call has to be made again"
+    return f"{why} since it was asked, so an approval would have no effect: the call has to be made again"
 
 
 def length_of(answer: TicketAnswer) -> str:

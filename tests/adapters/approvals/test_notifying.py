@@ -97,7 +97,7 @@ def test_a_alert_says_who_wants_what_and_how_to_answer(
         "tools/call git/push",
         "by os-user:ada with desk",
         "asked by p/push: Others see it.",
-        "asked at 1970-01-01T00:01:40Z; an approval counts until 1970-01-01T00:03:20Z",
+        "asked at 1970-01-01T00:01:40Z; an approval is valid until 1970-01-01T00:03:20Z",
         "mcpguard approve 4f1c09aa7d31 or mcpguard console (ticket 4f1c09aa7d31)",
     ]
     assert reports == []

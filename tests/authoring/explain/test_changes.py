@@ -263,7 +263,7 @@ def test_arguments_that_do_not_fit_the_schema_are_no_rules_to_change() -> None:
         policies("effect: allow", "effect: deny, when: args.a == 1"), call({"a": 1}, typed), Session()
     )
     assert (found.effect, found.cause, found.rules, found.changes) == ("deny", "arguments", (), ())
-    assert found.message == "The arguments do not fit the schema of the tool: `a` must be of type string."
+    assert found.message == "The arguments do not match the tool's schema: `a` must be of type string."
 
 
 AHEAD = ("effect: ask", "effect: allow, approves: [p/r0], when: args.a == 1")

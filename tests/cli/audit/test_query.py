@@ -50,7 +50,7 @@ def ids(capsys: Capture, *words: str) -> list[str]:
 def test_calls_are_printed_in_eighty_columns_with_signs(audit: str, capsys: Capture) -> None:
     assert main(["audit", "query", audit]) == 0
     *rows, hint = capsys.readouterr().out.splitlines()
-    assert hint == "the whole story of one of them: `mcpguard audit show n-9 " + f"{audit}`"
+    assert hint == "everything recorded about one of them: `mcpguard audit show n-9 " + f"{audit}`"
     assert [row.split()[1] for row in rows] == ["■", "✗", "!"]
     assert all(len(row) <= 80 for row in rows)
     assert "github/get" in rows[0]

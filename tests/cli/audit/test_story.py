@@ -149,7 +149,7 @@ def test_a_refusal_names_its_rule_and_what_the_client_was_told(tmp_path: Path, c
 @pytest.mark.parametrize(
     ("cause", "sentence"),
     [
-        ("no-rule", "No rule allowed it, and what no rule allows is denied."),
+        ("no-rule", "No rule allowed it, and calls are denied by default."),
         ("pin", "The definition of the tool is not the one that was pinned."),
         ("of-tomorrow", "The cause is: of-tomorrow."),
     ],

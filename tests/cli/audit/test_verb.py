@@ -281,7 +281,7 @@ def test_a_command_that_is_suggested_reads_the_same_evidence(tmp_path: Path, cap
     option = f" --config {quote(str(config))}"
     suggested = {
         ("show",): f"why, and by which line of which policy: `mcpguard explain n-1{option}`",
-        ("query",): f"the whole story of one of them: `mcpguard audit show n-1{option}`",
+        ("query",): f"everything recorded about one of them: `mcpguard audit show n-1{option}`",
     }
     for words, hint in suggested.items():
         assert main(["audit", *words, "--config", str(config)]) == 0

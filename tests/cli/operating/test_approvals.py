@@ -92,7 +92,7 @@ def test_a_call_that_waits_is_told_from_a_ticket_that_nobody_waits_for(
     main(["approve", "t1"])
     assert re.search(r"^a call has been waiting for 4\d s$", capsys.readouterr().out, re.MULTILINE)
     main(["approve", "t2"])
-    said = "no call waits for it any more; an approval counts for the same call made again until 2"
+    said = "no call waits for it any more; an approval is valid for the same call made again until 2"
     assert f"\n{said}" in capsys.readouterr().out.replace("\n> ", "")
 
 
@@ -133,8 +133,8 @@ def test_whoever_approves_after_the_policies_changed_is_told_that_the_call_has_t
     assert main(["approve", "t1"]) == 0
     said = capsys.readouterr().out
     counts_for_nothing = (
-        "the policies have changed since it was asked, so an approval counts for nothing: "
-        "the call has to be made again\n"
+        "the policies have changed since it was asked, so an approval would have no effect: the call has to "
+        "be made again\n"
     )
     assert f"\n{counts_for_nothing}" in said
     assert said.endswith(f"approved, but {counts_for_nothing}")

@@ -64,7 +64,7 @@ def test_a_loop_that_calls_functions_takes_as_many_items_as_its_steps_are_enough
     assert judged(WITHIN, {"paths": paths(most)}) == (TRUE, "")
     verdict, said = judged(WITHIN, {"paths": paths(most + 1)})
     assert verdict is ERROR
-    assert said == "There are more items than the rule can look at: at most 250 like these at a time"
+    assert said == "There are too many items for this rule: send at most 250 like these at a time"
 
 
 def test_no_more_is_computed_however_many_items_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_one_item_may_be_too_much() -> None:
     text = "args.a.all(x, args.b.all(y, url(x + y).port == 443))"
     verdict, said = judged(text, {"a": ["https://a"], "b": [f"/{number}" for number in range(400)]})
     assert verdict is ERROR
-    assert said == "There is more to look at than the rule can: an item must be shorter, or a list in it"
+    assert said == "This is too large for this rule: send shorter items, or shorter lists in them"
 
 
 def test_a_function_that_is_asked_the_same_again_counts_once() -> None:
@@ -134,7 +134,7 @@ def test_the_slow_engine_takes_no_more_values_than_it_converts_at_once() -> None
     assert verdict is ERROR
     assert (
         said
-        == "This is more than the rule can look at: at most 10,000 values and 4,000,000 characters at a time"
+        == "This is too large for this rule: send at most 10,000 values and 4,000,000 characters at a time"
     )
 
 
@@ -147,7 +147,7 @@ def test_a_costly_loop_takes_no_list_that_is_longer_than_a_thousand() -> None:
     assert judged(text, {"l": [1], "m": most}) == (TRUE, "")
     verdict, said = judged(text, {"l": [1], "m": [*most, 1]})
     assert verdict is ERROR
-    assert said == "There are more items than the rule can look at: a list may have at most 1,000 at a time"
+    assert said == "There are too many items for this rule: a list may have at most 1,000 at a time"
     assert judged("args.l.all(x, x == 1)", {"l": [1] * 5000}) == (TRUE, "")
 
 
@@ -161,7 +161,7 @@ def test_the_fast_engine_takes_no_more_than_it_converts_at_once() -> None:
     for big in ({"a": [1] * 100_001}, {"a": ["x" * 4_000_001]}):
         verdict, said = judged("args.a[0] == 1", big)
         assert verdict is ERROR
-        assert said.startswith("This is more than the rule can look at: at most 100,000 values")
+        assert said.startswith("This is too large for this rule: send at most 100,000 values")
         bound = Bound({"args": big})
         assert [engine().compile("args.a[0] == 1").verdict(bound) for _ in range(2)] == [ERROR] * 2
 
@@ -243,15 +243,13 @@ def test_two_members_of_the_items_are_two_lists() -> None:
 def test_a_refusal_says_how_much_would_pass() -> None:
     verdict = decided(f"  - {{id: a, effect: allow, when: '{WITHIN}'}}\n", {"paths": paths(600)})
     assert isinstance(verdict, Deny)
-    assert (
-        verdict.message == "There are more items than the rule can look at: at most 250 like these at a time."
-    )
+    assert verdict.message == "There are too many items for this rule: send at most 250 like these at a time."
     denied = decided(
         f"  - {{id: a, effect: allow}}\n  - {{id: d, effect: deny, when: '!{WITHIN}', message: Within /srv.}}\n",
         {"paths": paths(600)},
     )
     assert isinstance(denied, Deny)
-    assert denied.message.startswith("There are more items than the rule can look at: at most 250")
+    assert denied.message.startswith("There are too many items for this rule: send at most 250")
 
 
 @each(

@@ -17,7 +17,7 @@ from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
 from tests.rows import each
 
-PREFIX = "The arguments do not fit the schema of the tool: "
+PREFIX = "The arguments do not match the tool's schema: "
 
 
 def said(schema: Any, given: Any, digest: str = "", whole: bool = True) -> str:
@@ -74,7 +74,7 @@ def properties(**parts: Any) -> dict[str, Any]:
         (
             properties(a={"anyOf": [{"type": "null"}, {"maximum": 1}]}),
             {"a": 2},
-            "`a` fits none of the alternatives.",
+            "`a` matches none of the alternatives.",
         ),
         (properties(a={"oneOf": [{"type": "null"}]}), {"a": 2}, "`a` must be of type null."),
         (properties(a={"allOf": [{"minimum": 1}, {"maximum": 1}]}), {"a": 2}, "`a` must be at most 1."),

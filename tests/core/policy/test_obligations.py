@@ -73,7 +73,7 @@ def test_a_client_over_http_is_told_that_an_operator_can_make_room() -> None:
     session.admit(permit)
     refusal = pdp.decide(known, remote, session)
     assert isinstance(refusal, Deny)
-    assert "An operator of this gateway can make room with `mcpguard session clear p/a`" in refusal.message
+    assert "An operator of this gateway can reset it with `mcpguard session clear p/a`" in refusal.message
 
 
 @each(
@@ -81,23 +81,24 @@ def test_a_client_over_http_is_told_that_an_operator_can_make_room() -> None:
     [
         (
             "limit: {per: 1h, calls: 2}",
-            "the limit of 2 calls in 1h is reached. There is room again at 2026-01-02T01:01:00Z",
+            "the limit of 2 calls in 1h is reached. Try again at 2026-01-02T01:01:00Z",
         ),
         (
             "limit: {per: session, calls: 2}",
-            "the limit of 2 calls in this session is reached. A person can make room with `mcpguard session clear p/a`",
+            "the limit of 2 calls in this session is reached. A person can reset it with `mcpguard session "
+            "clear p/a`",
         ),
         (
             "limit: {per: 1h, units: 9, cost: 4}",
-            "the limit of 9 units in 1h is reached. There is room again at 2026-01-02T01:01:00Z",
+            "the limit of 9 units in 1h is reached. Try again at 2026-01-02T01:01:00Z",
         ),
         (
             "limit: {per: 1h, units: 2, cost: args.n}",
-            "the limit of 2 units in 1h is reached. There is room again at 2026-01-02T01:01:00Z",
+            "the limit of 2 units in 1h is reached. Try again at 2026-01-02T01:01:00Z",
         ),
         (
             "limit: {per: 1h, calls: 2}, message: Slow down.",
-            "the limit of 2 calls in 1h is reached. There is room again at 2026-01-02T01:01:00Z. Slow down.",
+            "the limit of 2 calls in 1h is reached. Try again at 2026-01-02T01:01:00Z. Slow down.",
         ),
     ],
 )
@@ -117,7 +118,7 @@ def test_beyond_its_limit_a_rule_refuses(rule: str, said: str) -> None:
 def test_a_call_that_is_more_than_its_limit_is_told_so() -> None:
     verdict = decide("id: a, effect: allow, limit: {per: 1h, units: 1, cost: 7}", session=Session())
     assert isinstance(verdict, Deny)
-    assert verdict.message == "the limit of 1 unit in 1h is reached. This call alone would use more"
+    assert verdict.message == "the limit of 1 unit in 1h is reached. This call alone would exceed it"
 
 
 @each("args", [{}, {"n": 0}, {"n": -1}, {"n": True}, {"n": 1.5}, {"n": "2"}, {"n": {"n": 1}}, {"n": 1 << 60}])

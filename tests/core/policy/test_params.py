@@ -217,7 +217,7 @@ def test_a_refusal_for_want_of_a_value_says_who_can_set_it(effect: str) -> None:
     verdict = pdp.decide(PolicySet([one]), call)
     assert isinstance(verdict, Deny)
     assert verdict.message == (
-        "`params.within` has no value: whoever runs mcpguard has to set it where this policy is listed."
+        "`params.within` has no value: the operator has to set it where the configuration lists this policy."
     )
 
 

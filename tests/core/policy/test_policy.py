@@ -153,7 +153,7 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
     [
         ("when: 'args.x =='", "4:44 Syntax error: mismatched input '<EOF>'"),
         ("when: 'foo == 1'", "4:35 undeclared reference to 'foo'"),
-        ("when: 1 + 1", "4:34 a condition must be true or false: this is something else"),
+        ("when: 1 + 1", "4:34 a condition must be a boolean, and this is not"),
         ("when: ''", "4:34 a condition must not be empty"),
         (
             "on: result",

@@ -158,7 +158,7 @@ def test_a_list_is_withheld_where_all_servers_together_are_too_much(monkeypatch:
     said = world.client.sent[0]["error"]
     assert said["message"] == (
         "The answer was withheld by mcpguard: more than 9 hits in 100 bytes. A smaller answer may pass. "
-        f"A person can see more with `mcpguard explain {said['data']['invocation']}`."
+        f"A person can see why with `mcpguard explain {said['data']['invocation']}`."
     )
     assert world.trace[-2:] == ["outcome withheld", "refuse 1"]
 

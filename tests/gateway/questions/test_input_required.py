@@ -171,7 +171,7 @@ BROKEN = [
 def test_questions_in_a_form_that_is_not_mcp_end_the_call(requests: Any, legacy_client: bool) -> None:
     answer = {"resultType": "input_required", "inputRequests": requests}
     world = waiting(answer, legacy_client=legacy_client)
-    assert last(world)["message"] == "the upstream asks for input in a form that is not MCP"
+    assert last(world)["message"] == "the upstream's request for input is not valid MCP"
     assert world.trace[-2:] == ["outcome unavailable", "refuse 1"]
 
 

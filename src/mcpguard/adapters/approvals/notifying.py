@@ -172,7 +172,7 @@ def _text(ticket: Ticket, more: int, target: NotifyTarget, inspect: Callable[[st
         f"asked by {tame(', '.join(ticket.rules))}: {_cut(_line(inspect(ticket.message)), _MOST_MESSAGE)}",
     ]
     # It may be read late.
-    lines.append(f"asked at {utc(ticket.created)}; an approval counts until {utc(ticket.expires)}")
+    lines.append(f"asked at {utc(ticket.created)}; an approval is valid until {utc(ticket.expires)}")
     if target.arguments:
         lines += [f"{tame(name)}: {tame(value)}" for name, value in _shown(ticket)]
     commands = []

@@ -46,9 +46,9 @@ def pack_for(policy: str, server: str) -> str | None:
     return text.replace(f"\npolicy: {pack}", f"\npolicy: {server}", 1)
 
 
-_DECLARED = "Tools that declare themselves read-only may be called, and a person is asked about all others."
+_DECLARED = "Tools that declare themselves read-only may be called, and all others need approval."
 _ASKING = """
-  # What does not only read was there before mcpguard, so it is not taken away: a person decides.
+  # Other tools were usable before mcpguard, so they are not refused: a person decides.
   - id: may-change
     effect: ask
     when: >-

@@ -25,9 +25,9 @@ MOST_RECORDS = 20
 MOST_KEPT = 1_000
 
 SUMMARIES = {
-    "denials": "many requests of one principal are refused",
+    "denials": "many requests of one principal were refused",
     "approvals": "many calls of one principal ask for an approval",
-    "held-secret": "a credential that mcpguard holds was found where it must not be",
+    "held-secret": "a credential that mcpguard holds appeared where it must not be",
     "pin-change": "the definition of a tool has changed",
     "evidence-lost": "no evidence can be written, so every request is refused",
     "evidence-gap": "for a time no evidence could be written",

@@ -243,7 +243,7 @@ class CallQuestion:
     def check(self) -> None:
         """Raises AuditError where the condition was boolean for no call, but something else."""
         if self._other_type and not self._decided:
-            raise AuditError("the condition is not boolean: compare what it reads with a value")
+            raise AuditError("the condition is not a boolean: compare what it reads with a value")
 
     def _joint(self, found: list[tuple[Verdict, Condition]], bound: Bound) -> Verdict:
         failed = [condition for verdict, condition in found if verdict is ERROR]

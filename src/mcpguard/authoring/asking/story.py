@@ -25,16 +25,16 @@ class Paragraph(Struct, frozen=True):
 
 
 CAUSES = {
-    "no-rule": "No rule allowed it, and what no rule allows is denied.",
-    "arguments": "Its arguments do not fit the schema that the tool declares.",
-    "error": "A rule could not be evaluated, and an error only ever denies.",
+    "no-rule": "No rule allowed it, and calls are denied by default.",
+    "arguments": "Its arguments do not match the schema that the tool declares.",
+    "error": "A rule could not be evaluated, and errors fail closed.",
     "approval": "No person approved it.",
     "pin": "The definition of the tool is not the one that was pinned.",
     "limit": "A limit was reached.",
     "credential": "It carried a credential that is not for this server.",
-    "placeholder": "Its arguments had a placeholder in them, where a removed value had been.",
+    "placeholder": "Its arguments contained a placeholder for a removed value.",
     "unavailable": "The server could not be asked what it offers.",
-    "unknown": "No server has anything by that name.",
+    "unknown": "No server has anything with that name.",
     "cancelled": "The client cancelled it before it was decided.",
     "disconnected": "The client disconnected before it was decided, and nothing was sent.",
     "abandoned": "mcpguard stopped, or the session ended, before it was decided, and nothing was sent.",

@@ -61,8 +61,8 @@ def add_verify(check: argparse.ArgumentParser) -> None:
         metavar="KEY",
         action="append",
         default=[],
-        help="the key, or a file with it: each chain must be signed by it, or have its head in one that is "
-        "(may be repeated, if the key was changed)",
+        help="the public key, or a file with it: each chain must be signed with its private key, or have "
+        "its head in a chain that is (may be repeated, if the key was changed)",
     )
     check.add_argument(
         "--removed-until",
@@ -75,7 +75,9 @@ def add_verify(check: argparse.ArgumentParser) -> None:
 def add_key(key: argparse.ArgumentParser) -> None:
     """The options of `key`."""
     key.add_argument(
-        "--new", action="store_true", help="make a key, and store it in the keychain, or where --to says"
+        "--new",
+        action="store_true",
+        help="create a key, and store it in the keychain, or in the file given with --to",
     )
     where = key.add_mutually_exclusive_group()
     where.add_argument(

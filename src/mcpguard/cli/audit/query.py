@@ -52,19 +52,22 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--principal", metavar="ID", default="", help="only calls by this principal: SOURCE:ID or ID"
     )
     parser.add_argument(
-        "--actor", metavar="AGENT", default="", help="only calls by this agent for a person, by their token"
+        "--actor",
+        metavar="AGENT",
+        default="",
+        help="only calls that this agent made for a person, according to the token",
     )
     parser.add_argument(
         "--session",
         metavar="NAME",
         default="",
-        help="only calls of this session, or of those whose names begin with it (8 characters or more)",
+        help="only calls of this session; a prefix of 8 or more characters is enough",
     )
     parser.add_argument(
         "--rule",
         metavar="RULE",
         default="",
-        help="only calls that this rule decided: POLICY/ID, POLICY or ID",
+        help="only calls decided by this rule: POLICY/ID, POLICY or ID",
     )
     parser.add_argument(
         "--rebuild", action="store_true", help="rebuild the index of calls from the chains first"
@@ -153,7 +156,7 @@ def query(path: Path, args: argparse.Namespace) -> int:
             warn_unknown(index, question)
     if question.failed:
         said = f"the condition could not be evaluated for {question.failed} of the calls that were looked at"
-        to_stderr(f"note: {said}, so they do not match")
+        to_stderr(f"note: {said}, so they count as not matching")
     if args.json:
         _print_json(calls, folded)
     else:
@@ -204,7 +207,7 @@ def _print_rows(calls: list[FoundCall], place: str) -> None:
         print(call_line(call.decision, call.outcome, columns, 0 if len(years) > 1 else 5))
     if calls:
         last_id = plain(calls[-1].decision.id)
-        print(style(f"the whole story of one of them: `mcpguard audit show {last_id}{place}`", "dim"))
+        print(style(f"everything recorded about one of them: `mcpguard audit show {last_id}{place}`", "dim"))
     else:
         print("no call on record matches")
 

@@ -22,7 +22,11 @@ def add_stats(parser: argparse.ArgumentParser) -> None:
     """The arguments of `stats`."""
     parser.add_argument("--by", choices=BY, default="server", help="what to count by (default: server)")
     parser.add_argument(
-        "-n", type=query.positive, default=20, metavar="N", help="the N with most calls (default: 20)"
+        "-n",
+        type=query.positive,
+        default=20,
+        metavar="N",
+        help="the N entries with the most calls (default: 20)",
     )
     query.add_filters(parser)
 

@@ -40,12 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     check = actions.add_parser(
         "verify",
-        help="verify that nothing was altered (exit code 1 if it was, 3 if only a newer mcpguard can say)",
+        help="verify that nothing was altered (exit code 1 if something was, 3 if only a newer mcpguard "
+        "can tell)",
     )
     add_verify(check)
     shown = actions.add_parser(
         "show",
-        help="tell the whole story of the call ID; without one, print the last records",
+        help="show everything recorded about the call ID; without one, print the last records",
     )
     shown.add_argument("id", nargs="?", metavar="ID", help="the id of a call, as quoted in a refusal")
     shown.add_argument("-n", type=positive, default=20, metavar="N", help="how many records (default: 20)")
@@ -57,12 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_filters(shown)
     asked = actions.add_parser("query", help="print the calls that match a condition")
     add_query(asked)
-    tailed = actions.add_parser("tail", help="print the last calls, and each further one with -f, live")
+    tailed = actions.add_parser("tail", help="print the last calls, and with -f new calls as they happen")
     add_tail(tailed)
-    counted = actions.add_parser("stats", help="count calls by server, tool, principal, rule and the like")
+    counted = actions.add_parser("stats", help="count calls by server, tool, principal, rule and more")
     add_stats(counted)
     heads = actions.add_parser("heads", help="print the head of each chain as FILE:HASH, not verified")
-    add_key(actions.add_parser("key", help="print the public key that proves signatures, or make a key"))
+    add_key(actions.add_parser("key", help="print the public key that verifies signatures, or create a key"))
     exported = actions.add_parser(
         "export", help="convert the evidence to another format, or send it to another system"
     )

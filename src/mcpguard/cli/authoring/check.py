@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--files-only",
         action="store_true",
-        help="judge what the files say, and leave out what depends on this machine, such as values of "
-        "credentials, programs and folders: for review and CI",
+        help="check the files only, and skip what depends on this machine, such as credential values, "
+        "programs and folders: for review and CI",
     )
-    parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings as well")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--sarif", action="store_true", help="print SARIF 2.1.0, for code review")

@@ -1,4 +1,4 @@
-"""`mcpguard replay`: decide the calls on record again, under other policies, and show what would change."""
+"""`mcpguard replay`: decide recorded calls again, under other policies, and show what would change."""
 
 from __future__ import annotations
 

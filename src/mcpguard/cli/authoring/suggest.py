@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_since(parser, "7d")
     parser.add_argument("--server", metavar="NAME", help="calls to this server only")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="write it to your own policy, after you say yes")
+    what.add_argument(
+        "--write", action="store_true", help="write the rules to your own policy, after you confirm"
+    )
     what.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 

@@ -69,13 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SERVER.PARAM=VALUE",
-        help="a value for the policy of a server, such as github.owners=acme; several are separated by "
-        "commas. Also for a server that is guarded already",
+        help="a value for a server's policy, such as github.owners=acme; separate several with commas. "
+        "Also works for a server that is already guarded",
     )
     parser.add_argument(
         "--no-start",
         action="store_true",
-        help="do not start the servers afterwards to see whether each client has its tools",
+        help="do not start the servers afterwards to check that each client still has its tools",
     )
     _add_observe(parser)
     _add_secrets(parser)
@@ -89,8 +89,8 @@ def _add_observe(parser: argparse.ArgumentParser) -> None:
         type=number(1, MOST_DAYS),
         const=OBSERVE_DAYS,
         metavar="DAYS",
-        help="at first only observe the policies of the imported servers: for this many days (default: "
-        f"{OBSERVE_DAYS}, at most {MOST_DAYS}) what they would refuse is recorded and let through",
+        help=f"for this many days (default: {OBSERVE_DAYS}, at most {MOST_DAYS}), only record what the policies of "
+        "the imported servers would refuse, and let it through",
     )
 
 

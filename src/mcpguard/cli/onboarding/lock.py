@@ -39,15 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     add_client(parser, "client", "its name (default: list those that can be locked)", nargs="?")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--undo", action="store_true", help="take the lock back")
-    how.add_argument("--print", action="store_true", help="print what the file would be, and nothing else")
+    how.add_argument("--undo", action="store_true", help="remove the lock")
+    how.add_argument(
+        "--print", action="store_true", help="print the file that it would write, and do nothing else"
+    )
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="allow nothing else, also where the file allows more already (`--undo` brings it back)",
+        help="allow only mcpguard, even if the file now allows more (`--undo` restores it)",
     )
     parser.add_argument(
-        "--yes", action="store_true", help="lock although servers that are not behind mcpguard will not start"
+        "--yes", action="store_true", help="lock even if that stops servers that are not behind mcpguard"
     )
     add_config(parser)
 

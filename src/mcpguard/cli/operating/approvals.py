@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="end",
         nargs="?",
         choices=["end"],
-        help="end an approval or a refusal: the next such call is asked about",
+        help="end an approval or a refusal: the next such call needs a new answer",
     )
     parser.add_argument("ticket", metavar="TICKET", nargs="?", help="its ticket, as listed")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -77,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     rows = [_row(one, _void_answer(one, check) or _span(since[one.id])) for one in now]
     print(_table(_HEAD, rows, config, now) or f"no call waits for an approval in {folder}")
     if left := [one for one in waiting if one.id not in since]:
-        print("\nnobody waits for these; an approval counts for the same call made again:")
+        print("\nnobody waits for these; an approval is valid for the same call made again:")
         print(_table(_UNANSWERED, [_row(one, _until(one, check)) for one in left], config, left))
     if in_force:
         print()

@@ -19,7 +19,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument(
-        "ticket", metavar="TICKET", help="the call that waits, as listed by `mcpguard approvals`"
+        "ticket", metavar="TICKET", help="the ticket of the waiting call, as listed by `mcpguard approvals`"
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
@@ -35,14 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument(
         "--always",
         action="store_true",
-        help="approve the same call for good: shows the rule and its tests, and writes them to your policy",
+        help="approve the same call permanently: shows the rule and its tests, and writes them to your "
+        "policy",
     )
     parser.add_argument(
         "--any",
         metavar="ARGUMENT",
         action="append",
         default=[],
-        help="let this argument have any value, with --for-session, --minutes or --always; can be repeated",
+        help="allow any value for this argument, with --for-session, --minutes or --always (may be repeated)",
     )
     add_config(parser)
 

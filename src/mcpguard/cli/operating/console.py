@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=number(0, 65_535),
         default=0,
         metavar="N",
-        help="listen on this port of loopback (default: a free one)",
+        help="the loopback port to listen on (default: a free one)",
     )
     parser.add_argument(
         "--no-browser", action="store_true", help="print the link, and do not open it in a browser"

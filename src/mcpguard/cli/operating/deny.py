@@ -1,4 +1,4 @@
-"""`mcpguard deny`: refuse a call that waits for a person."""
+"""`mcpguard deny`: refuse a waiting call for a person."""
 
 import argparse
 
@@ -12,9 +12,9 @@ EXAMPLES = ('mcpguard deny 4f1c09aa7d31 --reason "Use the staging database."',)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument(
-        "ticket", metavar="TICKET", help="the call that waits, as listed by `mcpguard approvals`"
+        "ticket", metavar="TICKET", help="the ticket of the waiting call, as listed by `mcpguard approvals`"
     )
-    parser.add_argument("--reason", metavar="TEXT", default="", help="what the model is told")
+    parser.add_argument("--reason", metavar="TEXT", default="", help="the reason that the model receives")
     add_config(parser)
 
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="what", required=True, metavar="list|show|clear|end")
     listing = verbs.add_parser("list", help="all sessions, the most recently used first")
     showing = verbs.add_parser("show", help="one session: its labels and what caused each, limits, calls")
-    clearing = verbs.add_parser("clear", help="take a label off a session, or free a limit")
+    clearing = verbs.add_parser("clear", help="remove a label from a session, or reset a limit")
     clearing.add_argument(
         "name", metavar="NAME", help="the label, or the rule with the limit (POLICY/RULE), as `show` lists it"
     )

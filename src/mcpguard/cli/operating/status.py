@@ -129,7 +129,10 @@ def _remarks(status: Status) -> Iterator[_Line]:
     from mcpguard.adapters.telemetry.status_file import is_outdated
 
     if is_outdated(status):
-        said = "this is how it was then: it hangs, or cannot write its status file (standard error says why)"
+        said = (
+            "this is its state at that time: it hangs, or cannot write its status file (standard error "
+            "says why)"
+        )
         yield "status", "outdated", status.updated, said
     if status.version != __version__:
         which = f"mcpguard {status.version}" if status.version else "an earlier version of mcpguard"

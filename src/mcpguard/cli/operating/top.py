@@ -55,7 +55,7 @@ _FILES = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("--once", action="store_true", help="print one frame and end")
+    parser.add_argument("--once", action="store_true", help="print one frame and exit")
     parser.add_argument(
         "path", nargs="?", type=Path, metavar="PATH", help="use this folder of chains instead"
     )

@@ -69,10 +69,10 @@ def sessions(desk: Desk, request: Request) -> Response:
 
 
 SAID = {
-    "cleared": "The label is cleared.",
-    "freed": "The limit counts from zero again.",
-    "ended": "The session is ended: it starts over with its next call.",
-    "withdrawn": "The approval is ended: the next such call is asked about again.",
+    "cleared": "The label was cleared.",
+    "freed": "The limit was reset to zero.",
+    "ended": "The session has ended; its next call starts a new one.",
+    "withdrawn": "The approval has ended; the next such call needs a new approval.",
 }
 """What the page may be asked to say first."""
 

@@ -52,7 +52,7 @@ def ticket(desk: Desk, request: Request) -> Response:
     except SessionError as problem:
         return _page(desk, request, None, str(problem))
     if found is None:
-        said = "There is no such ticket any more: it was answered and used, or it expired."
+        said = "This ticket no longer exists: it was answered and used, or it expired."
         return message(desk, request, "The ticket is gone", said, 404)
     return _page(desk, request, found)
 
@@ -61,7 +61,7 @@ def arguments(desk: Desk, request: Request) -> Response:
     """The arguments of a ticket as plain text, all of them."""
     found = desk.store.known_ticket(request.path_params["ticket"])
     if found is None:
-        return PlainTextResponse("There is no such ticket any more.\n", 404)
+        return PlainTextResponse("This ticket no longer exists.\n", 404)
     return PlainTextResponse(whole(found.shown))
 
 

@@ -35,8 +35,8 @@ KEPT = 1024
 MOST_VALUES: Mapping[EngineName, int] = {"cpp": 100_000, "python": 10_000}
 """How many values each engine is given at most, since it makes its own form of each: some 30 ms."""
 
-TOO_MANY = f"There are more items than the rule can look at: a list may have at most {MOST_ITEMS:,} at a time"
-_TOO_LARGE = "This is more than the rule can look at: at most {:,} values and {:,} characters at a time"
+TOO_MANY = f"There are too many items for this rule: a list may have at most {MOST_ITEMS:,} at a time"
+_TOO_LARGE = "This is too large for this rule: send at most {:,} values and {:,} characters at a time"
 _ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """U+0000 in JSON text: its escape, and not a backslash before the letters of it."""
 
@@ -195,7 +195,7 @@ class Engine(Protocol):
         None where they cannot be joined."""
 
 
-NOT_BOOLEAN = "a condition must be true or false: this is something else"
+NOT_BOOLEAN = "a condition must be a boolean, and this is not"
 
 
 def check_length(text: str) -> None:

@@ -31,8 +31,8 @@ _OF_A_CALL = 256
 """Characters that take as long to read as a call without any."""
 
 _SIZED = ("_==_", "_!=_", "_in_", "_+_", "contains", "matches")
-TOO_LONG = "There is more to look at than the rule can: an item must be shorter, or a list in it"
-TOO_MANY_SO_FAR = "There are more items than the rule can look at: at most {:,} like these at a time"
+TOO_LONG = "This is too large for this rule: send shorter items, or shorter lists in them"
+TOO_MANY_SO_FAR = "There are too many items for this rule: send at most {:,} like these at a time"
 
 
 class StepsLeft:

@@ -103,7 +103,7 @@ def misfit(schema: Json, digest: str, arguments: dict[str, Json], whole: bool = 
         return ""
     first = "; ".join([one[:LONGEST] for one in found[:MOST]])
     more = f"; and {len(found) - MOST} more" if len(found) > MOST else ""
-    return f"The arguments do not fit the schema of the tool: {first}{more}."
+    return f"The arguments do not match the tool's schema: {first}{more}."
 
 
 def _check_of(schema: dict[str, Json]) -> _Check:
@@ -269,7 +269,9 @@ def _one_of(checks: list[_Check]) -> _Check:
             if least is None or len(inner.found) < len(least):
                 least = inner.found
         # With several alternatives that are all wrong, the nearest is of no more use than that none fits.
-        run.found += least if len(checks) == 1 and least else [(_named(at), "fits none of the alternatives")]
+        run.found += (
+            least if len(checks) == 1 and least else [(_named(at), "matches none of the alternatives")]
+        )
 
     return check
 

@@ -19,7 +19,9 @@ ASTRAY = (
     "it there in plain text."
 )
 """The message of a refusal. It says neither which value nor which credential."""
-UNREADABLE = "this cannot be searched for credentials to the end, so nothing was sent. Send less at once."
+UNREADABLE = (
+    "this could not be searched completely for credentials, so nothing was sent. Send less at a time."
+)
 
 
 class Egress:

@@ -17,7 +17,7 @@ SOURCE = "credential"
 """The source of the references that placeholders stand for: an entry of `credentials`."""
 
 MALFORMED = "`{{secret` must start a placeholder such as `{{secret:github-write}}`"
-IN_A_NAME = "a placeholder is read in a value only, not in the name of a member"
+IN_A_NAME = "a placeholder works only in a value, not in the name of a member"
 
 _PLACEHOLDER = expression(r"\{\{secret:([a-z0-9][a-z0-9_./-]*)\}\}")
 _LOOKS_LIKE_ONE = expression(r"\{\{\s*secret\b", re.IGNORECASE)

@@ -17,8 +17,8 @@ from mcpguard.core.policy.session import Session
 
 PLACEHOLDER = (
     "this contains [REDACTED:...] or [U+...], which mcpguard wrote in place of something that it removed or "
-    "made visible. A tool would write it in place of the original, so nothing was sent. Leave the original "
-    "where it is: edit only the lines without it. If exactly this text is wanted, the owner of the policy "
+    "made visible. A tool would overwrite the original with it, so nothing was sent. Leave the original "
+    "unchanged and edit only the lines without it. If you need exactly this text, the owner of the policy "
     "can allow it with `placeholders: true` in a rule that allows this call."
 )
 """The message of the refusal of a call with a placeholder of mcpguard."""
@@ -54,12 +54,12 @@ def limits_reached(charges: dict[CompiledRule, Charge], call: Invocation, sessio
 
 def _room_again(charges: dict[CompiledRule, Charge], call: Invocation, session: Session) -> str:
     if any(charge.amount > charge.most for charge in charges.values()):
-        return "This call alone would use more"
+        return "This call alone would exceed it"
     free = {rule.name: session.free_at(charge, call.now) for rule, charge in charges.items()}
     stuck = [name for name, at in free.items() if at is None]
     if stuck:
-        return f"{call.principal.operator} can make room with `mcpguard session clear {stuck[0]}`"
-    return f"There is room again at {utc(max(filter(None, free.values())))}"
+        return f"{call.principal.operator} can reset it with `mcpguard session clear {stuck[0]}`"
+    return f"Try again at {utc(max(filter(None, free.values())))}"
 
 
 def what_passes(allow: Iterable[CompiledRule]) -> str:
@@ -94,7 +94,7 @@ def known_reason(rules: Iterable[CompiledRule], bound: Bound) -> str:
     unset = sorted({name for rule in rules for name in rule.unset})
     if unset:
         said = ", ".join(f"`params.{name}`" for name in unset)
-        return f"{said} has no value: whoever runs mcpguard has to set it where this policy is listed."
+        return f"{said} has no value: the operator has to set it where the configuration lists this policy."
     for rule in rules:
         if rule.condition is not None and rule.condition.text in bound.beyond:
             return f"{bound.beyond[rule.condition.text]}."

@@ -41,14 +41,14 @@ SHOWN = 65_536
 
 _LATER = (
     "A person was asked and has not answered yet (ticket {}). Make the same call again later, with the same "
-    "arguments: an approval counts for it."
+    "arguments; it goes through once a person has approved it."
 )
 _UNSAID = (
     "The user was asked and has not answered (ticket {}). Make the same call again to have them asked again."
 )
 _UNANSWERED = "Nobody answered in time (ticket {}). Make the same call again to have a person asked again."
 _DECLINED = "The user of the client refused this call."
-_CHANGED = "What was approved has changed meanwhile, so a person has to be asked again: make the call again."
+_CHANGED = "What was approved has changed since, so a person has to approve it again: make the call again."
 _OVER = (
     "The approval was used by the same call, or it has expired or was ended: make the call again to have a "
     "person asked again."
@@ -56,12 +56,11 @@ _OVER = (
 _ENDED = "A person ended the approval: make the call again to have a person asked again."
 _SPENT = "The approval is used up."
 _LONG = "The arguments are longer than a person can be shown, so nobody was asked."
-NO_CHANNEL = (
-    "The rules that ask have no channel in common by which a person could answer, so nobody was asked."
-)
-_VOID = "The approval does not count: {}."
+NO_CHANNEL = "The rules that ask allow no common channel for an answer (`ask.via`), so nobody was asked."
+_VOID = "The approval is not valid: {}."
 _KEPT = (
-    "It is not known at the moment whether a person has answered (ticket {}). Make the same call again later."
+    "mcpguard cannot see at the moment whether a person has answered (ticket {}). Make the same call again "
+    "later."
 )
 
 

@@ -19,9 +19,9 @@ HOLD_SECONDS = 15.0
 """How long a question waits until only one request is left that it can be about."""
 
 _UNSTATED = (
-    "several calls are open at this server, which does not say which of them it asks about, so nobody was "
-    "asked: make the call again when the others are over. Agents share a server with others of the same "
-    "principal; to separate them, give each its own token, with another `sub` or `act`"
+    "this server has several open calls and does not say which one its question is about, so nobody was "
+    "asked: make the call again when the others have finished. Agents of the same principal share a server; "
+    "to separate them, give each its own token with another `sub` or `act`"
 )
 
 
@@ -72,7 +72,7 @@ class Attribution:
 
     def _carry(self, question: Question, about: list[Request]) -> None:
         if not about:
-            self._questions.cannot(question, "no open request of the client can carry this")
+            self._questions.cannot(question, "the client has no open request that can carry this question")
         elif self._parked.full:
             self._questions.cannot(question, "too many questions are open")
         else:

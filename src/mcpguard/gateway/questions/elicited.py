@@ -54,7 +54,7 @@ _FORM: dict[str, Json] = {
 }
 _UNABLE = (
     "The rule allows only the client's own user to approve this, and {}. Use a client that declares "
-    "elicitation in form mode, or ask whoever maintains the rule to allow another channel (`ask.via`)."
+    "elicitation in form mode, or ask the owner of the policy to allow another channel (`ask.via`)."
 )
 
 Said = Literal["approved", "denied", "cancelled"]

@@ -33,7 +33,7 @@ MAX_PARKED_BYTES = 64 * 1024 * 1024
 """What is kept for them, counted as JSON text; above it the oldest expire."""
 
 _ELICIT = "elicitation/create"
-_NOT_MCP = "the upstream asks for input in a form that is not MCP"
+_NOT_MCP = "the upstream's request for input is not valid MCP"
 _RETRY = ("inputResponses", "requestState")
 _UNKNOWN_STATE = (
     "`requestState` is unknown, has expired or belongs to another request: make the call again without "
@@ -264,7 +264,9 @@ class RoundTrips:
         """The Permit to call again with the input that an upstream asks for in `raw`; or what a modern client
         gets, which asks it. Raises UpstreamError where it asks what it may not."""
         if call.method not in eras.MAY_ASK:
-            said = f"upstream '{permit.invocation.server}' asks for input, which {call.method} cannot do"
+            said = (
+                f"upstream '{permit.invocation.server}' asks for input, which {call.method} does not support"
+            )
             raise UpstreamError(said)
         result = raw.message["result"]
         if not result.get("inputRequests") and type(result.get("requestState")) is not str:

@@ -274,7 +274,7 @@ JSON = "message is not valid JSON in UTF-8"
         (b'"\\ud83d"', f"{JSON}: it has half of a surrogate pair (\\ud83d)"),
         (b'"a\\ude00"', f"{JSON}: it has half of a surrogate pair (\\ude00)"),
         (b'"\xff"', f"{JSON}: byte 53 is not UTF-8"),
-        (b"tru", f"{JSON}: it is cut off or wrong at character 52"),
+        (b"tru", f"{JSON}: it is truncated or invalid at character 52"),
         (b"[" * 50_000, "message is nested too deeply"),
     ],
 )
