@@ -39,6 +39,7 @@ _SETTLED = (
     (r"\bline \d\b", "line 5"),  # of the chain: credentials are read beside the first requests
     (r"\b[0-9a-f]{12}\b", "4f1c09aa7d31"),  # a ticket
     (r"\b\d+ s +(?=os-user:)", "2 s    "),
+    (r"(?<=been waiting for )\d+ s", "3 s"),
     (r"PRINCIPAL +(?=AGENT)", "PRINCIPAL    "),
     (r"os-user:[^\s;]+ +(?=editor  )", "os-user:ada  "),
     (r"os-user:[^\s;]+", "os-user:ada"),

@@ -180,7 +180,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_even_for_a_named
     ("more", "said"),
     [
         ({"days": -1}, "has expired: its owner must renew it, unless the clock of this machine is wrong"),
-        ({"address": "127.0.0.2"}, "is not for this address: connect by a name that is in it"),
+        ({"address": "127.0.0.2"}, "is not for this address: connect with a name that it contains"),
     ],
 )
 async def test_what_is_wrong_with_a_certificate_is_told(

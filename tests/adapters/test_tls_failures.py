@@ -38,8 +38,8 @@ def handshake_error(reason: str) -> ssl.SSLError:
             "is not valid yet: the clock of this machine or that one is wrong, or its owner must wait",
         ),
         (10, False, "has expired: its owner must renew it, unless the clock of this machine is wrong"),
-        (62, False, "is for another name: connect by a name that is in it"),
-        (64, False, "is not for this address: connect by a name that is in it"),
+        (62, False, "is for another name: connect with a name that it contains"),
+        (64, False, "is not for this address: connect with a name that it contains"),
         (66, False, "is not accepted (OpenSSL's verification error 66)"),
     ],
 )

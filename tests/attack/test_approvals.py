@@ -70,7 +70,7 @@ def test_a_store_that_is_taken_away_while_a_call_waits_refuses_it(asking, tmp_pa
     call = begun(guard, 1)
     all_wait(tmp_path, 1)
     shutil.rmtree(tmp_path / "s")
-    assert "not known at the moment" in str(guard.answer(call))
+    assert "cannot see at the moment" in str(guard.answer(call))
     again = begun(guard, 1)
     all_wait(tmp_path, 1)
     at_terminal("approve", ticket(guard.config), "--config", str(guard.config))

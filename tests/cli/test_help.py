@@ -317,7 +317,7 @@ def test_every_verb_has_its_module() -> None:
         ),
         (("install", "zedd"), "argument CLIENT: no client is called 'zedd': did you mean `zed`?"),
         (("schema", "polcy"), "argument KIND: no kind is called 'polcy': did you mean `policy`?"),
-        (("secret", "set"), "error: NAME is missing: what ${keyring:NAME} refers to; file:/PATH "),
+        (("secret", "set"), "error: NAME is missing: the NAME in ${keyring:NAME}; file:/PATH "),
         (
             ("approve",),
             "error: TICKET is missing: the ticket of the waiting call, as listed by `mcpguard approvals`\n",

@@ -90,7 +90,7 @@ def test_a_server_may_refer_to_an_entry_that_is_for_it(tmp_path: Path) -> None:
         ("servers: [git]", "; it has none"),
         ("value: '${env:A}', command: [x], servers: [git]", "; it has 2: value, command"),
         ("value: plain, servers: [git]", "a value must not be in this file"),
-        ("value: '${credential:key}', servers: [git]", "a credential cannot be made of another entry"),
+        ("value: '${credential:key}', servers: [git]", "a credential cannot be built from another entry"),
         ("value: '${what:x}', servers: [git]", "unknown source of a reference"),
         ("value: '${env:A} ${', servers: [git]", "a value must not be in this file"),
         ("command: [], servers: [git]", "the first word must be a program"),

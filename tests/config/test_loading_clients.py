@@ -131,8 +131,8 @@ def test_the_agent_of_the_file_is_the_client_where_no_other_is_given(tmp_path: P
 
 def test_who_is_not_named_is_refused_with_what_there_is(tmp_path: Path) -> None:
     config = load(tmp_path)
-    names = "under `clients` are cursor, claude-code, only"
-    assert refusal(config, None) == f"say which client connects with `--agent NAME`; {names}"
+    names = "`clients` has cursor, claude-code, only"
+    assert refusal(config, None) == f"name the client with `--agent NAME`; {names}"
     assert refusal(config, "Cursor") == f"there is no client `Cursor`; {names}"
     assert refusal(config, "") == f"there is no client ``; {names}"
     assert refusal(config, "claude-code", "/home/me") == (
@@ -142,7 +142,7 @@ def test_who_is_not_named_is_refused_with_what_there_is(tmp_path: Path) -> None:
         "the client `cursor` has no project /home/me/shop; it has none: leave out `--project`"
     )
     assert refusal(config, "only") == (
-        "the client `only` has servers in projects only: say which with `--project FOLDER`; "
+        "the client `only` has servers in projects only: choose one with `--project FOLDER`; "
         "its projects are /p, /q"
     )
     assert refusal(load(tmp_path, SERVERS), "x", "/p") == (
@@ -162,7 +162,7 @@ def test_a_view_whose_servers_are_all_disabled_is_refused(tmp_path: Path) -> Non
         ("{c: {}}", ["8:14 `servers` or `projects` is missing"]),
         ("{c: {servers: []}}", ["8:24 name at least one server, or leave it out"]),
         ("{'': {servers: [s]}}", ["8:11 a client needs a name"]),
-        ("{c: {servers: [s, t, s]}}", ["8:31 this server is in the list already"]),
+        ("{c: {servers: [s, t, s]}}", ["8:31 this server is already in the list"]),
         ("{c: {servers: [s, x]}}", ["8:28 there is no server of this name; the known ones are s, t"]),
         ("{c: {projects: {}}}", ["8:25 name at least one project, or leave it out"]),
         ("{c: {projects: {/p: []}}}", ["8:30 name at least one server, or leave it out"]),
@@ -173,7 +173,7 @@ def test_a_view_whose_servers_are_all_disabled_is_refused(tmp_path: Path) -> Non
         ),
         (
             "{c: {projects: {/p: [s], /p/: [t]}}}",
-            ["8:40 this project is there already, written differently"],
+            ["8:40 this project is already listed, written differently"],
         ),
         ("{c: {servers: [s], prefix: never}}", ["8:37 expected one of when-needed, always"]),
         ("{c: {servers: s}}", ["8:24 expected a list, found text; put it in brackets"]),

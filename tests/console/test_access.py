@@ -28,7 +28,7 @@ def test_a_link_lets_one_browser_in_once(stranger: Browser) -> None:
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith(f"{COOKIE}=")
     assert {"HttpOnly", f"Path={stranger.root}", "SameSite=strict"} <= set(cookie.split("; "))
-    assert "Nothing waits for you" in stranger.see()
+    assert "No calls are waiting" in stranger.see()
 
 
 def test_a_link_that_was_used_says_so_and_how_to_get_another(stranger: Browser) -> None:
@@ -176,7 +176,7 @@ def test_a_form_of_another_page_does_nothing(browser: Browser, headers: dict[str
     browser.asks()
     answer = browser.post(f"{browser.root}/tickets/t1/approve", headers)
     assert answer.status_code == 403
-    assert "Another page sent this form" in answer.text
+    assert "Another site sent this form" in answer.text
     assert browser.notices() == []
 
 

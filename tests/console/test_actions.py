@@ -49,7 +49,7 @@ def test_a_call_that_takes_its_approval_is_said_to_go_on(
     monkeypatch.setattr(actions, "give", given_and_used)
     answer = browser.post(f"{browser.root}/tickets/t1/approve")
     assert answer.headers["location"] == f"{browser.root}/?said=approved"
-    assert "Approved: the call goes on." in browser.see("/?said=approved")
+    assert "Approved: the call continues." in browser.see("/?said=approved")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_an_approval_that_a_change_of_the_policies_has_ended_is_void(browser: Br
     policy = browser.folder / "p.yaml"
     policy.write_text(policy.read_text().replace("message: ", "message: Now "))
     assert "void: the policies have changed" in browser.see("/sessions")
-    assert "It counts for nothing by now: the policies have changed" in browser.see("/tickets/t1")
+    assert "It is no longer valid: the policies have changed" in browser.see("/tickets/t1")
 
 
 def test_what_was_asked_under_another_configuration_is_not_answered_here(browser: Browser) -> None:
@@ -97,7 +97,7 @@ def test_what_was_asked_under_another_configuration_is_not_answered_here(browser
     page = browser.see()
     assert f"It cannot be answered here: {said}" in page
     assert ">void</span>" not in page
-    assert "counts for nothing" not in page
+    assert "no longer valid" not in page
     for name in ("approve", "deny", "always"):
         assert f"tickets/t1/{name}" not in page
         answer = browser.post(f"{browser.root}/tickets/t1/{name}")
@@ -126,7 +126,7 @@ def test_an_approval_by_other_policies_is_said_to_count_for_nothing(browser: Bro
     answer = browser.post(f"{browser.root}/tickets/t2/approve")
     assert answer.headers["location"] == f"{browser.root}/tickets/t2?said=void"
     said = browser.see("/tickets/t2?said=void")
-    assert "an approval counts for nothing: the call has to be made again." in said
+    assert "an approval would have no effect: the call has to be made again." in said
     assert "goes through" not in said
 
 
@@ -194,7 +194,7 @@ def test_what_a_rule_would_change_of_the_calls_on_record_is_shown_before_it_is_w
     tmp_path: Path,
 ) -> None:
     browser = for_good(tmp_path)
-    assert "It is not known what it would change: no audit log" in shown_for_good(browser)
+    assert "Its effect is unknown: no audit log" in shown_for_good(browser)
     args = {"force": True, "branch": "x"}
     asked = structs.replace(DECIDED, tool="push", effect="ask", cause="approval", rules=("p/push",))
     digest = sha256(encode(args)).hexdigest()
@@ -292,7 +292,7 @@ def test_an_answer_that_was_quicker_voids_this_one(browser: Browser, monkeypatch
     answered = text_of(browser.see())
     struck = re.search(r"<s>.*?approved.*?</s>", browser.see(), re.DOTALL)
     assert struck
-    assert "it does not count, since the ticket t1 was denied by os-user:bob (terminal)" in answered
+    assert "it is not valid, since the ticket t1 was denied by os-user:bob (terminal)" in answered
     assert "void" not in answered.partition("Answered")[2]
 
 

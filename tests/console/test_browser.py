@@ -107,7 +107,7 @@ def test_a_link_opens_the_console_once(browser: Browser, terminal: Terminal) -> 
     link = terminal.another_link()
     with window(browser) as page:
         page.goto(link)
-        expect(page.locator("h1")).to_have_text("Nothing waits for you")
+        expect(page.locator("h1")).to_have_text("No calls are waiting")
         assert "key=" not in page.evaluate("document.referrer + location.href")
     with window(browser) as page:
         answer = page.request.get(link)
@@ -123,9 +123,9 @@ def test_a_call_that_waits_appears_and_is_approved_by_a_click(guard: Guard, page
     expect(page.locator(".value").first).to_have_text("hello <b>there</b> [U+202E]")
     quiet(page)
     page.get_by_role("button", name="Approve").click()
-    expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+    expect(page.locator(".said")).to_have_text("Approved: the call continues.")
     assert "hello" in text(guard, number)
-    expect(page.locator("h1")).to_have_text("Nothing waits for you")
+    expect(page.locator("h1")).to_have_text("No calls are waiting")
 
 
 def test_a_call_is_denied_with_a_reason_by_keys(guard: Guard, page: Page) -> None:
@@ -135,7 +135,7 @@ def test_a_call_is_denied_with_a_reason_by_keys(guard: Guard, page: Page) -> Non
     page.keyboard.press("d")
     page.keyboard.type("Not a day for it: a, d and j are letters here.")
     page.keyboard.press("Enter")
-    expect(page.locator(".said")).to_have_text("Denied: the agent was told.")
+    expect(page.locator(".said")).to_have_text("Denied: the agent was notified.")
     assert "A person refused this call: Not a day for it" in text(guard, number)
 
 
@@ -152,7 +152,7 @@ def test_approving_by_keys_takes_two(guard: Guard, page: Page) -> None:
     expect(page.locator("h1")).to_have_text("p/echo")
     page.keyboard.press("a")
     page.keyboard.press("Enter")
-    expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+    expect(page.locator(".said")).to_have_text("Approved: the call continues.")
     assert "keys" in text(guard, number)
 
 
@@ -164,14 +164,14 @@ def test_an_approval_for_the_session_is_given_and_ended(guard: Guard, page: Page
     page.get_by_label("How long").select_option("session")
     page.locator('[name=free][value="to"]').check()
     page.get_by_role("button", name="Approve").click()
-    expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+    expect(page.locator(".said")).to_have_text("Approved: the call continues.")
     assert "lasting" in text(guard, number)
     assert guard.text("echo", text="lasting", to="b") == "lasting"
     view(page, "3")
     expect(page.locator(".approvals")).to_contain_text("used 2 times")
     page.get_by_text("End…", exact=True).click()
     page.get_by_role("button", name="End the approval").click()
-    expect(page.locator(".said")).to_contain_text("The approval is ended")
+    expect(page.locator(".said")).to_contain_text("The approval has ended")
     expect(page.locator(".approvals")).to_have_count(0)
 
 
@@ -203,7 +203,7 @@ def test_a_button_that_has_just_come_does_nothing(guard: Guard, page: Page) -> N
     expect(page.locator("h1")).to_have_text("p/echo")
     quiet(page)
     page.locator("#deny-button").click()
-    expect(page.locator(".said")).to_have_text("Denied: the agent was told.")
+    expect(page.locator(".said")).to_have_text("Denied: the agent was notified.")
     assert "A person refused" in text(guard, number)
 
 
@@ -228,7 +228,7 @@ def test_a_second_call_does_not_move_the_first(guard: Guard, page: Page) -> None
     expect(page.locator(".value").first).to_have_text("one")
     quiet(page)
     page.locator("#deny-button").click()
-    expect(page.locator("h1")).to_have_text("Nothing waits for you")
+    expect(page.locator("h1")).to_have_text("No calls are waiting")
     assert "A person refused" in text(guard, first)
 
 
@@ -254,7 +254,7 @@ def test_a_person_approves_without_scripts(guard: Guard, browser: Browser, termi
         page.get_by_role("button", name="Open the console").click()
         expect(page.locator("h1")).to_have_text("p/echo")
         page.get_by_role("button", name="Approve").click()
-        expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+        expect(page.locator(".said")).to_have_text("Approved: the call continues.")
         assert "plain" in text(guard, number)
         page.get_by_role("link", name="Decisions", exact=True).click()
         expect(page.locator("tbody tr").first).to_contain_text("approved")
@@ -276,7 +276,7 @@ def test_decisions_come_live_and_are_filtered(guard: Guard, page: Page) -> None:
     guard.call("forbidden")
     expect(page.locator("tbody tr")).to_have_count(2)
     page.get_by_label("any effect").select_option("allowed")
-    expect(page.locator("h1")).to_have_text("Nothing fits the filter")
+    expect(page.locator("h1")).to_have_text("Nothing matches the filter")
 
 
 def test_a_story_is_opened_by_keys(guard: Guard, page: Page) -> None:
@@ -287,7 +287,7 @@ def test_a_story_is_opened_by_keys(guard: Guard, page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("p/seen")
     expect(page.locator(".timeline")).to_contain_text("The server answered")
-    expect(page.locator(".verified")).to_contain_text("as it was written")
+    expect(page.locator(".verified")).to_contain_text("is intact")
 
 
 def test_a_label_is_cleared_and_the_session_ended(guard: Guard, page: Page) -> None:
@@ -302,7 +302,7 @@ def test_a_label_is_cleared_and_the_session_ended(guard: Guard, page: Page) -> N
     expect(page.locator(".label")).to_have_text("private")
     page.get_by_text("End the session…").click()
     page.get_by_role("button", name="End the session").click()
-    expect(page.locator(".said")).to_contain_text("The session is ended")
+    expect(page.locator(".said")).to_contain_text("The session has ended")
     expect(page.locator(".label")).to_have_count(0)
     notices = [one["what"] for one in records(guard) if one["kind"] == "notice"]
     assert {"label-cleared", "session-ended"} <= set(notices)
@@ -414,7 +414,7 @@ def test_a_page_on_another_port_can_neither_see_nor_approve(guard: Guard, page: 
     expect(page.locator("#approve")).to_have_count(1)
     quiet(page)
     page.locator("#deny-button").click()
-    expect(page.locator(".said")).to_have_text("Denied: the agent was told.")
+    expect(page.locator(".said")).to_have_text("Denied: the agent was notified.")
     assert "A person refused" in text(guard, number)
 
 
@@ -469,13 +469,13 @@ def test_a_passkey_is_made_and_approves_what_nothing_else_can(browser: Browser, 
         with proving(tmp_path) as (_, terminal):
             logged_in(page, terminal, "/passkeys")
             page.get_by_label("Person").fill("grace")
-            page.get_by_role("button", name="Make a passkey").click()
+            page.get_by_role("button", name="Create a passkey").click()
             expect(page.locator("[data-problem]")).to_have_text(
                 "Write a person as SOURCE:ID, such as os-user:ada."
             )
             page.get_by_label("Person").fill("os-user:grace")
             page.get_by_label("Groups").fill("operators, night")
-            page.get_by_role("button", name="Make a passkey").click()
+            page.get_by_role("button", name="Create a passkey").click()
             entry = yaml.safe_load(page.locator("#entry").inner_text())["approvals"]
             page.goto("about:blank")
         with proving(tmp_path, **entry) as (guard, terminal):
@@ -490,18 +490,18 @@ def test_a_passkey_is_made_and_approves_what_nothing_else_can(browser: Browser, 
             device.confirms(True)
             with page.expect_navigation():
                 button.click()
-            expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+            expect(page.locator(".said")).to_have_text("Approved: the call continues.")
             assert text(guard, number) == "signed"
             (approval,) = [one["approval"] for one in guard.records("decision") if one.get("approval")]
             assert approval.endswith("by os-user:grace (console, passkey)")
             number = calls(guard, "echo", text="for longer")
             expect(page.locator("h1")).to_have_text("p/echo")
-            page.get_by_label("How long the approval counts").select_option("10m")
+            page.get_by_label("How long the approval lasts").select_option("10m")
             page.locator('input[name="free"]').check()
             quiet(page)
             with page.expect_navigation():
                 page.get_by_role("button", name="Approve with a passkey").click()
-            expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+            expect(page.locator(".said")).to_have_text("Approved: the call continues.")
             assert text(guard, number) == "for longer"
             assert text(guard, calls(guard, "echo", text="anything")) == "anything"
             page.goto("about:blank")

@@ -102,13 +102,13 @@ def test_calls_that_wait_stand_above_tickets_that_nobody_waits_for(browser: Brow
     said = browser.see()
     assert '<span class="slash">/</span>tag</bdi></h1>' in said
     queue = text_of(said).partition("1 call waits")[2]
-    assert queue.index("git/tag") < queue.index("Unanswered, nobody waits") < queue.index("git/push")
+    assert queue.index("git/tag") < queue.index("Unanswered, no longer waiting") < queue.index("git/push")
     assert "no call waits" not in text_of(said).lower()
     assert browser.desk.watch.waiting == 1
     browser.leave()
     left = text_of(browser.see("/tickets/t1"))
     assert "No call waits for it any more; an approval is valid for the same call made again until 2" in left
-    assert "No call waits Unanswered, nobody waits" in " ".join(left.split())
+    assert "No call waits Unanswered, no longer waiting" in " ".join(left.split())
 
 
 def test_a_ticket_says_what_became_of_it(browser: Browser) -> None:
@@ -128,7 +128,7 @@ def test_a_ticket_that_is_gone_says_so(browser: Browser) -> None:
     for path in ("/tickets/none", "/tickets/none/arguments.txt", "/tickets/<script>"):
         answer = browser.get(browser.root + path)
         assert answer.status_code == 404
-        assert "no such ticket" in answer.text
+        assert "no longer exists" in answer.text
         assert "<script>" not in answer.text.replace('<script src="/static', "")
 
 
@@ -169,10 +169,10 @@ def test_what_the_session_did_before_stands_with_the_call(browser: Browser) -> N
 def test_policies_that_have_changed_are_pointed_out(browser: Browser) -> None:
     browser.desk.rulebook.refresh()
     browser.asks(policies=browser.desk.rulebook.digest)
-    assert "counts for nothing" not in browser.see()
+    assert "have no effect" not in browser.see()
     (browser.folder / "p.yaml").write_text("version: 1\npolicy: p\nrules:\n  - {id: other, effect: allow}\n")
     said = browser.see()
-    assert "An approval counts for nothing, since the policies have changed" in said
+    assert "An approval would have no effect, since the policies have changed" in said
     assert "not in the policies any more" in said
 
 
@@ -208,7 +208,7 @@ def test_answers_and_the_last_decisions_are_there_when_nothing_waits(browser: Br
     browser.see("/decisions")
     page = browser.see()
     said = text_of(page)
-    assert "Nothing waits for you" in said
+    assert "No calls are waiting" in said
     assert "git/push os-user:bob (console)" in said
     assert "another sentence &lt;b&gt;" in page
     assert "void" in said
@@ -310,11 +310,11 @@ def test_pages_say_since_when_they_know_calls_and_where_the_older_ones_are(
     for query in ("", "?q=c-1"):
         said = text_of(browser.see(f"/decisions{query}"))
         assert re.search(
-            r"This page knows the newest 2 calls, since \S.*\. Older ones are in the evidence: "
+            r"This page shows the newest 2 calls, since \S.*\. Older ones are in the evidence: "
             r"mcpguard audit query",
             said,
         ), said
-    assert "Nothing fits the filter" in browser.see("/decisions?q=c-1")
+    assert "Nothing matches the filter" in browser.see("/decisions?q=c-1")
     assert "Calls are counted since" in text_of(browser.see("/servers"))
 
 
@@ -361,7 +361,7 @@ def test_decisions_are_filtered(browser: Browser, query: str, found: list[str]) 
     if query == "most=1":
         assert "Show more" in page
     if not found:
-        assert "Nothing fits the filter" in page
+        assert "Nothing matches the filter" in page
 
 
 def test_decisions_say_who_acts_for_a_principal_and_are_filtered_by_it(browser: Browser) -> None:
@@ -479,7 +479,7 @@ def test_servers_say_what_can_be_reached_and_what_is_unknown(browser: Browser) -
     said = text_of(browser.see("/servers"))
     assert "git git-server not running" in said
     assert "far far.example" in said
-    assert "What it offers is unknown until it was used" in said
+    assert "Its tools are unknown until it has been used" in said
     assert "at most 9 calls in 1h (p/read)" in said
     assert "cannot send 1 denied" in said
 
@@ -573,7 +573,7 @@ def test_a_story_goes_from_the_question_to_the_outcome(browser: Browser) -> None
         "p.yaml:6",
     ):
         assert part in said
-    assert "The chain of its evidence is as it was written" in said
+    assert "Its chain of evidence is intact" in said
     assert "What the person was shown" in said
     assert "not the current ones" in said
 
@@ -657,7 +657,7 @@ def test_a_call_of_a_compressed_chain_has_its_page(browser: Browser) -> None:
     packed = retention.compress(path)
     said = text_of(browser.see("/calls/c-1"))
     assert "The server answered" in said
-    assert f"The chain of its evidence is as it was written: {path.name}" in said
+    assert f"Its chain of evidence is intact: {path.name}" in said
     packed.with_name("20260101T000000Z-1-aaaaaaaa.jsonl").write_bytes(b"")
     packed.unlink()
     assert "its file is gone" in text_of(browser.see("/calls/c-1"))

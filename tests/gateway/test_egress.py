@@ -152,7 +152,7 @@ def test_a_modern_subscription_does_not_carry_it() -> None:
 def test_what_cannot_be_searched_to_the_end_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcpguard.core.redaction.budget.HITS", (10, 0))
     world = calling(holding(), query=f"{OWN} " * 20)
-    assert "cannot be searched for credentials" in last(world)["content"][0]["text"]
+    assert "could not be searched completely for credentials" in last(world)["content"][0]["text"]
     assert refused(world).credentials == ()
 
 

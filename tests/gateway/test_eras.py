@@ -134,7 +134,7 @@ def test_a_client_that_initialized_is_legacy_for_good() -> None:
     world = legacy(World(ALLOW_ALL))
     modern(world, "tools/list")
     assert last(world)["code"] == -32600
-    assert "knows no envelope" in last(world)["message"]
+    assert "has no envelope" in last(world)["message"]
     world.send("tools/list", {}, 2)
     assert "tools" in last(world)
 

@@ -162,7 +162,7 @@ def test_a_rule_on_results_sees_an_error_of_the_upstream_as_one() -> None:
     for code, withheld in ((-3, True), (-4, False)):
         world.upstreams["one"].answers["read"] = {"error": {"code": code, "message": "what happened"}}
         world.call("read")
-        assert ("withheld by mcpguard (p/no)" in str(last(world))) is withheld
+        assert ("mcpguard withheld its result (p/no)" in str(last(world))) is withheld
         assert ("what happened" in str(last(world))) is not withheld
 
 
@@ -323,7 +323,7 @@ def test_the_result_of_a_task_is_reviewed_as_that_of_the_call_that_began_it(meth
     assert last(world)["status"] == "working"
     world.upstreams["one"].answers[method] = answer
     world.send(method, {"taskId": "t1"}, 3)
-    assert "withheld by mcpguard (p/no)" in last(world)["message"]
+    assert "mcpguard withheld its result (p/no)" in last(world)["message"]
     assert "private" not in str(world.client.sent)
 
 
@@ -358,7 +358,7 @@ def test_a_result_of_a_task_that_a_rule_denies_is_withheld_whatever_the_call_tha
     world.send("tools/call", {"name": "read", "arguments": {}, "task": {}}, 1)
     world.upstreams["one"].answers["tasks/result"] = text("private")
     world.send("tasks/result", {"taskId": "t1"}, 2)
-    assert "withheld by mcpguard (p/no)" in last(world)["message"]
+    assert "mcpguard withheld its result (p/no)" in last(world)["message"]
     assert outcomes(world)[-1].status == "withheld"
 
 

@@ -117,7 +117,7 @@ def test_a_dry_run_says_that_there_is_no_keychain_and_that_nothing_was_changed(
     missing, nothing = capsys.readouterr().out.splitlines()[-2:]
     assert missing.startswith("to do    the keychain (")
     assert missing.endswith(". `mcpguard import --to file` stores secrets in files that only you can read")
-    assert nothing == "nothing was changed, and `mcpguard import` changes nothing until that is done"
+    assert nothing == "nothing was changed; fix this first, then run `mcpguard import` again"
 
 
 def test_where_nothing_is_to_move_no_keychain_is_needed(
@@ -126,8 +126,8 @@ def test_where_nothing_is_to_move_no_keychain_is_needed(
     backend.error = RuntimeError("no keychain")
     assert main(["import", "--yes"]) == 0
     assert capsys.readouterr().out == (
-        "there is nothing to import: no server was found in the settings of clients; "
-        "`mcpguard help start` shows how to begin without one\n"
+        "there is nothing to import: no client has a server in its settings; `mcpguard help start` shows "
+        "how to begin without one\n"
     )
     assert [*person.home.rglob("mcpguard.yaml")] == []
 
@@ -270,7 +270,7 @@ def test_a_look_that_is_cut_short_says_that_the_import_is_done(
     monkeypatch.setattr(first_look, "first_look", look)
     assert main(["import", "--yes"]) == code
     said = capsys.readouterr()
-    assert f"stopped  the import is done; only this look at the servers was cut short{why}" in said.out
+    assert f"stopped  the import is done; only this check of the servers was interrupted{why}" in said.out
     assert "; restart " in said.out
     assert "`mcpguard undo` restores every file" in said.out
     assert said.err == ""

@@ -210,8 +210,8 @@ def test_a_server_that_is_off_in_a_project_stays_and_the_sentence_says_where(
     assert main(["import", "--yes"]) == 1
     said = capsys.readouterr().out
     assert (
-        f"bad (Claude Code) is switched off by `projects./srv/p.disabledMcpServers` in {path}, and would be on "
-        "behind mcpguard: correct that, or remove the server, and import again"
+        f"bad (Claude Code) is switched off by `projects./srv/p.disabledMcpServers` in {path}, and would be switched "
+        "on behind mcpguard: correct that, or remove the server, and import again"
     ) in said
     assert started() == {"good"}
     assert "bad" in json.loads(path.read_text())["mcpServers"]
@@ -250,7 +250,10 @@ def test_where_the_lists_cannot_be_read_nothing_is_taken_for_on(
     broken = has(person, "~/.claude/settings.json", '{"permissions": ')
     assert main(["import", "--yes"]) == 1
     said = capsys.readouterr().out
-    assert f"may be switched off by {broken}, which cannot be read, and would be on behind mcpguard" in said
+    assert (
+        f"may be switched off by {broken}, which cannot be read, and would be switched on behind mcpguard"
+        in said
+    )
     assert started() == set()
 
 

@@ -199,7 +199,7 @@ def test_a_rule_that_asks_for_a_passkey_takes_nothing_else(start, tmp_path):
     # An agent that can write the file can put it there: the process that serves sees through it.
     planted = forged.assertion.replace(text(other.id), passkey.id)
     assert store.answer(waiting.id, structs.replace(forged, assertion=planted))
-    assert "The approval does not count: the passkey did not sign" in str(guard.call("echo", text="x"))
+    assert "The approval is not valid: the passkey did not sign" in str(guard.call("echo", text="x"))
     guard.call("echo", text="y")
     waiting = waiting_ticket(store, ticket(guard.config))
     give(config, store, waiting, structs.replace(yes, assertion=device.get(known.request(waiting, yes))))

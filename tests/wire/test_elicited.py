@@ -128,7 +128,7 @@ def test_a_client_that_shows_no_forms_hears_whom_to_turn_to(start, tmp_path):
     rules = [{**ASK, "ask": {"via": "client"}}]
     guard = start({"p": puppet()}, rules, session={"path": str(tmp_path / "s")})
     guard.hello()
-    assert "ask whoever maintains the rule to allow another channel" in str(guard.call("echo", text="x"))
+    assert "ask the owner of the policy to allow another channel" in str(guard.call("echo", text="x"))
 
 
 def test_a_question_that_nobody_answers_is_withdrawn(start, tmp_path):

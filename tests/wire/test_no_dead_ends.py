@@ -66,12 +66,12 @@ REFUSED = {
     "a limit in a session": (
         "p__echo",
         {"text": "once"},
-        "make room with `mcpguard session clear test/once --config ",
+        "reset it with `mcpguard session clear test/once --config ",
     ),
     "a placeholder": (
         "p__echo",
         {"text": "fine [REDACTED:credential:x#1]"},
-        "Leave the original where it is",
+        "Leave the original unchanged",
     ),
     "another server's credential": ("p__echo", {"text": f"fine {CANARY}"}, "Leave it out"),
     "a rule on results": ("p__act", {"code": "answer = text('unwanted')"}, SEE_WHY),

@@ -116,7 +116,7 @@ def test_over_stdio_a_signal_lets_calls_finish_and_begins_nothing(session, tmp_p
     guard.signal(signal.SIGTERM)
     eventually(lambda: any(one["what"] == "stopping" for one in guard.records("notice")), "the drain")
     assert guard.ask("tools/list")["error"]["message"] == STOPPING
-    assert b"stopping (SIGTERM): nothing new begins; calls in flight have " in guard.stderr
+    assert b"stopping (SIGTERM): no new calls start; calls in flight have " in guard.stderr
     (tmp_path / "gate").touch()
     assert guard.answer(call)["result"]["content"][0]["text"] == "done"
     assert guard.wait() == 0

@@ -59,11 +59,12 @@ def test_the_status_says_whom_a_process_serves(session, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "say which client connects with `--agent NAME`; under `clients` are cursor, claude"),
-        (["--agent", "zed"], "there is no client `zed`; under `clients` are cursor, claude"),
+        ([], "name the client with `--agent NAME`; `clients` has cursor, claude"),
+        (["--agent", "zed"], "there is no client `zed`; `clients` has cursor, claude"),
         (
             ["--agent", "claude"],
-            "the client `claude` has servers in projects only: say which with `--project FOLDER`; its projects "
+            "the client `claude` has servers in projects only: choose one with `--project FOLDER`; its "
+            "projects "
             "are /home/me/shop",
         ),
         (

@@ -40,7 +40,7 @@ def test_two_processes_wait_for_one_ticket_and_are_killed(tmp_path, capsys):
         assert listed(capsys, guards[0])["waits_since"] is None
         assert main(["approvals", "--config", str(guards[0].config)]) == 0
         shown = capsys.readouterr().out
-        assert "nobody waits for these; an approval is valid for the same call made again" in shown
+        assert "no call waits for these any more; an approval is valid for the same call made again" in shown
         assert ticket.id in shown
     finally:
         for guard in guards:

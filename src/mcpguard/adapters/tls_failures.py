@@ -18,8 +18,8 @@ _UNTRUSTED = {
 _OTHERWISE = {
     9: "is not valid yet: the clock of this machine or that one is wrong, or its owner must wait",
     10: "has expired: its owner must renew it, unless the clock of this machine is wrong",
-    62: "is for another name: connect by a name that is in it",
-    64: "is not for this address: connect by a name that is in it",
+    62: "is for another name: connect with a name that it contains",
+    64: "is not for this address: connect with a name that it contains",
 }
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
 _OLD = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"})

@@ -67,7 +67,9 @@ class DoctorUnseen(Printed):
 class DoctorReport(Printed):
     """What `mcpguard doctor --json` prints."""
 
-    ok: bool = Field(description="Whether nothing of the severity of `--fail-on`, or worse, is to do now.")
+    ok: bool = Field(
+        description="Whether there is no finding to fix now of the severity of `--fail-on` or worse."
+    )
     findings: tuple[DoctorFinding, ...] = Field(description="What was found, worst first.")
     unseen: tuple[DoctorUnseen, ...] = Field(
         validation_alias="unchecked", description="What could not be checked."
@@ -102,7 +104,7 @@ class ScanUnread(Printed):
 class ScanReport(Printed):
     """What `mcpguard scan --format json` prints."""
 
-    ok: bool = Field(description="Whether nothing was found but notes and what is excepted.")
+    ok: bool = Field(description="Whether only notes and excepted findings were found.")
     findings: tuple[ScanFinding, ...] = Field(description="What was found, in the order of reading.")
     unread: tuple[ScanUnread, ...] = Field(description="What was not read, or not to its end.")
     sources: int = Field(description="How many files, or versions of files, were read.")
@@ -115,7 +117,7 @@ class NeedShown(Printed):
     name: str = Field(description="`serving`, `evidence`, `policies`, `store`, `keychain` or `telemetry`.")
     ok: bool = Field(description="Whether it is there.")
     since: float = Field(description="Since when, in seconds since 1970.")
-    problem: str = Field(description="What is wrong; empty where nothing is.")
+    problem: str = Field(description="What is wrong; empty if nothing is.")
     warning: str = Field(description="What may soon fail or is degraded; empty for nothing.")
 
 
@@ -126,7 +128,7 @@ class SinkShown(Printed):
     format: str = Field(description="As in `telemetry.sinks`.")
     lag: int = Field(description="How many bytes of evidence it has not received.")
     since: float = Field(description="When it began to fail, in seconds since 1970; 0 where it works.")
-    problem: str = Field(description="Why it fails; empty where it works.")
+    problem: str = Field(description="Why it fails; empty if it works.")
     refused: int = Field(description="How many events it rejected.")
     standby: bool = Field(description="Whether another process exports to it.")
 
@@ -141,7 +143,7 @@ class UpstreamStatus(Printed):
     version: str = Field(description="The revision of the protocol; empty before the first greeting.")
     restarts: int = Field(description="How often it was started after the first time.")
     open: int = Field(description="How many requests have no answer yet.")
-    problem: str = Field(description="The last problem; empty where there was none.")
+    problem: str = Field(description="The last problem; empty if there was none.")
 
 
 class LostAlertsShown(Printed):
@@ -175,10 +177,8 @@ class ProcessStatus(Printed):
     upstreams: tuple[UpstreamStatus, ...] = Field(description="Its tool servers.")
     alerts: tuple[LostAlertsShown, ...] = Field(description="Alerts about waiting calls that cannot be sent.")
     loaded: float = Field(description="When the configuration in force was read, in seconds since 1970.")
-    not_in_force: NotInForceShown | None = Field(
-        description="What of the files is not in force; null where all of it is."
-    )
-    agent: str = Field(description="The label of what connects (`run --agent`); empty for none.")
+    not_in_force: NotInForceShown | None = Field(description="Which files are not in force; null if all are.")
+    agent: str = Field(description="The label of the agent (`run --agent`); empty for none.")
     project: str = Field(description="The project whose servers it serves (`run --project`); empty for none.")
     observing: str = Field(
         description="The servers for which policies are recorded and not enforced, and until when; empty for "
@@ -211,7 +211,7 @@ class StatusReport(Printed):
 class LabelCauseShown(Printed):
     """Why a session has a label."""
 
-    call: str = Field(description="The id of the call that brought it, as in the evidence.")
+    call: str = Field(description="The id of the call that set it, as in the evidence.")
     at: float = Field(description="When that was made, in seconds since 1970.")
     what: str = Field(description="What it was for: `SERVER/NAME`, or the method.")
     rules: tuple[str, ...] = Field(description="The rules that set it.")
@@ -227,7 +227,7 @@ class SessionContent(Printed):
     spent: dict[str, tuple[tuple[int, int], ...]] = Field(
         description="By limit, what it has used up: `[part of the window, amount]`."
     )
-    causes: dict[str, LabelCauseShown] = Field(description="By label, what brought it, where that is known.")
+    causes: dict[str, LabelCauseShown] = Field(description="By label, what set it, if that is known.")
     approvals: tuple[str, ...] = Field(description="The tickets that were approved for the session.")
 
 
@@ -239,7 +239,7 @@ class SessionShown(Printed):
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     used: float = Field(description="When it was used last, in seconds since 1970.")
     open: bool = Field(description="Whether a connection still uses it.")
-    state: SessionContent | None = Field(description="What it has done; null where that cannot be read.")
+    state: SessionContent | None = Field(description="What it has done; null if that cannot be read.")
 
 
 class SessionList(Printed):
@@ -260,7 +260,7 @@ class WaitingTicket(Printed):
         description="Since when a call waits for the answer, in seconds since 1970; null where none does: an "
         "approval then counts for the same call made again."
     )
-    principal: str = Field(description="`SOURCE:ID` of whoever makes the call.")
+    principal: str = Field(description="`SOURCE:ID` of the caller.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     actor: str = Field(description="Who acts for the principal, where a token says so; else empty.")
     config: str = Field(
@@ -272,10 +272,10 @@ class WaitingTicket(Printed):
     target: str = Field(description="The tool, prompt or resource.")
     args: str = Field(description="sha256 (hex) of the arguments as compact JSON.")
     rules: tuple[str, ...] = Field(description="The rules that ask.")
-    message: str = Field(description="What their author says.")
+    message: str = Field(description="Their author's message.")
     shown: str = Field(description="The inspected arguments as JSON, at most 65,536 characters of them.")
     void: bool = Field(
-        description="Whether an approval would count for nothing, since the policies or the server's entry "
+        description="Whether an approval would have no effect, since the policies or the server's entry "
         "changed."
     )
 
@@ -284,7 +284,7 @@ class AnsweredCall(Printed):
     """A call about which a person was asked, and answered."""
 
     ticket: str = Field(description="The number of its ticket.")
-    principal: str = Field(description="`SOURCE:ID` of whose call it was.")
+    principal: str = Field(description="`SOURCE:ID` of the caller.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     actor: str = Field(description="Who acted for the principal, where a token said so; else empty.")
     config: str = Field(
@@ -295,12 +295,10 @@ class AnsweredCall(Printed):
     method: str = Field(description="The method, such as `tools/call`.")
     target: str = Field(description="The tool, prompt or resource.")
     rules: tuple[str, ...] = Field(description="The rules that ask.")
-    by: str = Field(description="`SOURCE:ID` of whoever answered.")
+    by: str = Field(description="`SOURCE:ID` of the person who answered.")
     via: str = Field(description="The channel: `terminal`, `console` or `client`.")
     ends: float = Field(description="When the answer ends at the latest, in seconds since 1970.")
-    void: bool = Field(
-        description="Whether it counts for nothing, since the policies or the server's entry changed."
-    )
+    void: bool = Field(description="Whether it is void, since the policies or the server's entry changed.")
     shown: str = Field(description="The inspected arguments of the call, as JSON.")
 
 
@@ -321,9 +319,7 @@ class RefusalInForce(AnsweredCall):
 class WaitingTickets(Printed):
     """What `mcpguard approvals --json` prints."""
 
-    waiting: tuple[WaitingTicket, ...] = Field(
-        description="The calls about which nobody has answered, the oldest first."
-    )
+    waiting: tuple[WaitingTicket, ...] = Field(description="The calls without an answer, the oldest first.")
     in_force: tuple[ApprovalInForce, ...] = Field(description="The approvals that can be used.")
     refused: tuple[RefusalInForce, ...] = Field(description="The calls that a person refused for now.")
 

@@ -215,7 +215,7 @@ def _say_which_is_in_use(missing: Path) -> None:
 
     used = dict.fromkeys(one.config for one in running() if one.config)
     if str(missing) in used:
-        said = "does not exist any more, although mcpguard runs with it: end mcpguard, or put the file back"
+        said = "no longer exists, although a running mcpguard uses it: stop mcpguard, or restore the file"
         raise ConfigError([Problem(str(missing), 0, 0, said)])
     if used:
         others = " or ".join(f"`--config {quote(one)}`" for one in used)

@@ -231,7 +231,7 @@ def _print_notes(scan: Scan, excepted: FileExceptions | None) -> None:
     for one in scan.skipped:
         to_stderr(f"{plain(one.path)}: {plain(one.why)}")
     for said in excepted.unused() if excepted else ():
-        to_stderr(f"this exception covers nothing any more: {plain(said)}")
+        to_stderr(f"this exception no longer covers anything: {plain(said)}")
 
 
 def _write(path: Path, found: list[SourcedLeak]) -> None:

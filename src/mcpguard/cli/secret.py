@@ -165,7 +165,7 @@ def _put(path: Path, name: str, value: str) -> None:
     from mcpguard.onboarding import disk
 
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise CredentialError(f"{name} is a link or no file, which is left alone: name the file itself")
+        raise CredentialError(f"{name} is a link, or not a file, so it was left alone: name the file itself")
     disk.make_folder(path.parent)
     disk.write(path, f"{value}\n".encode())
     value_of(sole_reference(f"${{{name}}}"))  # It kept its mode, and may be open to others.

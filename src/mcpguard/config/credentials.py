@@ -40,7 +40,7 @@ def _wrong_value(text: str) -> str:
     if not references(text):
         return "a value must not be in this file: `mcpguard secret set NAME` and say ${keyring:NAME}"
     if any(ref.source == ENTRY for ref in references(text)):
-        return "a credential cannot be made of another entry: refer to a source, such as ${keyring:NAME}"
+        return "a credential cannot be built from another entry: refer to a source, such as ${keyring:NAME}"
     return reference_mistake(text)
 
 
@@ -77,21 +77,21 @@ class CommandEntry(Written):
         "can read them."
     )
     timeout_seconds: Annotated[float, above(0, 600, "seconds")] = Field(
-        30.0, description="How long it may take; then it is killed with all of its process group."
+        30.0, description="How long it may take; then its whole process group is killed."
     )
     ttl_seconds: Annotated[float, above(0, 86400, "seconds")] | None = Field(
         None, description="How long the value may be used if its output does not say."
     )
     env: Items[Variable] = Field(
         (),
-        description="Variables of mcpguard's own environment that it gets besides the few that every program "
+        description="Variables of mcpguard's environment that it gets, besides the few that every program "
         "needs.",
     )
     json_: JsonEntry | None = Field(
         None,
         alias="json",
-        description="For a program that prints JSON. Default: the value is all that it prints, less one "
-        "newline at its end.",
+        description="For a program that prints JSON. Default: the value is its whole output, without one "
+        "trailing newline.",
     )
 
 
@@ -141,7 +141,7 @@ class CredentialEntry(Written):
     )
     cache_seconds: Annotated[float, between(0, 3600, "seconds")] | None = Field(
         None,
-        description="How long a value without an expiry of its own may be kept. Default: "
+        description="How long a value without its own expiry may be kept. Default: "
         "300, and 0 for `value`, which is read again for each use.",
     )
     env: Variables = Field(

@@ -76,8 +76,9 @@ class BoundsEntry(Written):
     )
     arguments_bytes_per_minute: Annotated[int, between(0, 1 << 40, "bytes")] = Field(
         ARGUMENTS_A_MINUTE,
-        description="Arguments on record, refused and allowed requests apart. Beyond that their sha256 and "
-        "length are; those of an allowed request up to 1 KiB always are on record.",
+        description="Bytes of arguments that are recorded, separately for refused and allowed requests. "
+        "Beyond that, only their sha256 and length are recorded; up to 1 KiB of an allowed "
+        "request's arguments is always recorded.",
     )
 
 
@@ -103,20 +104,20 @@ class AuditEntry(Written):
 
     path: FilePath | None = Field(
         None,
-        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file. "
-        "Default: `audit` in the user's state folder.",
+        description="The folder; created if it is missing, mode 0700. A relative one is relative to this "
+        "file. Default: `audit` in the user's state folder.",
     )
     durability: Durability = Field(
         "flush",
-        description="What evidence survives: `flush` a killed process, `fsync` also a power "
-        "failure. `group` is as `fsync`, and gathers records for up to 2 ms, or until there are 64, so that "
-        "more of them share one sync.",
+        description="What evidence survives: `flush` a killed process, `fsync` also a power failure. "
+        "`group` is like `fsync`, but collects records for up to 2 ms, or until there are 64, "
+        "so that more of them share one sync.",
     )
     arguments: ArgumentsOnRecord = Field(
         "redacted",
-        description="What is recorded of the arguments of a call besides their sha256: `redacted` all of "
-        "them, redacted as results are, up to 16 KiB; `digest` nothing, and of tokens neither groups nor "
-        "claims.",
+        description="What is recorded of a call's arguments besides their sha256: `redacted`: all of them, "
+        "redacted like results, up to 16 KiB; `digest`: nothing, and neither groups nor claims "
+        "of tokens.",
     )
     key: KeyRef | None = Field(
         None,
@@ -125,8 +126,8 @@ class AuditEntry(Written):
     )
     checkpoint_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
         60.0,
-        description="How often there is a checkpoint, where something was recorded; after 1,000 records "
-        "there is one in any case.",
+        description="How often a checkpoint is written if anything was recorded; there is always one after "
+        "1,000 records.",
     )
     heads: HeadsEntry | None = Field(None, description="Where heads are kept besides the chains.")
     rotate: RotateEntry | None = Field(
@@ -137,15 +138,15 @@ class AuditEntry(Written):
     compress: bool = Field(False, description="Whether closed chains are compressed (`.jsonl.gz`).")
     keep_days: Annotated[float, between(1, 36_500, "days")] | None = Field(
         None,
-        description="Chains that were last written longer ago than this are removed, oldest first, and "
-        "evidence says up to which; one that has not arrived at a sink stays for up to 7 more days. Default: "
-        "none are removed.",
+        description="Chains that were last written longer ago than this are removed, oldest first, and the "
+        "evidence records the last one; a chain that has not arrived at a sink stays for up to 7 more days. "
+        "Default: none are removed.",
     )
     keep_bytes: Annotated[int, between(1 << 20, 1 << 50, "bytes")] | None = Field(
         None,
         description="If the chains of the folder are larger in total, the oldest are removed as with "
-        "`keep_days`, but none that was written within a day, and none within 8 days that has not arrived at "
-        "a sink. Default: none are removed.",
+        "`keep_days`, except chains written within the last day, and chains of the last 8 days "
+        "that have not arrived at a sink. Default: none are removed.",
     )
     free_bytes: Annotated[int, between(0, 1 << 50, "bytes")] = Field(
         FREE_BYTES,
@@ -153,7 +154,7 @@ class AuditEntry(Written):
         "`mcpguard status`, `/readyz` and `/metrics`. 0 for never.",
     )
     bounds: BoundsEntry = Field(
-        default_factory=BoundsEntry, description="How much evidence a session may produce a minute."
+        default_factory=BoundsEntry, description="How much evidence a session may produce per minute."
     )
 
 
@@ -208,18 +209,17 @@ class TelemetryEntry(Written):
 
     sinks: Items[SinkEntry] = Field(
         (),
-        description="Where evidence goes; each sink has its own position in it, and later gets what it "
-        "missed.",
+        description="Where evidence is sent; each sink has its own position, and later gets what it missed.",
     )
     metrics: bool = Field(
         False,
-        description="Whether `mcpguard run --http HOST:PORT` serves `/metrics` for Prometheus, to whoever "
-        "may use the MCP endpoint: on loopback, or with a token.",
+        description="Whether `mcpguard run --http HOST:PORT` serves `/metrics` for Prometheus, to clients "
+        "that may use the MCP endpoint: on loopback, or with a token.",
     )
     on_sink_failure: Literal["continue", "block"] = Field(
         "continue",
-        description="While a sink accepts nothing: `continue` keeps serving, since the evidence is kept and "
-        "sent later; `block` refuses every request.",
+        description="While a sink accepts no evidence: `continue` keeps serving, since the evidence is kept "
+        "and sent later; `block` refuses every request.",
     )
 
 
@@ -232,8 +232,8 @@ class AlertsEntry(Written):
     )
     webhook: Webhook | None = Field(
         None,
-        description="A URL to which an alert is posted as JSON. Where its path is a secret, as with those of "
-        "chats, a reference to it, such as `${keyring:alerts/url}`.",
+        description="A URL to which an alert is posted as JSON. If its path is a secret, as with chat "
+        "services, a reference to it, such as `${keyring:alerts/url}`.",
     )
     notify: bool = Field(False, description="Whether those in `approvals.notify` are notified, too.")
     denials_per_minute: Annotated[int, between(0, 100_000)] = Field(
@@ -244,15 +244,17 @@ class AlertsEntry(Written):
     )
     held_secret: bool = Field(
         True,
-        description="A value that mcpguard holds was found in what a server sent, or a client sent one that "
-        "is not for this server.",
+        description="A server sent a value that mcpguard holds, or a client sent one to a server that it "
+        "is not for.",
     )
     pin_change: bool = Field(
         True, description="A tool has a definition that it never had before, in any session."
     )
-    evidence_gap: bool = Field(True, description="No evidence can be written, or none could be for a time.")
+    evidence_gap: bool = Field(
+        True, description="No evidence can be written, or none could be written for a time."
+    )
     quiet_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
-        600.0, description="How long the same alert is not repeated."
+        600.0, description="How long the same alert is suppressed."
     )
 
     def mistakes(self) -> Iterator[Mistake]:

@@ -70,13 +70,13 @@ class SessionEntry(Written):
     idle_seconds: Annotated[float, between(60, 2_592_000, "seconds")] = Field(
         terms.SESSION_IDLE_SECONDS,
         description="A session ends when it has not been used for this long and no connection that used it "
-        "is open, since the model may still hold what a label stands for. Limits keep counting.",
+        "is open, since the model may still know what a label stands for. Limits keep counting.",
     )
     path: FilePath | None = Field(
         None,
-        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file. "
-        "Default: `sessions` in the user's state folder. It must be writable by nobody whom the "
-        "rules are for.",
+        description="The folder; created if it is missing, mode 0700. A relative one is relative to this "
+        "file. Default: `sessions` in the user's state folder. Nobody who is subject to the rules may be "
+        "able to write to it.",
     )
     postgres: StateRef | None = Field(
         None,
@@ -132,27 +132,27 @@ class ApprovalsEntry(Written):
 
     wait_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
         terms.APPROVAL_WAIT_SECONDS,
-        description="How long such a call waits for the person. After that it is refused with the number of "
-        "its ticket, and the same call made again counts as the one that was asked about.",
+        description="How long such a call waits for the person. After that it is refused with its ticket, "
+        "and the same call made again belongs to that ticket.",
     )
     ticket_seconds: Annotated[float, between(60, 86_400, "seconds")] = Field(
         terms.APPROVAL_TICKET_SECONDS,
-        description="How long a ticket can be answered, and its approval be used.",
+        description="How long a ticket can be answered, and its approval used.",
     )
     policy: FilePath | None = Field(
         None,
         description="A policy file of your own, relative to this file, to which `mcpguard approve TICKET "
-        "--always` writes rules; made when it is first needed. It is in force like those of `policies`, and "
-        "need not be listed there.",
+        "--always` writes rules; created when it is first needed. It is in force like those in `policies`, "
+        "and need not be listed there.",
     )
     passkeys: Items[PasskeyEntry] = Field(
-        (), description="Passkeys of those who may approve where a rule wants `proof: passkey`."
+        (), description="Passkeys of the people who may approve if a rule has `proof: passkey`."
     )
 
     notify: Items[TextOr[NotifyTarget, NotifyEntry]] = Field(
         (),
-        description="Who is notified that a call waits, once for each ticket: `desktop`, or a reference to "
-        "a URL of apprise. Nobody can answer by an alert.",
+        description="Who is notified about waiting calls, once for each ticket: `desktop`, or a reference "
+        "to an apprise URL. An alert cannot be answered.",
     )
 
     @property
@@ -187,9 +187,9 @@ class TokenEntry(Written):
         description="The authorization server: tokens must have it as `iss`, and it is named in the metadata."
     )
     audience: TextOrList[Annotated[str, filled("must not be empty", minLength=1)]] = Field(
-        description="What tokens must have in `aud`, or several of which they must have one: what the "
-        "authorization server calls us. By RFC 8707 that is the public URL of the endpoint; some have a name "
-        "or an id instead."
+        description="The value that tokens must have in `aud`, or several values of which they must have "
+        "one: the authorization server's name for mcpguard. According to RFC 8707 that is the "
+        "public URL of the endpoint; some use a name or an id instead."
     )
     resource: UrlName | None = Field(
         None,
@@ -204,14 +204,15 @@ class TokenEntry(Written):
     algorithms: Annotated[Items[terms.Algorithm], filled("at least one algorithm is needed", minItems=1)] = (
         Field(("RS256", "ES256"), description="Signature algorithms that are accepted; all are asymmetric.")
     )
-    scopes: Items[str] = Field((), description="Scopes that a token must have, all of them.")
+    scopes: Items[str] = Field((), description="The scopes that a token must have; all are required.")
     groups_claim: str = Field(
         "groups", description="The claim with the groups, a list of texts: `principal.groups` in conditions."
     )
     claims: Items[str] = Field(
         (),
-        description="Claims that conditions can read: `principal.claims`. A client whose token has others of "
-        "these, or other groups, starts over; so name none that differ from token to token.",
+        description="Claims that conditions can read: `principal.claims`. A client whose token has "
+        "different values, or different groups, starts over, so do not list claims that change "
+        "with every token.",
     )
     types: Items[Annotated[str, filled("must not be empty", minLength=1)]] = Field(
         (),
@@ -310,7 +311,7 @@ class ObserveEntry(Written):
     )
     servers: Annotated[Items[str], filled("name at least one server, or take `observe` out", minItems=1)] = (
         Field(
-            description="The servers, by their names in `servers`. What the policies would refuse of them is "
+            description="The servers, by their names in `servers`. Calls that the policies would refuse are "
             "recorded and let through."
         )
     )
@@ -338,20 +339,20 @@ class Limits(Written):
     )
     think_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
         terms.THINK_SECONDS,
-        description="How long a call waits for an answer of the client, who may be a person. Then it is "
+        description="How long a call waits for the client's answer, which may come from a person. Then it is "
         "cancelled at the server and recorded as `expired`.",
     )
     list_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
         terms.LIST_SECONDS,
         description="How long the answer to a list (`tools/list` and the others) waits for a server that is "
-        "slow to start or to list. Its part follows by `list_changed`; raise this for a client that ignores "
-        "that.",
+        "slow to start or to list. Its entries follow with `list_changed`; raise this for a client that "
+        "ignores that.",
     )
     drain_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
         terms.DRAIN_SECONDS,
         description="How long calls in flight may take after SIGTERM or SIGINT, while new ones are refused. "
-        "What is not finished by then is recorded as `abandoned` and answered with an error. A second signal "
-        "ends it at once.",
+        "Calls that have not finished by then are recorded as `abandoned` and answered with an error. A "
+        "second signal ends it at once.",
     )
 
 
@@ -375,14 +376,14 @@ class ConfigFile(Written):
         dict[ClientName, ViewEntry], filled("name at least one client, or leave it out", minProperties=1)
     ] = Field(
         {},
-        description="Who sees which servers: an entry for each client, by the name that "
-        "`mcpguard run --agent NAME` gives. Whoever is not named is refused. Without it everybody sees all "
-        "servers.",
+        description="Who sees which servers: an entry for each client, under the name that `mcpguard run "
+        "--agent NAME` gives. Clients without an entry are refused. Without `clients`, every "
+        "client sees all servers.",
     )
     agent: str | None = Field(
         None,
-        description="A label for what connects, unless `mcpguard run --agent NAME` gives one. It is recorded "
-        "as a claim and can be read by conditions; each agent has sessions of its own.",
+        description="A label for the connecting agent, unless `mcpguard run --agent NAME` gives one. It is "
+        "recorded as a claim and can be read by conditions; each agent has its own sessions.",
     )
     policies: Items[PolicyRef] = Field(
         (),
@@ -394,7 +395,7 @@ class ConfigFile(Written):
     )
     limits: Limits = Field(default_factory=Limits.model_construct, description="Bounds.")
     session: SessionEntry = Field(
-        default_factory=SessionEntry.model_construct, description="The memory that rules can have."
+        default_factory=SessionEntry.model_construct, description="The state that rules can keep."
     )
     approvals: ApprovalsEntry = Field(
         default_factory=ApprovalsEntry.model_construct, description="Calls that a person has to approve."

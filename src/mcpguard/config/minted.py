@@ -136,7 +136,7 @@ class VaultEntry(Written):
         None, description="The version of the key-value store; left out for dynamic engines."
     )
     namespace: Annotated[str, Constraint(_wrong_namespace)] | None = Field(
-        None, description="The namespace, where there are some."
+        None, description="The namespace, if there is one."
     )
     token: Reference | None = Field(
         None, description="A token that may read `path`: one reference. This or `auth` is needed."
@@ -187,7 +187,7 @@ class GithubAppEntry(Written):
     ] = Field((), description="The repositories that the token is for: names without the owner, at most 500.")
     all_repositories: bool = Field(
         False,
-        description="`true` makes the token good for all repositories of the installation, in place of "
+        description="`true`: the token is for all repositories of the installation, instead of "
         "`repositories`.",
     )
     api_url: ServiceBase = Field(
@@ -255,7 +255,7 @@ def _wrong_document(url: str) -> str:
 
 Scope = Annotated[str, matching(r"[\x21\x23-\x5b\x5d-\x7e]+", "a scope is one word")]
 ClientAuth = Literal["client_secret_basic", "client_secret_post"]
-_HOW_SENT = "How the secret is sent. Default: the first of these that the server takes."
+_HOW_SENT = "How the secret is sent. Default: the first of these that the server accepts."
 
 
 class OAuthEntry(Written):
@@ -268,16 +268,16 @@ class OAuthEntry(Written):
     )
     issuer: ServiceUrl | None = Field(
         None,
-        description="The only authorization server that is accepted; needed with `client_id`, and where it "
-        "has a private address. Default: the first one that the MCP server names.",
+        description="The only authorization server that is accepted; needed with `client_id`, or if it has "
+        "a private address. Default: the first one that the MCP server names.",
     )
     scopes: Items[Scope] = Field(
         (), description="What to ask for. Default: what the MCP server says is needed."
     )
     client_id: str | None = Field(
         None,
-        description="A client that was made at the authorization server by hand. Default: one is registered "
-        "at the login.",
+        description="A client that you created at the authorization server. Default: one is registered at "
+        "the login.",
     )
     client_secret: Reference | None = Field(
         None, description="Its secret, as one reference; with `client_id`."
@@ -285,12 +285,12 @@ class OAuthEntry(Written):
     client_auth: ClientAuth | None = Field(None, description=_HOW_SENT)
     client_metadata_url: Annotated[ServiceUrl, Constraint(_wrong_document)] | None = Field(
         None,
-        description="An https URL with the metadata of a client, which is its id where the server takes that "
-        "(CIMD).",
+        description="An https URL with the metadata of a client. It is the client's id if the server "
+        "supports that (CIMD).",
     )
     redirect_port: Annotated[int, between(1024, 65535)] | None = Field(
         None,
-        description="The port of 127.0.0.1 that the browser comes back to (path `/callback`). Default: a "
+        description="The port of 127.0.0.1 that the browser is redirected to (path `/callback`). Default: a "
         "free one.",
     )
 

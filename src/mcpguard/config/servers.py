@@ -110,12 +110,12 @@ class ServerEntry(Written):
     cwd: str | None = Field(
         None,
         description="The folder to start it in; a relative one is relative to this file. `client` is the "
-        "folder that the client started mcpguard in, often a project: whoever writes there can put "
-        "something in place of what `npx` or `python -m` would start. Default: an empty folder of "
+        "folder that the client started mcpguard in, often a project: anyone who can write there can "
+        "replace the code that `npx` or `python -m` would start. Default: an empty folder of "
         "mcpguard's, new for each start.",
     )
     start_timeout_seconds: Annotated[float, above(0, 3600, "seconds")] = Field(
-        60.0, description="How long start and greeting may take together."
+        60.0, description="How long start and handshake may take together."
     )
     call_timeout_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
         600.0,
@@ -140,9 +140,9 @@ class ServerEntry(Written):
     headers: Headers = Field({}, description="Headers of each request to `url`; a value may hold references.")
     stateful: bool = Field(
         False,
-        description="`true` says that the server keeps something from one call to the next, such as a "
-        "transaction or a page. `mcpguard check` then reports rules that split its calls between "
-        "credentials, since each credential has a process of its own.",
+        description="`true` says that the server keeps state between calls, such as a transaction or a "
+        "page. `mcpguard check` then reports rules that split its calls between credentials, "
+        "since each credential has its own process.",
     )
     max_lanes: Annotated[int, between(1, 256)] = Field(
         MAX_LANES,
@@ -153,8 +153,8 @@ class ServerEntry(Written):
     extensions: dict[Extension, Items[Method]] = Field(
         {},
         description="Extensions of the protocol that may be used with this server: the identifier of each, "
-        "and its request methods. They are decided as the action `extension`; whatever is not "
-        "named is refused.",
+        "and its request methods. They are decided as the action `extension`; methods that are not listed "
+        "are refused.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -210,8 +210,8 @@ class ViewEntry(Written):
     )
     prefix: Prefix = Field(
         "when-needed",
-        description="`when-needed`: a tool or prompt keeps the name that its server gives it where no other "
-        "server of this client has one of that name; otherwise each of them is `SERVER__NAME`. `always`: "
+        description="`when-needed`: a tool or prompt keeps the name from its server if no other server of "
+        "this client has one of that name; otherwise each is `SERVER__NAME`. `always`: "
         "all are `SERVER__NAME`, even if there is only one server.",
     )
 
@@ -221,7 +221,7 @@ class ViewEntry(Written):
         seen: set[str] = set()
         for folder in self.projects:
             if project_folder(folder) in seen:
-                yield ("projects", folder), "this project is there already, written differently"
+                yield ("projects", folder), "this project is already listed, written differently"
             seen.add(project_folder(folder))
 
 
@@ -237,7 +237,7 @@ def client_mistakes(clients: Mapping[str, ViewEntry], servers: Collection[str]) 
                 if server not in servers:
                     yield place, f"there is no server of this name; the known ones are {known}"
                 elif server in named[:index]:
-                    yield place, "this server is in the list already"
+                    yield place, "this server is already in the list"
 
 
 def seen_by(clients: Mapping[str, ViewEntry], agent: str | None, project: str | None) -> tuple[str, ...]:
@@ -245,14 +245,14 @@ def seen_by(clients: Mapping[str, ViewEntry], agent: str | None, project: str | 
     that says what there is."""
     named = ", ".join(clients)
     if agent is None:
-        raise LookupError(f"say which client connects with `--agent NAME`; under `clients` are {named}")
+        raise LookupError(f"name the client with `--agent NAME`; `clients` has {named}")
     entry = clients.get(agent)
     if entry is None:
-        raise LookupError(f"there is no client `{agent}`; under `clients` are {named}")
+        raise LookupError(f"there is no client `{agent}`; `clients` has {named}")
     folders = ", ".join(entry.projects)
     if project is None:
         if not entry.servers:
-            said = f"the client `{agent}` has servers in projects only: say which with `--project FOLDER`"
+            said = f"the client `{agent}` has servers in projects only: choose one with `--project FOLDER`"
             raise LookupError(f"{said}; its projects are {folders}")
         return entry.servers
     known = {project_folder(folder): servers for folder, servers in entry.projects.items()}

@@ -60,7 +60,7 @@ def wrong_url(text: str, to: Literal["anything", "a path", "a host"] = "anything
         return "must be an https:// URL with a host"
     marked = parts.username is not None or "#" in text
     if to != "anything" and (marked or parts.query or (parts.path.strip("/") and to == "a host")):
-        return "must be a URL of nothing but a host" + (" and a path" if to == "a path" else "")
+        return "must be a URL with only a host" + (" and a path" if to == "a path" else "")
     if marked:
         return "must have neither a user name nor a fragment"
     return NEEDS_TLS if is_open(text) else ""

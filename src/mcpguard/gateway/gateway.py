@@ -1,10 +1,10 @@
-"""The policy enforcement point: takes each message of one client, sees that it is in turn, and gives it to
-whoever serves it: the one path (`path.py`), or the lists and subscriptions (`lists/`). A client is told first
-what may be requested here, and the servers' own instructions for use.
+"""The policy enforcement point: takes each message of one client, checks that it is in order, and passes it
+to the one path (`path.py`), or to the lists and subscriptions (`lists/`). It answers the handshake with
+what may be requested, and with the servers' own instructions.
 
-Law of this file: a method without a row in the table of methods goes nowhere, and whatever goes wrong on the
-way is a refusal. Nothing is started for a greeting but the servers that the configuration calls eager, each
-with a record before and after (law 5), and what they say is inspected like everything else (law 6).
+Law of this file: a method without a row in the table of methods is refused, and so is any request that
+fails on the way. A handshake starts only servers that the configuration marks as eager, each
+with a record before and after (law 5), and their instructions are inspected like everything else (law 6).
 """
 
 from collections.abc import Callable, Coroutine, Mapping

@@ -1,9 +1,9 @@
 """The two decisions on a request, each with the state of its session: may it be made, may its result leave.
 
-Law of this file: a decision and what it changes in the session are one step, whoever else decides meanwhile,
-under the policies that are in force at that step: a store that is busy may be waited for.
-Where the session cannot be read or stored, what depends on it is refused; rules in shadow mode refuse
-nothing, so what only they want depends on nothing.
+Law of this file: a decision and its changes to the session are one atomic step, under the policies
+in force at that step; it may wait for a busy store.
+If the session cannot be read or stored, calls that depend on it are refused. Rules in shadow mode refuse
+nothing, so no call depends on them.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
     route -> DECIDE -> record -> call -> INSPECT -> record -> reply
 
 Law of this file: each step returns, or the request is refused; there is no other way through. A record
-is durable before the step after it runs (law 5): `await audit.write(...)` is that barrier.
+is durable before the next step runs (law 5): `await audit.write(...)` is that barrier.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
-"""What the gateway asks of the world: the Protocols that adapters implement.
+"""The ports of the gateway: the Protocols that adapters implement.
 
-Law of this file: a port takes and gives only core values and a `Wait`; no credential is requested without
-naming its recipient. Each has one contract suite in
-`tests/`, which the fake and the real adapter both pass.
+Law of this file: a port accepts and returns only core values and a `Wait`; no credential is requested without
+naming its recipient. Each port has one contract suite in `tests/`, which the fake and the real adapter both
+pass.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What an upstream answered becomes what its client gets: translated to the client's era, inspected, and
+"""Turns an upstream's answer into the client's answer: translated to the client's era, inspected, and
 reviewed by the rules on results.
 
-Law of this file: rules see what was inspected, and what they add (redaction, labels, the use of a limit) is
-done before the answer is handed out. Where a rule wants it (`spotlight`), the texts in a result are marked as
-those of others, between delimiters that are random for each call and chosen when the result is there, so that
+Law of this file: rules see the inspected result, and their effects (redaction, labels, the use of a limit)
+are applied before the answer is sent. If a rule has `spotlight`, the texts in a result are marked as
+untrusted, between delimiters that are random for each call and chosen after the result has arrived, so that
 nothing in the result can end the marked part.
 """
 

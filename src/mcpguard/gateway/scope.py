@@ -1,5 +1,5 @@
-"""Everything that serves one client: the ports, the policies, and the requests that are open: who answers
-each under which id, and what its upstream asks meanwhile."""
+"""Everything that serves one client: the ports, the policies, and the open requests: the upstream and the id
+of each, and the questions asked in the meantime."""
 
 from __future__ import annotations
 

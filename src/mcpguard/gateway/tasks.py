@@ -1,4 +1,5 @@
-"""Whose task is which: a task id leads only to the upstream that made it, for the client that started it
+"""Which task belongs to whom: a task id leads only to the upstream that created it, and only for the client
+that started it
 (specification 2025-11-25: basic/utilities/tasks; 2026-07-28: extension io.modelcontextprotocol/tasks)."""
 
 from collections.abc import Collection

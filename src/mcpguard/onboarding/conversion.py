@@ -77,7 +77,7 @@ def convert(
         raise NotMoved(entry.problem)
     if entry.claims:
         raise NotMoved(
-            "looks like mcpguard, but what it starts is not an installed one: delete it, or replace it by "
+            "looks like mcpguard, but does not start an installed mcpguard: delete it, or replace it with "
             "`mcpguard install`"
         )
     project = folder_of(found, entry.where[:-1], places)
@@ -335,7 +335,9 @@ def _notes(entry: Entry, settings: dict[str, Any], project: Path | None) -> list
     if any(seconds > _LONGEST[CALL] for one, seconds in entry.timeouts.items() if one.call):
         notes.append(f"had a longer timeout than mcpguard knows: a call may take {_LONGEST[CALL]} seconds")
     if not entry.cwd and (folder := settings.get("cwd")):
-        notes.append(f"runs what {folder} has, so it starts there: whoever writes there decides what it runs")
+        notes.append(
+            f"runs code in {folder}, so it starts there: anyone who can write there decides what it runs"
+        )
     elif not entry.url and not entry.cwd:
         lost = [f"'{settings['args'][index]}'" for index, _ in relative_arguments(settings.get("args", []))]
         notes += [f"{not_from_here(lost)} in the configuration of mcpguard"] if lost else []

@@ -1,7 +1,7 @@
-"""What MCP is, as pure values and tables: messages, methods, names. No IO, no SDK, no event loop.
+"""MCP as pure values and tables: messages, methods, names. No IO, no SDK, no event loop.
 
-`jsonrpc.py` reads messages, `eras.py` translates them, `methods.py` is the table of what is done with each.
+`jsonrpc.py` reads messages, `eras.py` translates them, `methods.py` is the table of how each is handled.
 `calls.py` reads the params of requests, `trace.py` their trace context. `catalogue.py` has what upstreams
-offer, and `names.py` what clients call it. `headers.py` mirrors a request in HTTP, `refusals.py` is a no on
-the wire, `uri_template.py` matches URIs.
+offer, and `names.py` the names that clients use. `headers.py` mirrors a request in HTTP, `refusals.py` is
+a refusal on the wire, `uri_template.py` matches URIs.
 """

@@ -1,7 +1,7 @@
 """The params of each request that policy decides, read in one way into one shape.
 
-Law of this file: a member that the policy does not see is refused, not carried along (law 4). Of `_meta`
-only the progress token and the trace context travel; the rest is an unchecked claim.
+Law of this file: a member that the policy does not see is refused, not passed on (law 4). From `_meta`,
+only the progress token and the trace context are passed on; the rest is an unverified claim.
 """
 
 from hashlib import sha256

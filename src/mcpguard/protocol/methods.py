@@ -1,4 +1,4 @@
-"""The table of methods: what is done with each message, by name and by the side that it comes from.
+"""The table of methods: how each message is handled, by name and by the side that sends it.
 
 Law of this file: a method without a row is refused (a notification without one is dropped), never
 relayed. A new method is one row here plus its handler in `gateway/gateway.py`.

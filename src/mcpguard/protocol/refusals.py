@@ -1,4 +1,4 @@
-"""What a no looks like on the wire: for the model one failed call with a reason, for a program a code.
+"""How a refusal looks on the wire: a failed call with a reason for the model, and a code for programs.
 
 Law of this file: a refusal says which rule, the author's message and the invocation id; never CEL
 source, an argument or a secret, and never more than `tools/list` already shows.

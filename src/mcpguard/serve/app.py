@@ -365,7 +365,7 @@ class _Process:
         """Let what is in flight finish; what is late is given up, with a record and an answer."""
         seconds = self._shared.settings.limits.drain_seconds if self._signalled else LEFT_SECONDS
         if self._signalled:
-            said = f"stopping ({reason}): nothing new begins; calls in flight have {seconds:g} s to finish"
+            said = f"stopping ({reason}): no new calls start; calls in flight have {seconds:g} s to finish"
             self._shared.diagnostics.report("", said, "info")
         if await self._drained(seconds) or not self._signalled:
             return

@@ -1,5 +1,5 @@
-"""What belongs to the evidence of a serving process beside its records: upkeep, who signs, where heads go,
-and the sinks and alerts to which `telemetry` and `alerts` of the configuration have it exported, each in a
+"""The services around the evidence of a serving process: maintenance, signing, where heads are sent,
+and the sinks and alerts that `telemetry` and `alerts` of the configuration export it to, each in a
 thread.
 
 Law of this file: the private key, the headers of a sink and the URL of an alert are for these and for no

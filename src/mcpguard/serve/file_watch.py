@@ -1,9 +1,9 @@
 """Files that change while mcpguard serves: taken whole, or not at all.
 
-Law of this file: what cannot be loaded never takes the place of what is in force, and a file that is being
-written is not read: it must look the same at two looks in a row, or, where that does not come to be, have
-the same text before and after it was read. Whatever happens, it looks again. Loading takes long, and a look
-may hang with its disk, so both are done beside serving (law 8); what is loaded is taken in the loop.
+Law of this file: files that cannot be loaded never replace what is in force, and a file that is being
+written is not loaded: two checks in a row must find it unchanged, or, if that never happens, its text
+must be the same before and after it was read. Whatever happens, it is checked again. Loading is slow, and a
+check may hang with its disk, so both run in a thread (law 8); the loaded result is applied in the loop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The two fronts that clients can come to: our own standard input and output, or an HTTP address.
+"""The two fronts that clients can connect to: our own standard input and output, or an HTTP address.
 
 Each says when it is over, waits for what is in flight, and closes. `serve/app.py` runs one of them.
 """

@@ -1,4 +1,4 @@
-"""What a person changes, from outside, in the state that serving processes share: answers to tickets, labels
+"""A person's changes, from outside, to the state that serving processes share: answers to tickets, labels
 and sessions.
 
 Law of this file: evidence first. A change that cannot be recorded is not made; one that was recorded and

@@ -1,7 +1,7 @@
 """Where heads of chains are kept besides the chains (`audit.heads`): a file, standard output, a URL.
 
-Law of this file: no place waits for another one, and no caller for a place. What a place does not take is
-sent to it again with the next head.
+Law of this file: no destination waits for another one, and no caller waits for a destination. If one does
+not accept a head, it gets it again with the next one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Notifies people of calls that wait, while mcpguard serves (`approvals.notify`).
+"""Notifies people about waiting calls while mcpguard serves (`approvals.notify`).
 
 Law of this file: the URL of a target goes to that target and to no server; it is read when something is sent.
 """

@@ -1,5 +1,5 @@
-"""Which values are recognised in answers though no server has needed them yet: when they are read and held,
-and what says so.
+"""Which values are recognised in answers before a server has needed them: when they are read and held,
+and how that is reported.
 
 Law of this file: a record names what is read before it is read (law 5). No person is asked, nothing leaves
 this machine, and the values go to the redactor and to nobody else. Requests that reach a server wait for

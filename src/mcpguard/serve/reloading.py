@@ -1,10 +1,10 @@
-"""What changes while mcpguard serves: its policies, and the configuration itself.
+"""Changes while mcpguard serves: its policies, and the configuration itself.
 
-Law of this file: a changed configuration is in force whole or not at all. Everything that can fail is done
-before the first thing is changed, and in a thread, since it takes long and nobody may wait for it (law 8);
-nothing of a client comes between the first change and the last. What is not in force is said on standard
-error, in the status file and in evidence (law 13). An observation ends once, by the clock of the machine or
-by one that nobody sets, whichever comes first, so that setting the clock back does not bring it back.
+Law of this file: a changed configuration is applied as a whole or not at all. Everything that can fail is
+done before the first change, and in a thread, since it is slow and nobody may wait for it (law 8); no message
+of a client is handled between the first change and the last. A change that is not in force is reported on
+standard error, in the status file and in evidence (law 13). An observation ends once, by the wall clock or
+by the monotonic clock, whichever comes first, so that setting the clock back does not restart it.
 """
 
 import asyncio
@@ -58,11 +58,11 @@ _APPLIED = {
 """Those that can be changed."""
 _LATE = (
     f"reading the files of the configuration and the policies has taken more than {HOLD_SECONDS:g} seconds "
-    "so far: what is in force stays, and a change of them is not noticed until they have been read"
+    "so far: the current version stays in force, and changes are noticed once they have been read"
 )
 _UNSETTLED = (
     f"the files of {{}} have been changing for more than {SETTLE_SECONDS:g} seconds, even while they were "
-    "read: what is in force stays until they are left alone"
+    "read: the current version stays in force until they stop changing"
 )
 _RESTORED = {
     "configuration": "the configuration file matches what is in force again",

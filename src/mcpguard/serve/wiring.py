@@ -1,8 +1,8 @@
-"""An upstream out of its configuration: which wire it is reached by, and which credential is in which lane;
-and the line for the operator where its server runs, gets into trouble, and is out of it again.
+"""Builds an upstream from its configuration: its wire, and the credential of each lane;
+and the line for the operator when its server runs, fails, and recovers.
 
-Law of this file: the environment of a process, or the headers of a request, are those of the server and those
-of the one credential above them that a rule chose, and of no other.
+Law of this file: the environment of a process, or the headers of a request, come only from the server and,
+overriding it, from the one credential that a rule chose.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A world: what serves one client, a gateway with its own upstreams. And what the worlds of a process share.
+"""A world: everything that serves one client, a gateway with its own upstreams. And what the worlds of a
+process share.
 
 Law of this file: two clients share no upstream, no catalogue and no cache, so nothing that one of them does
-or sees reaches the other (law 8).
+or sees affects the other (law 8).
 """
 
 import asyncio
@@ -256,7 +257,7 @@ class World:
         self._made: dict[str, ServerParts] = {}
         """What each upstream is made of."""
         self._leaving: dict[ServerUpstream, None] = {}
-        self._retiring = Background("a server that is not configured any more could not be ended")
+        self._retiring = Background("a server that was removed from the configuration could not be stopped")
         self._serve(parts_of(shared.settings.config))
 
     def _scope(self) -> ClientScope:

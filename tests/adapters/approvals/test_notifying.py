@@ -367,7 +367,7 @@ def test_a_service_that_takes_no_alert_is_reported_without_its_url(receiver: Rec
     told, reports = by_apprise(f"json://127.0.0.1:{receiver.server_port}/token-1234")
     told.send(ASKED)
     assert until(lambda: reports) == [
-        "alerts to ${env:CHAT} are failing (reported once): the service did not take it"
+        "alerts to ${env:CHAT} are failing (reported once): the service did not accept it"
     ]
 
 

@@ -336,8 +336,8 @@ async def test_where_all_are_in_use_a_call_that_needs_one_more_is_refused_and_sa
     with pytest.raises(CredentialError) as refused:
         await as_future(stage.send(credential="b", name="t"))
     assert str(refused.value) == (
-        "there is no room for a process with the credential 'b': 'x' may have 1 (`max_lanes`), and all are in "
-        "use; try again when their calls are over"
+        "there is no room for a process with the credential 'b': 'x' may have 1 (`max_lanes`), and all are "
+        "in use; try again when their calls have finished"
     )
     assert "b" not in stage.of
     stage.of["a"][-1].result(asked["id"], {"content": []})

@@ -42,7 +42,7 @@ def seen(tmp_path: Path, entry: str, beside: str = "fs: {command: node, args: [A
 
 
 CLIENT = "the folder that the client starts mcpguard in, where agents work"
-PROJECT = "inside a folder that the server fs is given"
+PROJECT = "inside a folder that the server fs gets"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ PROJECT = "inside a folder that the server fs is given"
         ("command: ./server, cwd: client", f"x runs `./server` from {CLIENT}: it can be replaced there"),
         ("command: node, cwd: AT/project", f"x starts in AT/project, {PROJECT}"),
         ("command: node, args: [AT/other], cwd: AT/other", None),
-        ("command: npx, args: [fs, AT/other], cwd: AT/other", "x runs what `npx` finds from AT/other, inside a folder that the server x is given: it can be replaced there"),
+        ("command: npx, args: [fs, AT/other], cwd: AT/other", "x runs what `npx` finds from AT/other, inside a folder that the server x gets: it can be replaced there"),
         ("command: node, args: [AT/tools/run.js], env: {NODE_OPTIONS: '--require=AT/project/x.js'}", f"x takes what `NODE_OPTIONS` names from AT/project/x.js, {PROJECT}: it can be replaced there"),
         ("command: python3, args: [-m, server], env: {PYTHONPATH: 'AT/tools:AT/project/src'}", f"x takes what `PYTHONPATH` names from AT/project/src, {PROJECT}: it can be replaced there"),
         ("command: npx, args: [x], env: {SSL_CERT_FILE: AT/project/ca.pem}", f"x takes what `SSL_CERT_FILE` names from AT/project/ca.pem, {PROJECT}: it can be replaced there"),

@@ -109,7 +109,7 @@ def test_it_says_why_this_verdict_and_no_other(rules: list[str], effect: str, ca
 def test_a_call_with_a_placeholder_of_ours_is_explained_as_that() -> None:
     found = explained(policies("effect: allow"), {"b": "[REDACTED:email#1]"})
     assert (found.effect, found.cause, found.rules) == ("deny", "placeholder", ())
-    assert "in place of the original" in found.why
+    assert "overwrite the original" in found.why
     assert "`placeholders: true`" in found.message
     assert found.changes == ()
 

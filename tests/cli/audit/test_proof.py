@@ -451,7 +451,7 @@ def test_what_stands_in_place_of_a_head_is_not_printed(folder: Path, capsys: Cap
     [
         ("--heads", "gone", "the heads in gone cannot be read: No such file"),
         ("--public-key", "gone", "--public-key takes a key, which begins with `mcpguard-audit-public-1:`"),
-        ("--heads", "empty", "empty has no heads in it, so it proves nothing"),
+        ("--heads", "empty", "empty contains no heads, so it proves nothing"),
         ("--heads", "notes.yaml", "notes.yaml is not a file of heads: each line is FILE:HASH"),
         ("--public-key", "mcpguard-audit-public-1:xx", "`mcpguard-audit-public-1:` and 32 bytes in base64"),
         ("--removed-until", "nosuch", "--removed-until takes the name of a chain"),

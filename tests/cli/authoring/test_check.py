@@ -255,8 +255,8 @@ def test_a_plain_credential_is_a_warning_that_does_not_show_it(remarks: Remarks)
     assert [line.partition(": ")[2] for line in lines] == [
         "looks like a credential in plain text (github-token): `mcpguard secret set git/TOKEN` and refer to it "
         "as ${keyring:git/TOKEN}",
-        "looks like a credential in plain text (github-token), which every process on this machine can read: "
-        "have the server take it from a variable",
+        "looks like a credential in plain text (github-token), which every process on this machine can "
+        "read: pass it to the server in a variable",
     ]
     assert PLAIN_TOKEN not in "".join(lines)
 

@@ -87,7 +87,7 @@ def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it
         "deny (rule): a matching deny rule overrides every ask rule and every allow rule\n"
         "  by: p/no-force\n"
         "  the client is told: No force.\n"
-        "  provided that the server lists this tool, and the arguments fit its schema (--snapshot FILE)\n"
+        "  provided that the server lists this tool, and the arguments match its schema (--snapshot FILE)\n"
         "\n"
         "rules that apply to it, deny before ask before allow:\n"
         "  deny   p/no-force: held  <- decided  (p.yaml:4)\n"
@@ -112,7 +112,7 @@ def test_a_call_that_is_allowed_is_told_with_what_is_done(explain: Explain) -> N
     assert said == (
         "allow: no deny rule and no ask rule matches, and an allow rule does\n"
         "  by: p/read\n"
-        "  provided that the server lists this tool, and the arguments fit its schema (--snapshot FILE)\n"
+        "  provided that the server lists this tool, and the arguments match its schema (--snapshot FILE)\n"
         "  redacts: email\n"
         "\n"
         "rules that apply to it, deny before ask before allow:\n"
@@ -389,7 +389,7 @@ def test_a_call_that_was_taken_back_while_a_person_was_asked_is_explained_by_the
     record(folder, asked, taken)
     said = explain("n-1", "--args", '{"a": 1}')
     assert said.startswith("recorded: deny (cancelled)  tools/call git/push\n")
-    assert "  note: the client took it back before a person answered\n" in said
+    assert "  note: the client cancelled it before a person answered\n" in said
     assert "  ask    p/write: held (it has no condition)  <- decided  (p.yaml:3)\n" in said
     assert "not listed" not in said
 
@@ -399,7 +399,7 @@ def test_a_call_that_was_taken_back_before_all_else_is_only_told_as_that(
 ) -> None:
     record(folder, decision({"a": 1}, cause="cancelled"))
     said = explain("n-1")
-    assert "  note: the client took it back before it was decided\n" in said
+    assert "  note: the client cancelled it before it was decided\n" in said
     assert "not listed" not in said
     assert "no rule applies" not in said
 
@@ -729,7 +729,7 @@ def test_a_record_of_an_altered_file_does_not_overrule_what_is_decided_now(
     (file,) = (folder / "audit").glob("*.jsonl")
     file.write_bytes(file.read_bytes().replace(b'"os-user:ada"', b'"os-user:bob"', 1))
     said = explain("n-1", "--args", '{"remote": "x"}', code=1)
-    assert "note: what follows is how it would be decided now, whatever the record says" in said
+    assert "note: the following is how it would be decided now, whatever the record says" in said
     assert "deny (no-rule)" in said
 
 
@@ -745,7 +745,7 @@ def test_what_other_policies_decided_may_not_be_known(explain: Explain, folder: 
 @pytest.mark.parametrize(
     ("more", "why", "told"),
     [
-        ({"cause": "unknown", "tool": "x"}, "no server has anything by that name", "Unknown tool: x"),
+        ({"cause": "unknown", "tool": "x"}, "no server has anything with that name", "Unknown tool: x"),
         ({"cause": "unavailable", "tool": "x"}, "could not be asked what it offers", None),
         (
             {"cause": "unknown", "tool": "", "subject": "f:x", "method": "resources/read"},
@@ -883,7 +883,7 @@ def test_reach_tells_of_all_that_a_snapshot_lists(explain: Explain, folder: Path
         "  yes  prompt review\n"
         "  no   resource file:///x\n"
         "  no   template file:///{x}\n"
-        "the snapshot does not have web: only what rules name is listed of it\n"
+        "the snapshot does not have web: for it, only tools named in rules are listed\n"
     )
     found = json.loads(explain("--reach", "--snapshot", "snapshot.json", "--json"))["reach"]
     assert found[0] == {
@@ -930,7 +930,7 @@ def test_reach_of_a_server_that_the_snapshot_does_not_have_is_what_rules_name(
     assert explain("q.yaml", "--reach", "--snapshot", "s.json") == (
         "new: 1 yes, 0 if, 0 no\n  yes  t\n"
         "old: 1 yes, 0 if, 0 no\n  yes  t\n"
-        "the snapshot does not have new: only what rules name is listed of it\n"
+        "the snapshot does not have new: for it, only tools named in rules are listed\n"
     )
 
 
@@ -944,7 +944,7 @@ def test_a_snapshot_says_what_a_tool_says_of_itself(explain: Explain, folder: Pa
     assert explain(*words, "t").startswith("allow:")
     absent = explain(*words, "u")
     assert absent.startswith(
-        "deny (unknown): according to the snapshot, the server has nothing by that name\n"
+        "deny (unknown): according to the snapshot, the server has nothing with that name\n"
     )
     assert "the client is told: Unknown tool: u\n" in absent
     assert explain(*words, "t", "--annotations", '{"readOnlyHint": false}').startswith("deny (no-rule):")

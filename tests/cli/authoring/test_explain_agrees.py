@@ -375,7 +375,7 @@ def test_a_credential_in_an_argument_is_not_looked_for_and_that_is_said(scene: B
     begun = scene(ALL)
     args = {"a": f"send {OF_TWO}"}
     found = begun.live("one__push", args, "--snapshot", "snapshot.json")
-    assert found["assumed"] == ["nothing in it is a credential that mcpguard holds: those are not read here"]
+    assert found["assumed"] == ["it contains no credential that mcpguard holds: those are not read here"]
     record, said = begun.call("one__push", args)
     chain(begun.folder / "audit", *begun.world.audit.records)
     told_ = begun.recorded(record, args)
@@ -603,4 +603,4 @@ def test_it_is_said_in_words_too(tmp_path: Path) -> None:
         assert main(words) == 0
         assert main(["explain", "--reach", "--config", "mcpguard.yaml"]) == 0
     assert "  would be refused (rule) by p/r0: Say 0." in out.getvalue()
-    assert out.getvalue().count("  only observed now: what is refused here is recorded and let through") == 1
+    assert out.getvalue().count("  only observed now: calls refused here are recorded and let through") == 1

@@ -51,7 +51,7 @@ def test_a_client_is_told_of_servers_that_it_sees_only(folder: Path, capsys: Cap
         "there is no server `git` for the client `phone`; it has web"
     )
     assert refused(capsys, *log, "--agent", "laptop") == (
-        "there is no client `laptop`; under `clients` are desk, phone"
+        "there is no client `laptop`; `clients` has desk, phone"
     )
     assert refused(capsys, *log, "--agent", "desk", "--project", "/p") == (
         "the client `desk` has no project /p; it has none: leave out `--project`"
@@ -104,5 +104,5 @@ def test_without_clients_any_agent_may_be_named(folder: Path, capsys: Capture) -
     written(folder, "")
     assert explained(capsys, "--server", "web", "--tool", "get", "--agent", "any")["effect"] == "allow"
     assert explained(capsys, "--server", "web", "--tool", "get").get("assumed", []) == [
-        "the server lists this tool, and the arguments fit its schema (--snapshot FILE)"
+        "the server lists this tool, and the arguments match its schema (--snapshot FILE)"
     ]

@@ -40,7 +40,8 @@ def test_what_wrap_recorded_is_replayed_without_a_configuration(
     assert main(["replay"]) == 0
     said = capsys.readouterr()
     assert said.err == (
-        "note: there is no configuration: what is on record is replayed under the policy of `mcpguard wrap`\n"
+        "note: there is no configuration, so recorded calls are replayed under the policy of `mcpguard "
+        "wrap`\n"
     )
     assert "0 of 1 decision on record would change" in said.out
     (tmp_path / "p.yaml").write_text("version: 1\npolicy: p\nrules: [{id: no, effect: deny}]\n")
@@ -83,7 +84,10 @@ def test_an_altered_chain_is_named_and_is_exit_code_1(home: Path, capsys: Captur
     file.write_bytes(file.read_bytes().replace(b'"id":"c-1"', b'"id":"c-2"'))
     assert main(["replay", "--since", "2099-01-01"]) == 1
     said = capsys.readouterr()
-    assert f"mcpguard: {file.name} was altered, or written by a newer mcpguard, so nothing of it" in said.err
+    assert (
+        f"mcpguard: {file.name} was altered, or written by a newer mcpguard, so it is not replayed"
+        in said.err
+    )
     assert "1 cannot be determined" in said.out
 
 

@@ -49,13 +49,13 @@ def test_as_json(home: Path, capsys: Capture) -> None:
 def test_nothing_to_suggest_says_so(home: Path, capsys: Capture) -> None:
     record(home)
     assert main(["suggest"]) == 0
-    assert "no call of a tool was refused for lack of a rule" in capsys.readouterr().out
+    assert "no tool call was refused for lack of a rule" in capsys.readouterr().out
 
 
 def test_a_call_to_a_server_that_is_not_configured_suggests_nothing(home: Path, capsys: Capture) -> None:
     record(home, decided(1, server="wrapped"))
     assert main(["suggest"]) == 0
-    assert capsys.readouterr().out.startswith("no call of a tool was refused for lack of a rule")
+    assert capsys.readouterr().out.startswith("no tool call was refused for lack of a rule")
 
 
 def test_what_is_no_call_of_a_tool_is_counted(home: Path, capsys: Capture) -> None:
@@ -72,7 +72,7 @@ def test_altered_evidence_is_reported(home: Path, capsys: Capture) -> None:
     chain.write_bytes(chain.read_bytes().replace(b'"log"', b'"lug"'))
     assert main(["suggest"]) == 1
     assert (
-        f"{chain.name} was altered, or written by a newer mcpguard, so it does not count"
+        f"{chain.name} was altered, or written by a newer mcpguard, so it is ignored"
         in capsys.readouterr().err
     )
     assert main(["suggest", "--json"]) == 1

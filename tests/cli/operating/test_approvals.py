@@ -84,7 +84,7 @@ def test_a_call_that_waits_is_told_from_a_ticket_that_nobody_waits_for(
     ask(home, id="t2", args="b")
     says.append("n")
     assert main(["approvals"]) == 0
-    now, left = capsys.readouterr().out.split("\nnobody waits for these; an approval counts for")
+    now, left = capsys.readouterr().out.split("\nno call waits for these any more; an approval is valid for")
     assert re.search(r"^t1 +4\d s ", now, re.MULTILINE)
     assert "t2" not in now
     assert left.startswith(" the same call made again:\nUNANSWERED")

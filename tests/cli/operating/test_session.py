@@ -92,7 +92,7 @@ def notices(home: Path) -> list[tuple[str, str]]:
 def test_a_fact_is_shown_with_the_configuration_for_which_it_counts(home: Path, capsys: Capture) -> None:
     used(home, places=ServerPlaces("/etc/staging.yaml", {CALL.server: "a"}))
     main(["session", "show"])
-    assert "fact  ok  stated under /etc/staging.yaml, and counts there" in capsys.readouterr().out
+    assert "fact  ok  stated under /etc/staging.yaml, and valid there" in capsys.readouterr().out
 
 
 def test_what_a_session_did_is_listed_and_shown_with_the_cause_of_its_labels(
@@ -110,7 +110,7 @@ def test_what_a_session_did_is_listed_and_shown_with_the_cause_of_its_labels(
     assert "fact  ok" in shown
     assert f"until you clear it: `mcpguard session clear LABEL {NAME[:8]}`" in shown
     assert "limit p/all calls 1d: 1 used" in shown
-    assert f"once you clear it: `mcpguard session clear RULE {NAME[:8]}`" in shown
+    assert f"clearing a limit resets it to zero: `mcpguard session clear RULE {NAME[:8]}`" in shown
     assert "1  files/read" in shown
 
 
@@ -215,7 +215,7 @@ def test_what_cannot_be_read_is_seen_and_starts_over(home: Path, capsys: Capture
     assert main(["session", "list"]) == 0
     assert "cannot be read" in capsys.readouterr().out
     assert main(["session", "show"]) == 0
-    assert f"`mcpguard session end {NAME[:8]}` starts it over" in capsys.readouterr().out
+    assert f"`mcpguard session end {NAME[:8]}` starts a new session" in capsys.readouterr().out
     assert main(["session", "clear", "private"]) == 2
     assert main(["session", "end"]) == 0
     assert labels(store(home), CALL) == []

@@ -132,7 +132,7 @@ def test_a_command_that_finds_no_configuration_says_with_which_one_mcpguard_runs
     )
     monkeypatch.setattr("mcpguard.config.loading.find_config", lambda *_: Path("/c/mcpguard.yaml"))
     assert main(words) == 2
-    assert "does not exist any more, although mcpguard runs with it" in capsys.readouterr().err
+    assert "no longer exists, although a running mcpguard uses it" in capsys.readouterr().err
 
 
 def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:
@@ -300,14 +300,14 @@ async def test_a_status_that_does_not_change_is_confirmed(
 def test_alerts_that_are_lost_are_in_the_table(folder: Path, capsys: Capture) -> None:
     from msgspec.json import encode
 
-    lost = LostAlerts("${keyring:chat}", 1_790_000_000.0, 3, "the service did not take it")
+    lost = LostAlerts("${keyring:chat}", 1_790_000_000.0, 3, "the service did not accept it")
     folder.mkdir(exist_ok=True)
     pid = os.getpid()
     status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), (lost,), version=__version__)
     (folder / f"{pid}.json").write_bytes(encode(status))
     assert main(["status"]) == 1
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "chat" in line]
-    assert row.endswith("the service did not take it (3 lost)")
+    assert row.endswith("the service did not accept it (3 lost)")
     assert main(["status", "--json"]) == 1
     (said,) = json.loads(capsys.readouterr().out)["running"]
     assert said["alerts"][0]["lost"] == 3

@@ -212,7 +212,7 @@ def test_a_policy_that_changes_while_a_call_waits_voids_it() -> None:
     put_in_force(world, ASK.replace("seen by others", "seen by all"))
     world.clock.ring()
     world.turn()
-    assert "What was approved has changed meanwhile" in said(last(world))
+    assert "What was approved has changed since" in said(last(world))
     assert sent(world) == []
 
 
@@ -225,7 +225,7 @@ def test_a_policy_that_changes_while_a_call_waits_voids_it() -> None:
             "rule",
             "p/never",
         ),
-        (ASK.replace("id: push", "id: asking-anew"), "has changed meanwhile", "approval", "p/asking-anew"),
+        (ASK.replace("id: push", "id: asking-anew"), "has changed since", "approval", "p/asking-anew"),
     ],
 )
 def test_a_call_that_waits_while_policies_change_is_refused_by_those_of_now(
@@ -240,7 +240,7 @@ def test_a_call_that_waits_while_policies_change_is_refused_by_those_of_now(
         world.clock.ring()
         world.turn()
     assert said_so in said(last(world))
-    assert "an approval counts for it" not in said(last(world))
+    assert "once a person has approved it" not in said(last(world))
     record = next(one for one in reversed(world.audit.records) if isinstance(one, Decided))
     assert (record.effect, record.cause, record.rules) == ("deny", cause, (rule,))
     assert record.policy_digest == world.judge.policies.digest
@@ -257,7 +257,7 @@ def test_a_tool_that_is_listed_differently_voids_what_was_approved() -> None:
     answer(world, "approved")
     world.clock.ring()
     world.turn()
-    assert "What was approved has changed meanwhile" in said(last(world))
+    assert "What was approved has changed since" in said(last(world))
     assert sent(world) == []
 
 
@@ -452,7 +452,7 @@ def test_an_approval_that_is_not_as_the_rule_wants_it_does_not_count(
     world = asking(terms, PROVEN)
     push(world)
     replaced(world, state="approved", answer=TicketAnswer("approved", "a:b", **{"via": "console", **answer}))
-    assert f"The approval does not count: its rule {why}" in said(push(world)) or why in said(last(world))
+    assert f"The approval is not valid: its rule {why}" in said(push(world)) or why in said(last(world))
     assert sent(world) == []
 
 
@@ -462,7 +462,7 @@ def test_rules_that_agree_on_no_channel_have_nobody_asked() -> None:
         "  - {id: two, effect: ask, tools: [push], ask: {via: terminal}}\n"
     )
     world = asking(rules=rules)
-    assert "have no channel in common by which a person could answer" in said(push(world))
+    assert "allow no common channel for an answer" in said(push(world))
     assert world.store.tickets == {}
 
 

@@ -163,7 +163,7 @@ def test_policies_that_come_while_the_approval_is_being_used_void_it(monkeypatch
         return use(*given)
 
     monkeypatch.setattr(world.store, "use", reloaded)
-    assert "has changed meanwhile" in said(push(world))
+    assert "has changed since" in said(push(world))
     assert sent(world) == []
 
 
@@ -220,7 +220,7 @@ def test_a_call_that_finds_its_approval_used_when_it_uses_it_hears_that(
 
 @pytest.mark.parametrize(
     ("rule", "becomes"),
-    [("{id: also, effect: ask", "has changed meanwhile"), ("{id: no, effect: deny", "(p/no)")],
+    [("{id: also, effect: ask", "has changed since"), ("{id: no, effect: deny", "(p/no)")],
 )
 def test_a_rule_that_begins_to_count_while_a_call_waits_refuses_it_and_keeps_the_approval(
     rule: str, becomes: str
@@ -258,7 +258,7 @@ def test_a_ticket_that_is_gone_with_its_file_is_not_waited_for() -> None:
     world.store.tickets.clear()
     world.clock.ring()
     world.turn()
-    assert "not known at the moment" in said(last(world))
+    assert "cannot see at the moment" in said(last(world))
     assert any("is gone" in one for one in world.reports)
 
 
@@ -270,7 +270,7 @@ def test_a_store_that_fails_while_a_call_waits_is_not_taken_for_nobody_asked() -
     world.store.down = "no disk"
     world.clock.ring()
     world.turn()
-    assert "not known at the moment" in said(last(world))
+    assert "cannot see at the moment" in said(last(world))
     world.store.down = ""
     push(world)
     assert sent(world) == ["push"]
@@ -343,7 +343,7 @@ def test_a_prompt_is_asked_about_as_it_was_listed(changed: bool) -> None:
     answer(world, "approved")
     world.clock.ring()
     world.turn()
-    assert ("has changed meanwhile" in str(world.client.sent)) is changed
+    assert ("has changed since" in str(world.client.sent)) is changed
     assert ticket(world).state == ("approved" if changed else "used")
 
 
@@ -434,7 +434,7 @@ def test_other_policies_void_the_approval_of_a_call_that_goes_on(modern_upstream
     put_in_force(world, READ.replace("tools: [read]", "tools: [read, write]"))
     before = len(world.upstreams["one"].requests)
     call(world, "read", 3, requestState=state, inputResponses={"branch": ACCEPTED})
-    assert "has changed meanwhile" in said(last(world))
+    assert "has changed since" in said(last(world))
     assert len(world.upstreams["one"].requests) == before
 
 
@@ -479,7 +479,7 @@ def test_a_ticket_that_is_about_another_call_counts_for_nothing(
     world = asking()
     push(world)
     read_as(world, monkeypatch, **forged)
-    assert "has changed meanwhile" in said(push(world))
+    assert "has changed since" in said(push(world))
     assert sent(world) == []
 
 

@@ -121,11 +121,11 @@ def test_a_question_that_waited_for_too_long_is_refused_on_record_with_what_to_d
     world.turn()
     assert shown(world) == []
     [said] = refusals_of(world)
-    assert "make the call again when the others are over" in said
+    assert "make the call again when the others have finished" in said
     assert "give each its own token" in said
     [record] = [one for one in world.audit.records if getattr(one, "what", "") == "message-refused"]
-    assert record.detail.startswith(f"{ELICIT}: several calls are open at this server")
-    assert world.reports[-1].startswith(f"one: refused {ELICIT}: several calls are open")
+    assert record.detail.startswith(f"{ELICIT}: this server has several open calls")
+    assert world.reports[-1].startswith(f"one: refused {ELICIT}: this server has several open calls")
     end(world, 0)
     end(world, 0)
     assert [sent["id"] for sent in world.client.sent] == [1, 2]

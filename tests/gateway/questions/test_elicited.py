@@ -296,7 +296,7 @@ def test_a_store_that_fails_leaves_evidence_and_refuses(era: str) -> None:
     say(world, YES)
     assert any("no disk" in one for one in world.reports)
     assert noted(world)[-2:] == ["approval-given", "approval-void"]
-    assert ("not known at the moment" if era == "modern" else "has not answered") in str(last(world))
+    assert ("cannot see at the moment" if era == "modern" else "has not answered") in str(last(world))
     assert pushes(world) == 0
 
 
@@ -373,7 +373,7 @@ def test_a_client_that_cannot_be_asked_is_told_whom_to_turn_to(era: str, capabil
     push(world, era, capabilities=capabilities)
     said = last(world)["content"][0]["text"]
     assert "this client cannot show its user a form" in said
-    assert "ask whoever maintains the rule to allow another channel (`ask.via`)" in said
+    assert "ask the owner of the policy to allow another channel (`ask.via`)" in said
     assert world.store.tickets == {}
 
 

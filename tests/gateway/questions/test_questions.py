@@ -293,4 +293,4 @@ def test_an_answer_goes_to_the_server_that_asked_and_to_no_other() -> None:
 def test_before_a_client_has_said_hello_nothing_can_be_asked() -> None:
     world = World(ALLOW_ALL)
     ask(world, ELICIT, FORM)
-    assert "no open request of the client" in answered(world)[1]["error"]["message"]
+    assert "no open request that can" in answered(world)[1]["error"]["message"]

@@ -147,7 +147,7 @@ def test_what_was_in_the_file_stays_and_undo_brings_every_byte_back(
         kept = line.rstrip("}").rstrip()
         assert kept in now, kept
     assert main(["lock", client, "--undo"]) == 0
-    assert f"restored: {path} is as it was, byte for byte" in capsys.readouterr().out
+    assert f"restored: {path}, byte for byte" in capsys.readouterr().out
     assert {name: data for name, data in tree(root).items() if name.name != "lock"} == before
 
 
@@ -199,7 +199,7 @@ def test_in_a_file_that_somebody_has_changed_since_only_what_the_lock_put_is_tak
     text = path.read_text()
     path.write_text(text + added if added else text.replace("{", '{\n  "new": true,', 1))
     assert main(["lock", client, "--undo"]) == 0
-    assert f"unlocked: {path} was changed since" in capsys.readouterr().out
+    assert f"unlocked: {path} has changed since" in capsys.readouterr().out
     said = tomlkit.parse(path.read_text()) if client == "codex" else json.loads(path.read_text())
     assert said == ({"features": {"new": True}} if client == "codex" else {"new": True})
 
@@ -499,8 +499,7 @@ def test_servers_that_would_not_start_any_more_take_a_yes(
     path = has(person, HOMES["claude-code"], {"mcpguard": entry("claude-code"), "github": direct})
     assert main(["lock", "claude-code"]) == 2
     assert (
-        f"would not start any more: github in {path}. Move them with `mcpguard import"
-        in capsys.readouterr().err
+        f"would no longer start: github in {path}. Move them with `mcpguard import" in capsys.readouterr().err
     )
     assert tree(root) == {}
     assert main(["lock", "claude-code", "--yes"]) == 0

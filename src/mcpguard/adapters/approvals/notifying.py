@@ -258,7 +258,7 @@ def _by_apprise(url: str, title: str, body: str, seconds: float) -> str:
         apprise_child.MISSING: f"the package `apprise` is missing: run `{command_for_extra('notify')}`",
         apprise_child.UNKNOWN: "it is not a URL that apprise knows",
     }
-    return known.get(status, "the service did not take it")
+    return known.get(status, "the service did not accept it")
 
 
 def _status(

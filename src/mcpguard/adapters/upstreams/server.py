@@ -175,7 +175,8 @@ class ServerUpstream:
         if not idle:
             raise CredentialError(
                 f"there is no room for a process with the credential '{credential}': '{self.name}' may have "
-                f"{self._max_lanes} (`max_lanes`), and all are in use; try again when their calls are over"
+                f"{self._max_lanes} (`max_lanes`), and all are in use; try again when their calls have "
+                "finished"
             )
         min(idle, key=lambda lane: lane.used).rest()
 

@@ -104,7 +104,7 @@ def story_of(
 
 
 def headline(call: CallRecords) -> str:
-    """Its outcome, and when that came."""
+    """Its outcome, and when it was recorded."""
     decision = None if call.decision is None else call.decision.record
     if not isinstance(decision, Decided):
         return ""

@@ -237,7 +237,7 @@ def _untold(snapshot: Snapshot, config: Config, document: Document) -> Iterator[
             and snapshot.servers[name].instructions
             and not config.servers[name].eager
         ):
-            said = f"{name} has instructions for the model: clients get them with `eager: true`"
+            said = f"{name} has instructions for the model: clients get them only with `eager: true`"
             yield wrong("C123", document.problem(("servers", name), said))
 
 

@@ -93,6 +93,6 @@ def _written(
             continue
         for each in folders:
             if not each.is_own and is_in(one.path, each.folder):
-                by = f"inside a folder that the server {other.name} is given"
+                by = f"inside a folder that the server {other.name} gets"
                 return Exposed(one.way, str(at), by, one.use)
     return None

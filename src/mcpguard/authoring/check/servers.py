@@ -54,8 +54,8 @@ def _for_others(config: Config, placed: PlacedRule) -> Iterator[Finding]:
     looks = condition is not None and "principal" in condition.reads
     if entry is not None and entry.principals and not looks:
         said = (
-            f"`{entry.name}` is for {', '.join(entry.principals)} alone: calls of others are allowed, and "
-            "then fail; look at `principal` in `when`"
+            f"`{entry.name}` is for {', '.join(entry.principals)} only: calls of others are allowed, but "
+            f"fail; check `principal` in `when`"
         )
         yield shown("C122", placed.problem(("credential",), said))
 
@@ -95,8 +95,8 @@ def split(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
         for one in [rule for rule in rules if rule.written.credential != first]:
             said = (
                 f"calls to `{server.name}` by this rule use {_named(one.written.credential)}, and those by "
-                f"others {_named(first)}: that is two processes. The server is `stateful`, and neither knows "
-                "what was done in the other"
+                f"others {_named(first)}: these are two processes. The server is `stateful`, and neither "
+                "knows the other's state"
             )
             yield shown("C114", one.problem(("credential",) if one.written.credential else (), said))
 
@@ -319,7 +319,7 @@ def _plain_credentials(
 
 def _instead(server: str, path: Path) -> str:
     if path[0] in ("args", "command"):
-        return ", which every process on this machine can read: have the server take it from a variable"
+        return ", which every process on this machine can read: pass it to the server in a variable"
     name = f"{server}/{path[-1]}"
     return f": `mcpguard secret set {name}` and refer to it as ${{keyring:{name}}}"
 
@@ -332,7 +332,7 @@ def clients(config: Config, document: Document) -> Iterator[Finding]:
         for place, whose, servers in _views(name, entry):
             yield from _disabled(config, document, (place, whose, servers))
     if config.agent is not None and config.agent not in config.clients:
-        said = f"`{config.agent}` is not among the `clients`: a start without `--agent` is refused"
+        said = f"`{config.agent}` is not among the `clients`, so mcpguard does not start without `--agent`"
         yield wrong("C008", document.problem(("agent",), said))
     views = [view for name, entry in config.clients.items() for view in _views(name, entry)]
     seen = {server for _, _, servers in views for server in servers}
@@ -357,7 +357,7 @@ def _disabled(config: Config, document: Document, view: _View) -> Iterator[Findi
     at, whose, servers = view
     off = [server for server in servers if config.servers[server].disabled]
     if len(off) == len(servers):
-        said = f"every server of {whose} is disabled: it is refused at the start"
+        said = f"every server of {whose} is disabled, so mcpguard does not start for it"
         yield wrong("C007", document.problem(at, said))
         return
     for server in off:

@@ -131,10 +131,10 @@ class Changes:
             if session.room(charge, call.now):
                 continue
             if charge.amount > charge.most:
-                note = "it never has room for this much at once"
+                note = "it never allows this much at once"
             else:
                 free = session.free_at(charge, call.now)
-                when = f"it has room again at {utc(free)}" if free else "a new session has room"
+                when = f"it allows the call again at {utc(free)}" if free else "a new session starts at zero"
                 note = f"{when}, or {CLEARED.format(rule.name)}"
             yield Change(rule=rule.name, must="have room", note=note)
 

@@ -38,14 +38,14 @@ WHY = {
     Cause.RULE: "a matching deny rule overrides every ask rule and every allow rule",
     Cause.APPROVAL: "a matching ask rule (or one that cannot be evaluated) overrides every allow rule: a "
     "person must approve",
-    Cause.NO_RULE: "no allow rule matches, and what no rule allows is refused",
-    Cause.ARGUMENTS: "arguments that do not fit the tool's schema are refused before any rule is evaluated",
-    Cause.CREDENTIAL: "a held credential goes to no server that it is not bound to, whatever the rules say",
-    Cause.PLACEHOLDER: "a tool would write a placeholder of mcpguard in place of the original",
+    Cause.NO_RULE: "no allow rule matches, and calls are denied by default",
+    Cause.ARGUMENTS: "arguments that do not match the tool's schema are refused before any rule is evaluated",
+    Cause.CREDENTIAL: "a held credential is only sent to servers that it is bound to, whatever the rules say",
+    Cause.PLACEHOLDER: "a tool would overwrite the original with a placeholder of mcpguard",
     Cause.LIMIT: "rules allow it, but one of their limits is reached",
-    Cause.ERROR: "a deny rule that cannot be evaluated refuses the call, since an error only tightens",
+    Cause.ERROR: "a deny rule that cannot be evaluated refuses the call, since errors fail closed",
 }
-_NOT_APPROVED = "a matching ask rule overrides every allow rule, and nobody's approval counts for it"
+_NOT_APPROVED = "a matching ask rule overrides every allow rule, and no approval is valid for it"
 UNANSWERED = "nobody has answered about this very call by other rules"
 SHOWN = "it is listed: otherwise it is refused as if it did not exist"
 _A_DENY: dict[str, object] = {

@@ -71,7 +71,8 @@ class Change(Sparse):
     )
     note: str = Field(
         "",
-        description="Further information: that no argument can achieve it, or when a limit has room again.",
+        description="Further information: that no argument can achieve it, or when a limit allows the call "
+        "again.",
     )
 
 
@@ -104,7 +105,7 @@ class ResultDecision(Sparse):
     rules: tuple[str, ...] = Field((), description="The rules that contributed to the decision.")
     message: str = Field("", description="The message that the model gets.")
     findings: tuple[str, ...] = Field(
-        (), description="Kinds of secrets and personal data that had been redacted before."
+        (), description="Kinds of secrets and personal data that were redacted before."
     )
     candidates: tuple[ConsideredRule, ...] = Field(
         (), description="The rules with `on: result` that apply to it."
@@ -131,14 +132,15 @@ class Explanation(Sparse):
     )
     message: str = Field("", description="The message that the model gets.")
     approval: str = Field("", description="The ticket of this very call, and how it was answered.")
-    unknown: tuple[str, ...] = Field((), description="What decides and is not known, and how to supply it.")
+    unknown: tuple[str, ...] = Field(
+        (), description="What the decision depends on and is unknown, and how to supply it."
+    )
     assumed: tuple[str, ...] = Field(
-        (), description="What the verdict takes for granted; where it is not so, the call is refused."
+        (), description="The assumptions of the verdict; if one is false, the call is refused."
     )
     listed: bool = Field(
         True,
-        description="Whether lists show what the request is for; what they do not show is refused as if "
-        "it did not exist.",
+        description="Whether lists show the request's target; if not, it is refused as if it did not exist.",
     )
     candidates: tuple[ConsideredRule, ...] = Field(
         (), description="The rules that apply to such a request: deny, then ask, then allow."
@@ -159,7 +161,7 @@ class Recorded(Sparse):
 
     id: str = Field(description="Of the invocation.")
     at: str = Field(description="When.")
-    principal: str = Field(description="`SOURCE:ID` of whoever asked.")
+    principal: str = Field(description="`SOURCE:ID` of the caller.")
     method: str = Field(description="The MCP method.")
     effect: str = Field(description="`allow` or `deny`.")
     same_policies: bool = Field(
@@ -183,7 +185,7 @@ class Recorded(Sparse):
     claims: dict[str, Json] | None = Field(None, description="Its claims, if they are on record.")
     session: str = Field("", description="The session.")
     session_labels: tuple[str, ...] = Field((), description="The labels that the session had before.")
-    label_causes: dict[str, str] = Field({}, description="Each of them -> the call that brought it.")
+    label_causes: dict[str, str] = Field({}, description="Each of them -> the call that set it.")
     credentials: tuple[str, ...] = Field((), description="The names of the credentials.")
     arguments: dict[str, Any] | None = Field(None, description="The arguments, redacted.")
     message: str = Field("", description="Why it was refused, as the client was told.")
@@ -196,12 +198,12 @@ class Recorded(Sparse):
     result_rules: tuple[str, ...] = Field((), description="The rules that decided about its result.")
     result_message: str = Field("", description="Why its result was withheld, as the client was told.")
     findings: dict[str, int] = Field({}, description="`KIND PATH` -> how often it was removed there.")
-    unredacted: dict[str, int] = Field({}, description="As `findings`, of what a rule let stay.")
+    unredacted: dict[str, int] = Field({}, description="As `findings`, for values that a rule exempted.")
     neutralised: dict[str, int] = Field({}, description="Kind -> how many hidden characters became visible.")
     altered: str = Field(
         "",
-        description="Where the file with its record was altered, as `mcpguard audit verify` says; empty "
-        "where it was not.",
+        description="Where the file with its record was altered, as `mcpguard audit verify` says; empty if "
+        "it was not.",
     )
     notes: tuple[str, ...] = Field((), description="What was not recorded, and how to supply it.")
     explanation: Explanation | None = Field(

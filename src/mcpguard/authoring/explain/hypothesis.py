@@ -38,10 +38,10 @@ _NAMED = ", ".join(_SESSION)
 OS_USER = "os-user"
 """The source of whoever is known by the operating system: without groups and claims."""
 
-_FITS = "{}, and the arguments fit its schema (--snapshot FILE)"
+_FITS = "{}, and the arguments match its schema (--snapshot FILE)"
 _LISTS = "{} (--snapshot FILE)"
-_NOTHING_HELD = "nothing in it is a credential that mcpguard holds: those are not read here"
-_ABSENT = "according to the snapshot, the server has nothing by that name"
+_NOTHING_HELD = "it contains no credential that mcpguard holds: those are not read here"
+_ABSENT = "according to the snapshot, the server has nothing with that name"
 
 
 def an_object(text: str) -> dict[str, Json]:

@@ -198,7 +198,7 @@ def reach_lines(found: list[Reach], policies: PolicySet, unlisted: Sequence[str]
         count = Counter(one.answer for one in here)
         yield f"{server}: {count['yes']} yes, {count['if']} if, {count['no']} no"
         if any(one.observed for one in here):
-            yield "  only observed now: what is refused here is recorded and let through"
+            yield "  only observed now: calls refused here are recorded and let through"
         for one in here:
             what = one.name if one.kind == "tool" else f"{one.kind} {one.name}"
             yield f"  {one.answer:<3}  {what}"
@@ -211,7 +211,9 @@ def reach_lines(found: list[Reach], policies: PolicySet, unlisted: Sequence[str]
     if by_pattern and unlisted is None:
         yield _PATTERNS
     if unlisted:
-        yield f"the snapshot does not have {', '.join(unlisted)}: only what rules name is listed of it"
+        yield (
+            f"the snapshot does not have {', '.join(unlisted)}: for it, only tools named in rules are listed"
+        )
 
 
 def _terms(one: Reach) -> Iterator[str]:

@@ -42,14 +42,14 @@ from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than, encode
 _EMPTY = sha256(b"{}").hexdigest()
 
 UNDECIDED = {
-    "cancelled": "the client took it back",
+    "cancelled": "the client cancelled it",
     "disconnected": "the client disconnected",
     "abandoned": "mcpguard stopped, or the session ended,",
 }
 """Causes of what ended before it was decided, also where its server was known."""
 
 _UNROUTED = {
-    "unknown": "no server has anything by that name",
+    "unknown": "no server has anything with that name",
     "unavailable": "its server could not be asked what it offers",
     **{cause: f"{why} before it was decided" for cause, why in UNDECIDED.items()},
 }
@@ -71,7 +71,7 @@ NOT_THESE = (
     "these are not the arguments of that call: their sha256 differs from the recorded one (the order of "
     "keys matters)"
 )
-ALTERED = "what follows is how it would be decided now, whatever the record says"
+ALTERED = "the following is how it would be decided now, whatever the record says"
 NO_STATE = (
     "the tool's annotations and counts of the session were not recorded; pass them with --snapshot or "
     "--annotations, and --session"

@@ -185,7 +185,7 @@ class Case(Written):
     )
     principal: WhoEntry = Field(default_factory=WhoEntry, description="Who calls.")
     agent: str = Field("", description="The label of the agent, from the configuration.")
-    client: ClientEntry = Field(default_factory=ClientEntry, description="What the client says about itself.")
+    client: ClientEntry = Field(default_factory=ClientEntry, description="The client's claims about itself.")
     now: Annotated[str, _A_TIME] = Field(
         "2026-01-01T00:00:00Z", description="The time of all requests (RFC 3339)."
     )

@@ -31,12 +31,12 @@ class StoryLine(Printed):
 class CallStory(Printed):
     """What `mcpguard audit show ID --json` prints."""
 
-    summary: str = Field(description="Its outcome, and when that came.")
+    summary: str = Field(description="Its outcome, and when it was recorded.")
     story: tuple[StoryParagraph, ...] = Field(description="The story.")
     asked: StoryLine | None = Field(description="The decision that a person had to be asked.")
     decision: StoryLine = Field(description="The last decision about it.")
     outcome: StoryLine | None = Field(description="Its outcome, if that is on record.")
-    intact: dict[str, bool] = Field(description="The chains it stands in -> whether they are unaltered.")
+    intact: dict[str, bool] = Field(description="The chains that contain it -> whether they are unaltered.")
 
 
 class CalledTool(Printed):
@@ -67,7 +67,7 @@ class CallClient(Printed):
     """The client of a recorded call: claims."""
 
     agent: str = Field(description="What the launcher's configuration calls the agent.")
-    claims: ClientClaims = Field(description="What the client says about itself.")
+    claims: ClientClaims = Field(description="The client's claims about itself.")
 
 
 class CallSession(Printed):
@@ -94,7 +94,7 @@ class QueriedCall(Printed):
     method: str = Field(description="The MCP method.")
     server: str = Field(description="The upstream.")
     tool: CalledTool = Field(description="The tool.")
-    subject: str = Field(description="What it is about if that is not a tool.")
+    subject: str = Field(description="Its subject if that is not a tool.")
     args: dict[str, Any] = Field(description="The arguments as they are on record; {} if they are not.")
     principal: CallPrincipal = Field(description="Who asked.")
     client: CallClient = Field(description="The client: claims.")
@@ -104,13 +104,13 @@ class QueriedCall(Printed):
     rules: tuple[str, ...] = Field(description="The rules that decided.")
     status: str = Field(description='The status of its outcome; "" without one.')
     findings: tuple[str, ...] = Field(description="The kinds of what was removed from the result.")
-    observed: ObservedCall = Field(description="What is only observed: the call went on.")
+    observed: ObservedCall = Field(description="What was only observed: the call was let through.")
     shadow: str = Field(description="What rules in shadow mode would have decided otherwise.")
     ms: float | None = Field(description="Milliseconds from the decision to the outcome; null without one.")
     credentials: tuple[str, ...] = Field(description="Names of credentials of the server.")
     approval: str = Field(description="The ticket, and who approved.")
     ticket: str = Field(description="The ticket by which a person was asked.")
-    message: str = Field(description="What the client was told.")
+    message: str = Field(description="The message to the client.")
     error: str = Field(description="What went wrong.")
     policy: str = Field(description="sha256 (hex) of the policies in force.")
     trace: str = Field(description="The W3C `traceparent`.")

@@ -159,7 +159,7 @@ def _kept_in(path: Path | None) -> list[str]:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise AuditError(f"the heads in {path} cannot be read: {reason}") from None
     if not found:
-        raise AuditError(f"{path} has no heads in it, so it proves nothing")
+        raise AuditError(f"{path} contains no heads, so it proves nothing")
     for text in found:
         if _HEAD.fullmatch(text) is None:
             raise AuditError(

@@ -66,7 +66,7 @@ def execute(args: argparse.Namespace) -> int:
         )
     config = None if args.policy and args.audit and not args.config else configured_if_any(args.config)
     if config is None and not args.policy:
-        said = "there is no configuration: what is on record is replayed under the policy of `mcpguard wrap`"
+        said = "there is no configuration, so recorded calls are replayed under the policy of `mcpguard wrap`"
         print(broken(f"note: {said}", sys.stderr), file=sys.stderr)
     policies, before = _policies(args.policy, config)
     folder: Path = args.audit or evidence_folder(config)
@@ -79,8 +79,8 @@ def execute(args: argparse.Namespace) -> int:
     place = f" {quote(str(args.audit))}" if args.audit else same_config(args.config)
     for name in report.altered:
         to_stderr(
-            f"{plain(name)} was altered, or written by a newer mcpguard, so nothing of it is "
-            f"replayed; `mcpguard audit verify{place}` says which"
+            f"{plain(name)} was altered, or written by a newer mcpguard, so it is not replayed; `mcpguard "
+            f"audit verify{place}` says which"
         )
     failed = bool(report.loosens or report.altered)
     if report.unsaid and not (failed or args.strict):

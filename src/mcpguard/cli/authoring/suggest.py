@@ -56,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
         def again(_own: OwnPolicy) -> Proposal:
             _, now = suggested(config, args.since, args.server, store.known_ticket)
             if now is None or now.rule != proposal.rule:
-                raise SuggestError("the suggestions have changed in the meantime: look at them again")
+                raise SuggestError("the suggestions have changed in the meantime: review them again")
             return now
 
         made = write(config, "rules-suggested", f"by {who}", again)
@@ -70,11 +70,11 @@ def _print(found: Suggestions) -> None:
     from mcpguard.authoring.suggest import named
 
     for name in found.altered:
-        to_stderr(f"{plain(name)} was altered, or written by a newer mcpguard, so it does not count")
+        to_stderr(f"{plain(name)} was altered, or written by a newer mcpguard, so it is ignored")
     if found.suggestions:
         print(table([_HEAD, *named(found.suggestions)]))
     else:
-        print("no call of a tool was refused for lack of a rule, and none was approved by a person")
+        print("no tool call was refused for lack of a rule, and no person approved one")
     if found.others:
         methods = ", ".join(f"{method} {count}" for method, count in found.others.items())
         print(f"other requests that no rule allows: {plain(methods)}; for them write rules with `action`")

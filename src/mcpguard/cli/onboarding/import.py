@@ -42,7 +42,7 @@ _PARAM = re.compile(r"([a-z0-9_-]+)\.([A-Za-z_][A-Za-z0-9_]*)=(.+)")
 _SHOWN = 8
 OBSERVE_DAYS = 14
 """The default of `--observe`."""
-_WEAKER = "every program that runs as you can read them; a keychain asks first, or can be locked"
+_WEAKER = "every program that runs as you can read them, while a keychain asks first or can be locked"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,8 +89,8 @@ def _add_observe(parser: argparse.ArgumentParser) -> None:
         type=number(1, MOST_DAYS),
         const=OBSERVE_DAYS,
         metavar="DAYS",
-        help=f"for this many days (default: {OBSERVE_DAYS}, at most {MOST_DAYS}), only record what the policies of "
-        "the imported servers would refuse, and let it through",
+        help=f"for this many days (default: {OBSERVE_DAYS}, at most {MOST_DAYS}), only record what the "
+        "policies of the imported servers would refuse, and let it through",
     )
 
 
@@ -158,7 +158,7 @@ def _looked(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> int:
     try:
         _look(plan, journal, vault)
     except (KeyboardInterrupt, McpGuardError) as stopped:
-        said = "the import is done; only this look at the servers was cut short"
+        said = "the import is done; only this check of the servers was interrupted"
         by_person = isinstance(stopped, KeyboardInterrupt)
         _say(f"{style('stopped', 'yellow')}  {said}{'' if by_person else plain(f': {stopped}')}")
         return 130 if by_person else 1
@@ -169,8 +169,8 @@ def _nothing(plan: ImportPlan, founds: list[ClientFile]) -> str:
     if plan.broken or any(found.entries for found in founds):
         return "there is nothing to import"
     return (
-        "there is nothing to import: no server was found in the settings of clients; "
-        "`mcpguard help start` shows how to begin without one"
+        "there is nothing to import: no client has a server in its settings; `mcpguard help start` shows "
+        "how to begin without one"
     )
 
 
@@ -245,7 +245,7 @@ def _tell_dry(plan: ImportPlan, vault: Vault) -> bool:
             vault.ready()
     except CredentialError as error:
         _say(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
-        _say("nothing was changed, and `mcpguard import` changes nothing until that is done")
+        _say("nothing was changed; fix this first, then run `mcpguard import` again")
         return False
     _tell_unset(plan)
     print("nothing was changed: the same command without `--dry-run` makes these changes")

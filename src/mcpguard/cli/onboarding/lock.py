@@ -27,9 +27,9 @@ EXAMPLES = (
 )
 
 _BACK = {
-    "restored": "restored: {path} is as it was, byte for byte",
+    "restored": "restored: {path}, byte for byte",
     "removed": "removed: {path}, which was not there before",
-    "unlocked": "unlocked: {path} was changed since, so only what the lock had put there was taken out",
+    "unlocked": "unlocked: {path} has changed since, so only the lock's own entries were removed",
     "gone": "nothing to do: {path} was removed by somebody else",
     "": "{path} has no lock of mcpguard",
 }
@@ -112,7 +112,7 @@ def _lock(one: Lockable, keeper: LockKeeper, args: argparse.Namespace) -> int:
         return 0
     if seen.ended and not args.yes:
         raise MoveError(
-            f"these servers are not behind mcpguard and would not start any more: {', '.join(seen.ended)}. "
+            f"these servers are not behind mcpguard and would no longer start: {', '.join(seen.ended)}. "
             f"Move them with `mcpguard import --client {args.client}`, or add --yes"
         )
     if not keeper.may_write():

@@ -77,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     rows = [_row(one, _void_answer(one, check) or _span(since[one.id])) for one in now]
     print(_table(_HEAD, rows, config, now) or f"no call waits for an approval in {folder}")
     if left := [one for one in waiting if one.id not in since]:
-        print("\nnobody waits for these; an approval is valid for the same call made again:")
+        print("\nno call waits for these any more; an approval is valid for the same call made again:")
         print(_table(_UNANSWERED, [_row(one, _until(one, check)) for one in left], config, left))
     if in_force:
         print()

@@ -27,7 +27,7 @@ EXAMPLES = (
 
 SHOWN = 8
 """How many characters of a session's name are shown; fewer are enough where they are clear."""
-NONE = "no session is stored: the policies have had nothing to remember yet"
+NONE = "no session is stored: no rule has needed one yet"
 _HEAD = ("SESSION", "PRINCIPAL", "AGENT", "CALLS", "LABELS", "FACTS", "LAST USED", "CONNECTED")
 
 
@@ -95,8 +95,8 @@ def _chosen(known: list[KnownSession], name: str, option: str) -> KnownSession:
 def _not_stored(name: str, option: str) -> str:
     shown = plain(name)
     return (
-        f"no session {shown!r} is stored (`mcpguard session list{option}`): one is stored only where a rule "
-        "needs to know what it did. Its calls are in the evidence: "
+        f"no session {shown!r} is stored (`mcpguard session list{option}`): one is stored only if a rule "
+        "needs it. Its calls are in the evidence: "
         f"`mcpguard audit query --session {shown}{option}`"
     )
 
@@ -125,7 +125,7 @@ def _print_one(one: KnownSession, as_json: bool, option: str) -> None:
     kept = one.state
     if kept is None:
         ends = f"`mcpguard session end {one.name[:SHOWN]}{option}`"
-        print(f"It cannot be read, so what depends on it is refused: {ends} starts it over.")
+        print(f"It cannot be read, so calls that depend on it are refused: {ends} starts a new session.")
         return
     for label in kept.labels:
         cause = kept.causes.get(label)
@@ -138,7 +138,7 @@ def _print_one(one: KnownSession, as_json: bool, option: str) -> None:
         print(broken(f"      {said}", indent=6))
     for fact in kept.facts:
         files = stated_under(kept.origins.get(fact, ()))
-        where = f"  stated under {', '.join(files)}, and counts there" if files else ""
+        where = f"  stated under {', '.join(files)}, and valid there" if files else ""
         print(broken(f"fact  {plain(fact + where)}", indent=6))
     for ticket in kept.approvals:
         print(f"approval {plain(ticket)} (`mcpguard approvals{option}`)")
@@ -147,7 +147,7 @@ def _print_one(one: KnownSession, as_json: bool, option: str) -> None:
         print(f"limit {plain(key)}: {amount} used")
     if used:
         clears = f"`mcpguard session clear RULE {one.name[:SHOWN]}{option}`"
-        print(f"      a limit counts from zero again once you clear it: {clears}")
+        print(f"      clearing a limit resets it to zero: {clears}")
     print(f"{kept.calls} calls" + (":" if kept.tools else ""))
     for tool, count in sorted(kept.tools.items(), key=lambda item: -item[1]):
         print(f"  {count:>6}  {plain(tool)}")

@@ -112,11 +112,11 @@ LASTS = (
 )
 """How long an approval counts: what the form says, and what a person reads."""
 SAID = {
-    "approved": "Approved: the call goes on.",
+    "approved": "Approved: the call continues.",
     "kept": "Approved, but no call is waiting for it now. The same call goes through if it is made again "
     "in time.",
-    "denied": "Denied: the agent was told.",
-    "standing": "The rule is written and in force, and the call goes on.",
+    "denied": "Denied: the agent was notified.",
+    "standing": "The rule is written and in force, and the call continues.",
     "written": "The rule is written and in force: it lets the same call through.",
 }
 """What a page may be asked to say first."""

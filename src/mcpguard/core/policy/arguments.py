@@ -1,14 +1,14 @@
 """Whether the arguments of a call fit the `inputSchema` of its tool (JSON Schema 2020-12, and what of older
 drafts reads the same).
 
-Rules compare arguments by type, and many a server takes "true" for true: what does not fit is refused before
-a rule is asked. Read are `type`, `enum`, `const`, `properties`, `patternProperties`, `additionalProperties`,
-`required`, `items`, `prefixItems`, the bounds of numbers, texts, lists and objects, `pattern`, `allOf`,
-`anyOf`, `oneOf` (as `anyOf`) and `$ref` within the schema.
+Rules compare arguments by type, and many servers accept "true" for true, so a mismatch is refused before
+any rule is evaluated. The supported keywords are `type`, `enum`, `const`, `properties`, `patternProperties`,
+`additionalProperties`, `required`, `items`, `prefixItems`, the bounds of numbers, texts, lists and objects,
+`pattern`, `allOf`, `anyOf`, `oneOf` (as `anyOf`) and `$ref` within the schema.
 
-Law of this file: only what certainly does not fit is refused. What a schema says with other keywords, or in a
-form that no draft has, is for the server to check. No message holds a value, or a name that the schema does
-not have. However a schema is made, a check ends after `STEPS`.
+Law of this file: only arguments that certainly do not match are refused. Other keywords, and forms that no
+draft has, are left to the server. No message contains a value, or a name that is not in the schema. A check
+ends after `STEPS`, whatever the schema.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Policies: the YAML that an author writes, compiled to an index of rules.
 
-Law of this file: what cannot be served is refused at load with its place, never skipped, and so are a name
-that does not exist and a condition that reads what must not decide. A rule that is in force has been
+Law of this file: a rule that cannot be enforced is refused at load with its location, never skipped. So are
+an unknown name and a condition that reads something that must not decide. Every rule in force has been
 compiled, and only rules that can match a request are evaluated for it.
 """
 

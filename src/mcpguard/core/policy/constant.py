@@ -1,8 +1,8 @@
-"""Conditions that say the same for each call of a tool, since they read nothing but what its server lists.
+"""Conditions with the same value for each call of a tool, since they only read what its server lists.
 
-Law of this file: such a condition is evaluated as any other, once for each time that the tool is listed, and
-only what is certain is kept. Where one of them fails, all are evaluated in each decision, so that a refusal
-says the same as without this.
+Law of this file: such a condition is evaluated like any other, once each time that the tool is listed, and
+only certain values are kept. If one of them fails, all are evaluated in each decision, so that refusals are
+the same as without this.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which of the values that mcpguard holds may go to which server.
 
-Law of this file: a credential goes to a server that it is bound to and to no other, whatever a policy says
-(law 3). A model has no reason to send one: where it does, it was told a value that it should never have had.
+Law of this file: a credential is sent only to servers that it is bound to, whatever a policy says
+(law 3). A model has no reason to send one: if it does, it has learned a value that it should never have had.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     1,000 conditions of which none holds: 32 evaluations of 32 joined ones, instead of 1,000
 
-Law of this file: of a joined condition only FALSE is believed; whatever else it says, its rules are evaluated
-one by one, so that folding changes how long a decision takes and nothing else.
+Law of this file: a joined condition is trusted only if it is FALSE; otherwise its rules are evaluated
+one by one, so that folding changes only how long a decision takes.
 """
 
 from collections.abc import Container, Sequence

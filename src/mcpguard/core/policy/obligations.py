@@ -1,6 +1,6 @@
-"""What the rules that allow a call want done with it: charge a limit, set arguments, choose a credential.
+"""What the rules that allow a call require: charge a limit, set arguments, choose a credential.
 
-Law of this file: two rules that want different things are an error, never a choice.
+Law of this file: rules with different requirements are an error, never a choice.
 """
 
 from collections.abc import Iterable

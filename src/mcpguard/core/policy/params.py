@@ -3,9 +3,9 @@
 
     !pathWithin(args.path, params.folders)   ->   !pathWithin(args.path, ["/srv/data"])
 
-Law of this file: a value takes its place as a constant, so that engines and functions see what they would see
-if its author had written it there. One that nobody has set keeps its name, for which no engine knows a value:
-whatever depends on it is an error.
+Law of this file: a value is inserted as a constant, so that engines and functions see what they would see
+if the author had written it there. An unset param keeps its name, for which no engine has a value, so
+everything that depends on it is an error.
 """
 
 from __future__ import annotations

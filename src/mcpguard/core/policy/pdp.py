@@ -1,11 +1,10 @@
 """The policy decision point: an Invocation, the policies and the session so far -> Permit or Deny.
 
-Law of this file: closed by default. Deny overrides ask overrides allow, nothing matching denies, and
-an error only tightens: an erroring deny denies, an erroring ask asks, an erroring allow does not
-allow (and what it would redact or label is), nor does one that has ended; neither approves in advance. A
-`Permit` is constructed here and nowhere else. For a server that is only observed, what rules refuse becomes a
-Permit that says so; any other refusal stays one. The verdict is a function of these and of the held values
-alone: it reads no clock and changes nothing.
+Law of this file: deny by default. Deny overrides ask overrides allow, no match denies, and errors fail
+closed: an erroring deny denies, an erroring ask asks, and an erroring or expired allow does not allow or
+approve in advance (but still redacts and labels). A `Permit` is constructed only here. For a server that is
+only observed, a refusal by rules becomes a Permit that says so; any other refusal stays a refusal. The
+verdict depends only on these inputs and the held values: it reads no clock and changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Credentials in arguments: `{{secret:NAME}}` in a text that a rule sets (`argument`).
 
-Law of this file: only what a rule's author wrote is read here. The same characters in anything that a client
-or a server says are text and stay text: a placeholder is known by its place, and the place is one where the
-rule's own text stands.
+Law of this file: only text by a rule's author is read here. The same characters from a client
+or a server are text and stay text: a placeholder is recognised by its location, which is always in the
+rule's own text.
 """
 
 import re

@@ -1,10 +1,9 @@
-"""The second decision, on what came back: rules with `on: result` withhold it, take more out of it, or have
-the session remember something.
+"""The second decision, on the result: rules with `on: result` withhold it, redact more of it, or add labels
+and facts to the session.
 
-Law of this file: as for calls, an error only tightens. An erroring `deny` withholds; what an erroring `allow`
-would redact or label is redacted and labelled, and what it would state as a fact is not. So it is with an
-`allow` that has ended. Of a server that is observed nothing is withheld, and facts are stated only where
-nothing would have been refused.
+Law of this file: as for calls, errors fail closed. An erroring `deny` withholds; an erroring or expired
+`allow` still redacts and labels, but states no facts. For an observed server nothing is withheld, and facts
+are stated only if nothing would have been refused.
 """
 
 from __future__ import annotations

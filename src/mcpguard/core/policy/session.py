@@ -1,8 +1,8 @@
 """What one principal with one agent has done so far: counts, labels, facts, and what limits have used up.
 
-Law of this file: a session only grows until it ends, so no call and no reconnecting sheds what is known of
-it; what a window of time holds outlasts the session, so no waiting sheds that; whoever decides holds the
-session alone, so a limit is exact however many calls are made at once.
+Law of this file: a session only grows until it ends, so no call and no reconnect can remove anything from
+it. Time windows outlast the session, so waiting does not reset them. A decision holds the session
+exclusively, so limits are exact for simultaneous calls.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What lists show: the verdict on a thing of which neither the arguments nor the session of a call are known.
+"""What lists show: the verdict on an entry when the arguments and the session of a call are unknown.
 
-Law of this file: a list leaves out only what no call could reach.
+Law of this file: a list omits only entries that no call could reach.
 """
 
 from __future__ import annotations

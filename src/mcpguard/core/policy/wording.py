@@ -1,6 +1,6 @@
-"""What a refusal says of the rules that refuse: what their authors wrote, and why a condition has no answer.
+"""What a refusal says about the rules that refuse: their authors' messages, and why a condition failed.
 
-Law of this file: no value of the request is in a sentence.
+Law of this file: no sentence contains a value of the request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A policy as its author writes it (format version 1). `compiled.py` makes rules in force out of it.
 
-Law of this file: it only describes; what a key does is decided in `pdp.py` and `review.py`. A key that would
-have no effect is a mistake, since its author believes in it.
+Law of this file: it only describes; `pdp.py` and `review.py` implement what a key does. A key without an
+effect is an error, since its author relies on it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -75,8 +75,8 @@ _A_COST = Constraint(lambda cost: "" if cost > 0 else _COST, minimum=1)
 class Limit(Filled):
     """How much a rule allows in a window of time: exactly one of `calls`, `bytes` and `units`.
 
-    It is counted for each principal and agent, whatever connection they use, and never exceeded. A window
-    slides, and outlasts the session; it may hold a use back for up to 1/60 of its length more.
+    It is counted for each principal and agent, across connections, and never exceeded. A window slides, and
+    outlasts the session; a use may count for up to 1/60 of the window's length longer.
     """
 
     per: Annotated[str, _A_WINDOW] = Field(
@@ -97,8 +97,8 @@ class Limit(Filled):
         by_shape("a whole number", "text"),
     ] = Field(
         1,
-        description="What a call costs in `units`: a whole number, or an argument that holds one, such as "
-        "`args.amount`.",
+        description="What a call costs in `units`: a whole number, or an argument that contains one, such "
+        "as `args.amount`.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -124,8 +124,8 @@ RuleName = Annotated[
 
 
 class AskEntry(Filled):
-    """How a call is approved that an `ask` rule leaves to a person. Where several rules ask, all of them
-    count: the shortest time, the channels that each of them allows, an approver of each."""
+    """How a person approves a call that an `ask` rule matches. If several rules ask, all of them apply: the
+    shortest time, the channels that all of them allow, an approver of each."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("channel", "channels"), "write `via`"),
@@ -135,8 +135,8 @@ class AskEntry(Filled):
 
     timeout: Annotated[str, _A_TIMEOUT] | None = Field(
         None,
-        description="How long the person has to answer, and the approval can be used: a number with `s`, `m` "
-        "or `h`. Default: `approvals.ticket_seconds` of the configuration.",
+        description="How long the person has to answer, and how long the approval can be used: a number "
+        "with `s`, `m` or `h`. Default: `approvals.ticket_seconds` of the configuration.",
     )
     via: Annotated[
         TextOrList[terms.Channel], Constraint(lambda via: "" if via else "name at least one channel")
@@ -152,24 +152,25 @@ class AskEntry(Filled):
     )
     approvers: Items[Approver] = Field(
         (),
-        description="Who may approve: principals (`SOURCE:ID`) and groups (`group:NAME`), never who made the "
-        "call. Groups are those of the operating system, or of the owner of a passkey, and never of a token. "
-        "Default: whoever uses one of the channels.",
+        description="Who may approve: principals (`SOURCE:ID`) and groups (`group:NAME`), never the one "
+        "who made the call. Groups are those of the operating system, or of the owner of a "
+        "passkey, never of a token. Default: anyone who can use one of the channels.",
     )
     show: Items[str] = Field(
         (),
-        description="Names of arguments that are shown first, and that alerts carry. All are shown anyway.",
+        description="Names of arguments that are shown first, and that alerts contain. All arguments are "
+        "shown.",
     )
     same_host: Items[str] = Field(
         (),
-        description="Names of arguments with a URL: an approval that lasts is for the same host, scheme "
-        "and port, even if any value of the argument is approved.",
+        description="Names of arguments with a URL: a lasting approval is for the same host, scheme and "
+        "port, even if any value of the argument is approved.",
     )
 
     standing: bool = Field(
         False,
         description="Whether rules with `approves` may approve in advance, although `proof` or `approvers` "
-        "want more than that.",
+        "require more.",
     )
 
     @property
@@ -193,8 +194,8 @@ class UnredactedEntry(Filled):
 
     kind: str = Field(description="The kind of the format, as placeholders and records call it.")
     path: Annotated[str, matching(r"(/[^/ ]+)+", _A_PATH)] = Field(
-        description="A JSON Pointer into the result, such as `/content/0/text`; `*` is any one member. What "
-        "is below it stays as well."
+        description="A JSON Pointer into the result, such as `/content/0/text`; `*` is any one member. "
+        "Everything below it stays as well."
     )
 
 
@@ -217,7 +218,7 @@ class Rule(Filled):
 
     id: Name = Field(description="Its name, unique in the policy; records and refusals call it `POLICY/ID`.")
     effect: terms.Effect = Field(
-        description="Deny overrides ask overrides allow; where no rule holds, the call is refused."
+        description="Deny overrides ask overrides allow; if no rule matches, the call is refused."
     )
     server: Annotated[TextOrList[str], _matching_something("server")] = Field(
         "*", description="Globs of server names."
@@ -235,9 +236,9 @@ class Rule(Filled):
     )
     on: terms.Moment = Field(
         "call",
-        description="`call`: the request is decided. `result`: what came back is: `deny` withholds it, "
-        "`allow` lets it through with what the rule adds (`redact`, `label`, `fact`, `spotlight`); without "
-        "any such rule it goes through.",
+        description="`call`: the rule decides the request. `result`: it decides the result: `deny` "
+        "withholds it, `allow` lets it through with what the rule adds (`redact`, `label`, "
+        "`fact`, `spotlight`); without such a rule the result passes.",
     )
     mode: terms.Mode = Field(
         "enforce",
@@ -245,62 +246,65 @@ class Rule(Filled):
     )
     redact: Items[str] = Field(
         (),
-        description="Kinds of personal data to take out of whatever leaves because of a call that this rule "
-        "allows: its result, its progress, log messages and questions meanwhile, its task.",
+        description="Kinds of personal data to remove from everything that the client gets because of a "
+        "call that this rule allows: its result, its progress, log messages and questions "
+        "during the call, its task.",
     )
     label: Items[Name] = Field(
         (),
-        description="Added to `session.labels` when the rule holds, also when its condition cannot be "
-        "evaluated: for what later rules deny.",
+        description="Added to `session.labels` when the rule matches, or its condition cannot be "
+        "evaluated. Later rules can deny because of it.",
     )
     fact: Items[Name] = Field(
         (),
-        description="Added to `session.facts` when the rule holds, and only then: for what later rules "
-        "allow.",
+        description="Added to `session.facts` only when the rule matches. Later rules can allow because of "
+        "it.",
     )
-    limit: Limit | None = Field(None, description="How much the rule allows. Beyond it the call is refused.")
+    limit: Limit | None = Field(None, description="How much the rule allows. Calls beyond it are refused.")
     argument: dict[str, Any] = Field(
         {},
-        description="Arguments that the call is made with, whatever the client gave for them. The call is "
-        "decided with them in place: the rule has to hold for the call as the client made it, and a `deny` "
-        "sees what is sent. A text may hold `{{secret:NAME}}`, which is filled in when the call leaves.",
+        description="Arguments that the call is made with, overriding the client's values. The rule has to "
+        "match the call as the client made it, and a `deny` sees what is sent. A text may "
+        "contain `{{secret:NAME}}`, which is filled in when the call is sent.",
     )
     credential: str = Field(
         "",
         description="The name of the credential to make this call with, an entry of `credentials` in the "
-        "configuration. Its `env` or `headers` take the place of the server's own; if it is unavailable, "
-        "the call is refused.",
+        "configuration. Its `env` or `headers` override the server's own; if it is unavailable, the call "
+        "is refused.",
     )
     placeholders: bool = Field(
         False,
-        description="Whether the call may contain `[REDACTED:KIND#N]`, which mcpguard puts where it removed "
-        "something, and `[U+200B]`, which it puts in place of a hidden character. Without it such a call is "
-        "refused, since a tool would write this text in place of the original.",
+        description="Whether the call may contain `[REDACTED:KIND#N]`, which mcpguard writes where it "
+        "removed something, or `[U+200B]`, which it writes for a hidden character. Without it "
+        "such a call is refused, since a tool would overwrite the original with this text.",
     )
     spotlight: bool = Field(
         False,
-        description="Whether the texts of the result (and of prompts and resources) stand between markers "
-        "with a random delimiter for each call, with one sentence that says that they are data of the server "
-        "and no instructions. Structured content has no markers.",
+        description="Whether the texts of the result (and of prompts and resources) are put between "
+        "markers with a random delimiter for each call, which say that the text is data from "
+        "the server and not an instruction. Structured content has no markers.",
     )
     unredacted: Items[TextOr[str, UnredactedEntry]] = Field(
         (),
-        description="Kinds of secrets that stay in the results of the calls that this rule allows, as `KIND` "
-        "or `{kind: KIND, path: /content/0/text}`. A value that mcpguard holds is removed all the same. "
-        "Records name what stayed.",
+        description="Kinds of secrets that are not removed from the results of the calls that this rule "
+        "allows, as `KIND` or `{kind: KIND, path: /content/0/text}`. Values that mcpguard "
+        "holds are still removed. Records name what stayed.",
     )
-    ask: AskEntry | None = Field(None, description="How a person answers. For `effect: ask`.")
+    ask: AskEntry | None = Field(None, description="How a person answers; for `effect: ask`.")
     approves: Items[RuleName] = Field(
         (),
-        description="Rules with `effect: ask` (`POLICY/ID`) that this rule answers in advance: where it "
-        "holds, nobody is asked because of them. For `effect: allow`. A deny refuses all the same, and where "
-        "the condition cannot be evaluated, or the policy has ended, a person is asked.",
+        description="Rules with `effect: ask` (`POLICY/ID`) that this rule answers in advance: if it "
+        "matches, nobody is asked because of them. For `effect: allow`. A deny still refuses, "
+        "and if the condition cannot be evaluated, or the policy has expired, a person is "
+        "asked.",
     )
     message: str = Field(
         "",
-        description="What the model is told when this rule refuses, or, for `allow`, when no rule allows a "
-        "call that this one would under other circumstances: say what would pass. That a `limit` is reached "
-        "is said before it. `{params.NAME}` stands for the value of a param.",
+        description="The text for the model when this rule refuses, or, for `allow`, when no rule allows a "
+        "call that this rule would allow in other circumstances: say what would pass. If a "
+        "`limit` is reached, that is said first. `{params.NAME}` is replaced by the value of a "
+        "param.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -348,7 +352,9 @@ class Param(Filled):
         description="`string`, `strings` (a list of texts), `folders` (a list of absolute folders), "
         "`integer`, `boolean`, or `map` (names with lists of texts)."
     )
-    description: str = Field("", description="What it means; `mcpguard check` shows it when it has no value.")
+    description: str = Field(
+        "", description="What it means; `mcpguard check` shows it if the param has no value."
+    )
     default: Any = Field(None, description="Its value if the configuration does not set it.")
 
     @property
@@ -378,18 +384,18 @@ class Policy(Filled):
         description="At least one."
     )
     params: dict[ParamName, Param] = Field(
-        {}, description="Values that conditions read as `params.NAME`, and that whoever uses the policy sets."
+        {}, description="Values that conditions read as `params.NAME`, set by the user of the policy."
     )
-    owner: str = Field("", description="Who is responsible for it; for readers only.")
-    description: str = Field("", description="What it is for; for readers.")
+    owner: str = Field("", description="Who is responsible for it; informational.")
+    description: str = Field("", description="What it is for; informational.")
     mode: terms.Mode = Field(
         "enforce", description="`shadow`: none of its rules changes anything, as with a rule's `mode`."
     )
     expires: Annotated[str, A_DAY] | None = Field(
         None,
         description="The last day on which its `allow` rules allow, limit, set arguments and state facts "
-        "(`YYYY-MM-DD`, UTC). What they redact and label is still redacted and labelled where "
-        "others allow. The other rules stay in force.",
+        "(`YYYY-MM-DD`, UTC). If other rules allow a call, these rules still redact and label. "
+        "The other rules stay in force.",
     )
 
     def mistakes(self) -> Iterator[Mistake]:

@@ -1,2 +1,2 @@
-"""What may leave, and in which form: `inspector.py` looks through it, here or in a thread, and together what
-came in one turn; `handles.py` keeps usable what a client gives back."""
+"""What may leave, and in which form: `inspector.py` inspects it, here or in a thread, and together everything
+that arrived in one turn; `handles.py` keeps values usable that a client sends back."""

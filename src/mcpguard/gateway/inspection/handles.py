@@ -1,11 +1,11 @@
-"""Handles: texts of a server that its client gives back, such as cursors and the URIs of resources.
+"""Handles: texts of a server that its client sends back, such as cursors and the URIs of resources.
 
-A placeholder in a handle would break the next call, so an alias takes the place of the whole handle. It says
-nothing about the handle, and only on this connection and for that server it becomes the handle again, before
-anything is decided.
+A placeholder in a handle would break the next call, so the whole handle is replaced by an alias. The alias
+reveals nothing about the handle. It becomes the handle again only on this connection and for that server,
+before anything is decided.
 
-Law of this file: what was removed is kept here, in bounded memory, and goes nowhere but to the server that
-sent it.
+Law of this file: removed values are kept here, in bounded memory, and are sent only to the server that
+sent them.
 """
 
 import os

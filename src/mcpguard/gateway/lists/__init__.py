@@ -1,2 +1,2 @@
-"""What servers list, and what they send unasked: `fetching.py` asks them, `listing.py` answers clients,
-`subscriptions.py` knows who wants to know about a change, `notices.py` passes on what servers say."""
+"""Servers' lists and notifications: `fetching.py` requests lists, `listing.py` answers clients,
+`subscriptions.py` knows who is subscribed to a change, `notices.py` passes on notifications."""

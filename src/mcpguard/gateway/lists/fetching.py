@@ -1,8 +1,8 @@
 """Lists upstreams: all pages, inspected, into the catalogue.
 
-Law of this file: one fetch of a list at a time, and its record before a server is started for it (law 5). A
-list that cannot be fetched leaves the old entries, and no server waits for another (law 8). A client that
-asks more often than there is room on record for gets what was fetched before.
+Law of this file: one fetch of a list at a time, recorded before a server is started for it (law 5). If a
+list cannot be fetched, the old entries stay, and no server waits for another (law 8). A client that
+asks more often than the evidence has room for gets the previous list.
 """
 
 from collections.abc import Callable, Iterable

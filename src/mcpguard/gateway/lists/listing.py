@@ -1,7 +1,7 @@
-"""Answers a client's lists, and finds what it names in them.
+"""Answers a client's list requests, and looks up the names that it uses.
 
-Law of this file: no server holds up what the others list (law 8). A server that has not answered in time
-is left out of an answer, with evidence; its list is still fetched, and the client is told when it is there.
+Law of this file: no server delays the lists of the others (law 8). A server that has not answered in time
+is left out of an answer, with evidence; its list is still fetched, and the client is notified about it.
 """
 
 from collections.abc import Callable, Iterable

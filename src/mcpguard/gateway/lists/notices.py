@@ -1,5 +1,5 @@
-"""What an upstream says outside of an answer: inspected, recorded where something was removed, passed on
-to whoever wants it."""
+"""Notifications of an upstream: inspected, recorded if something was removed, and passed on to the clients
+that want them."""
 
 from collections.abc import Callable
 from contextlib import suppress

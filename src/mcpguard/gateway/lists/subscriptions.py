@@ -1,8 +1,8 @@
-"""What a client wants to know about: single resources (both eras), and in the modern era lists too
+"""A client's subscriptions: single resources (both eras), and in the modern era lists too
 (specification 2026-07-28: basic/patterns/subscriptions; 2025-11-25: server/resources, subscriptions).
 
-Law of this file: a client is notified of a resource only where policy lets it subscribe to it, also after a
-reload, and only from the upstream that the resource belongs to.
+Law of this file: a client is notified about a resource only if policy lets it subscribe to it, even after a
+reload, and only by the upstream that the resource belongs to.
 """
 
 from msgspec import Struct

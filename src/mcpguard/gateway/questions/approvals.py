@@ -1,7 +1,9 @@
-"""Calls that a person has to approve: a ticket asks, out of the agent's channel, and the same call goes on.
+"""Calls that a person has to approve: a ticket asks on a channel that the agent cannot use, and the same call
+continues.
 
-Law of this file: an approval is used before what it allows is decided, and decided is the call that was
-shown; what cannot be asked is refused. The client hears what to do, and nothing by which it could answer.
+Law of this file: an approval is used up before the call that it allows is decided, and that is the call that
+was shown. If nobody can be asked, the call is refused. The client learns what to do, and nothing that would
+let it answer.
 """
 
 import os

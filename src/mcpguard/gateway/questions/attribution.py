@@ -1,8 +1,8 @@
 """Which request a question of a legacy upstream is about. Over stdio that is not stated.
 
-Law of this file: over HTTP, where the requests of one principal may be those of several agents, a question
-goes to a request only if it can be about no other one that runs. Such a question waits until the other
-requests are over, for a bounded time, and then it is refused: nobody is shown what another agent is asked.
+Law of this file: over HTTP, where the requests of one principal may come from several agents, a question
+is attributed to a request only if no other open request could have caused it. Otherwise it waits until the
+other requests have finished, for a bounded time, and is then refused: no agent sees another one's question.
 """
 
 from functools import partial

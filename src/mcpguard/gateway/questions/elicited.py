@@ -1,12 +1,12 @@
-"""The channel `client`: a call's own client shows its user what is asked, in a form with one choice
+"""The channel `client`: a call's own client shows its user the question in a form with one choice
 (client/elicitation).
 
     client   how it is asked
     legacy   by a request while the call waits; it is withdrawn once others answered or the wait is over
     modern   the call is answered with `input_required`; the retry brings the answer
 
-Law of this file: an answer counts for the ticket that its question showed, once, and only where every rule
-that asks names this channel. A client may answer in its user's place; nothing here can tell.
+Law of this file: an answer is valid for the ticket that its question showed, once, and only if every rule
+that asks names this channel. A client may answer for its user; that cannot be detected here.
 """
 
 from typing import Literal

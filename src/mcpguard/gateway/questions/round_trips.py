@@ -1,9 +1,9 @@
 """Multi round trips (specification 2026-07-28: basic/patterns/mrtr), with a modern client, a modern upstream,
 or both: a call that its upstream answers with a question first, and what is kept until its client comes back.
 
-Law of this file: nothing is asked that was not judged, and an answer goes only where its question came from.
-A `requestState` that a client sees is a random key to what is kept here. It says nothing, cannot be made up,
-leads only to the same request of the same client, and expires. What is kept is bounded.
+Law of this file: no question is asked without a decision, and an answer goes only to the upstream that asked.
+A `requestState` that a client sees is a random key to state that is kept here. It reveals nothing, cannot be
+forged, works only for the same request of the same client, and expires. The state is bounded.
 """
 
 import os

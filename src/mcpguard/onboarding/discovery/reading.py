@@ -199,7 +199,10 @@ def _kept(entry: Entry, why: str) -> Entry:
     """`entry` as one that stays with its client, since it would be on behind mcpguard where it is not now."""
     if entry.problem or entry.disabled or entry.claims:
         return entry
-    said = f"{why}, and would be on behind mcpguard: correct that, or remove the server, and import again"
+    said = (
+        f"{why}, and would be switched on behind mcpguard: correct that, or remove the server, and "
+        "import again"
+    )
     return replace(entry, problem=said)
 
 

@@ -21,7 +21,7 @@ def parse(text: str) -> TreeNode:
     reader = _JsonReader(text)
     node = reader.value(reader.skip(0), 0)
     if reader.skip(node.end) != len(text):
-        raise UnreadableFormat(reader.skip(node.end), "nothing may stand after the end of the value")
+        raise UnreadableFormat(reader.skip(node.end), "nothing may follow the end of the value")
     return node
 
 
@@ -34,7 +34,7 @@ class _JsonReader:
         found = _BLANK.match(self._text, at)
         end = found.end() if found else at
         if self._text.startswith("/*", end):
-            raise UnreadableFormat(end, "this comment has no end")
+            raise UnreadableFormat(end, "this comment is not closed")
         return end
 
     def value(self, at: int, depth: int) -> TreeNode:

@@ -33,7 +33,7 @@ def _converted(text: str, node: yaml_tree.Node) -> TreeNode:
     return TreeNode("plain", node.start, node.end, value)
 
 
-BRACKETS = "what stands in brackets cannot be edited: write one server per line"
+BRACKETS = "a list in brackets cannot be edited: write one server per line"
 _DASH = re.compile(r"(?:^|\n)([ \t]*)-[ \t]+$")
 
 

@@ -66,14 +66,14 @@ def more(one: Lockable, there: dict[str, Any]) -> list[str]:
     """What a locked file that says `there` allows besides mcpguard, in a few words each."""
     if one.form == "allowlist":
         loose = [
-            f"whatever a user's own settings allow (`{key}` is not set)"
+            f"everything that a user's own settings allow (`{key}` is not set)"
             for key in one.also
             if there.get(key) is not True
         ]
         return loose + [_rule_text(each) for each in _listed(there) if not runs_mcpguard(_command(each))]
     if one.form == "requirements":
         rest = [name for name, rule in there[_SERVERS].items() if not runs_mcpguard(_required(rule))]
-        return rest + ([] if isinstance(there.get("plugins"), dict) else ["whatever a plugin brings"])
+        return rest + ([] if isinstance(there.get("plugins"), dict) else ["every server of a plugin"])
     servers = _mapping(there, "mcpServers")
     return [name for name in _names(there) if not runs_mcpguard(_started(servers.get(name)))]
 

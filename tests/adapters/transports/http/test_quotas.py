@@ -98,7 +98,7 @@ async def test_connections_of_one_principal_are_bounded_and_another_is_served() 
         assert refused.json["error"] == {
             "code": -31000,
             "message": "as many connections of this principal are open as it may have "
-            "(`http.per_principal.connections` is 2): wait until one of them has its answer",
+            "(`http.per_principal.connections` is 2): wait until one of them is answered",
         }
         other = await calls(front, "bob")
         front.door.worlds[0].reply({"id": 1})

@@ -150,7 +150,8 @@ async def test_an_unknown_revision_in_the_answer_is_refused() -> None:
 
 async def test_a_server_that_never_answers_is_given_up_in_time() -> None:
     world = World(silent, start_seconds=0.05)
-    assert "did not start and greet within 0.05 seconds (`start_timeout_seconds`)" in await refused(world)
+    said = "did not start and complete the handshake within 0.05 seconds (`start_timeout_seconds`)"
+    assert said in await refused(world)
     assert world.wire.closed
 
 

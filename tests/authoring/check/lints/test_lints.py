@@ -40,7 +40,7 @@ def test_a_deny_hides_an_allow_only_where_it_covers_it(deny: str, unreachable: b
     said = found("P101", text)
     assert bool(said) is unreachable
     if unreachable:
-        assert said[0].endswith("example/d denies all that it matches, without a condition")
+        assert said[0].endswith("example/d denies everything that it matches, without a condition")
 
 
 @each(
@@ -74,7 +74,7 @@ def test_a_rule_without_tools_is_covered_by_a_star_only_for_calls_of_tools() -> 
 def test_of_two_rules_that_are_the_same_the_second_is_told() -> None:
     text = rules(f"id: a, effect: allow, {CALL}", f"id: b, effect: allow, {CALL}")
     assert found("P102", text) == [
-        "6:5 rule b: it changes nothing: example/a has the same effect on all that it matches, "
+        "6:5 rule b: it changes nothing: example/a has the same effect on everything that it matches, "
         "without a condition"
     ]
 
@@ -106,8 +106,8 @@ def test_what_ends_some_day_covers_nothing() -> None:
     ("when", "said"),
     [
         ("true", "always true: leave `when` out"),
-        ("false", "always false: the rule says nothing that depends on a call"),
-        ("1 / 0 == 1", "always an error: the rule says nothing that depends on a call"),
+        ("false", "always false: the rule does not depend on the call"),
+        ("1 / 0 == 1", "always an error: the rule does not depend on the call"),
     ],
 )
 def test_a_constant_condition_is_told_with_its_answer(when: str, said: str) -> None:
@@ -117,7 +117,7 @@ def test_a_constant_condition_is_told_with_its_answer(when: str, said: str) -> N
 def test_what_may_change_things_without_a_bound_is_named() -> None:
     allow = "id: a, effect: allow, server: files"
     assert found("P104", rules(allow)) == [
-        "5:5 rule a: write may change things, and no condition, limit, `ask` or `deny` bounds it"
+        "5:5 rule a: write may change things, and no condition, limit, `ask` or `deny` restricts it"
     ]
     for more in (
         "when: args.path == 'x'",
@@ -206,8 +206,8 @@ def test_only_what_refuses_is_told_of_optional_arguments() -> None:
 
 def test_without_a_schema_a_guard_anywhere_is_enough() -> None:
     assert found("P202", deny("args.a.b || args.a.c"), snapshot=None) == [
-        "5:65 rule d: a call without `args.a` is refused, since the condition fails, which is safe; "
-        "`mcpguard snapshot` lets check see whether there are such calls"
+        "5:65 rule d: a call without `args.a` is refused, since the condition fails, which is safe; with "
+        "`mcpguard snapshot`, check can tell whether there are such calls"
     ]
     assert found("P202", deny("args.a || args.b || args.c"), snapshot=None)[0].endswith(
         "there are such calls (and 2 more in this file)"
@@ -332,7 +332,7 @@ def test_a_label_that_nobody_reads_is_told_once() -> None:
 def test_an_ask_about_what_nobody_is_asked_is_told() -> None:
     text = rules("id: s, effect: ask", "id: t, effect: ask, action: [roots/list, tools/call]")
     assert found("P505", text) == [
-        "6:34 rule t: nobody is asked about roots/list, so this rule refuses it: write `deny`, or name other "
+        "6:34 rule t: nobody is asked about roots/list, so this rule refuses them: write `deny`, or name other "
         "actions"
     ]
 
@@ -471,7 +471,7 @@ def test_a_limit_is_idle_only_where_another_is_used_up_before_it(first: str, sec
 
 def test_a_limit_into_which_no_call_fits_is_told() -> None:
     text = rules("id: a, effect: allow, server: files, limit: {units: 3, cost: 4, per: 1h}")
-    assert found("P105", text) == ["5:50 rule a: no call fits into it: one costs 4, and 3 are allowed"]
+    assert found("P105", text) == ["5:50 rule a: no call can use it: a call costs 4, and 3 are allowed"]
 
 
 def test_a_message_is_unread_only_where_no_rule_allows_a_tool_that_it_is_about() -> None:

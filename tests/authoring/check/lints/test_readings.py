@@ -79,7 +79,7 @@ def test_arguments_that_are_swapped_are_reported(when: str, better: str | None) 
     said = [one.partition(": ")[2] for one in found("P711", text)]
     function = when.partition("(")[0].rpartition("!")[2].rpartition(".")[2]
     assert said == (
-        [] if better is None else [f"the caller chooses what {function}() looks for: write `{better}`"]
+        [] if better is None else [f"the caller controls what {function}() looks for: write `{better}`"]
     )
 
 

@@ -35,7 +35,7 @@ UNBOUNDED = 1 << 62
 """Where all clients are one principal, only what all of them may have counts."""
 
 KINDS = {
-    "connections": ("wait until one of them has its answer", 5),
+    "connections": ("wait until one of them is answered", 5),
     "streams": ("close one of them", 60),
     "sessions": ("end one of them, or wait until one has been quiet for a while", 60),
     "requests": ("wait for an answer, or cancel one of them", 1),

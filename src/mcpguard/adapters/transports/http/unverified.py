@@ -16,8 +16,8 @@ from typing import Protocol
 QUIET_SECONDS = 60.0
 """How long the warning is not repeated."""
 SAID = (
-    "many connections have not shown a good token yet; the oldest of them are closed, first those of the "
-    "address that has most"
+    "many connections have not presented a valid token yet; the oldest of them are closed, starting with "
+    "the address that has the most"
 )
 
 

@@ -66,7 +66,7 @@ class OwnFolder(Struct, frozen=True):
         except OSError:
             return (
                 f"it left files in the folder that it started in, {folder}, which is removed after a week: "
-                "with `cwd` it starts in a folder that stays"
+                "set `cwd` to start it in a permanent folder"
             )
         return ""
 

@@ -92,7 +92,7 @@ class Connector:
 def too_slow(terms: Terms) -> str:
     """The message about an upstream that took longer than it may."""
     within = f"within {lasting(terms.start_seconds)} (`start_timeout_seconds`)"
-    return f"upstream '{terms.name}' did not start and greet {within}"
+    return f"upstream '{terms.name}' did not start and complete the handshake {within}"
 
 
 def _all(failures: list[str]) -> str:

@@ -53,7 +53,7 @@ def _any_action(subject: LintSubject) -> Iterator[Problem]:
         if one.effect != "allow" or one.on != "call":
             continue
         if ANY_ACTION in one.action:
-            said = "`*` also allows what servers ask of the client (sampling, elicitation, roots), tasks and"
+            said = "`*` also allows servers' requests to the client (sampling, elicitation, roots), tasks and"
             yield placed.problem(("action",), f"{said} extensions: name the intended actions")
         elif "*" in (one.tools or ()) and not one.when:
             said = "`*` without a condition also allows tools that the server adds later: name the tools, or"
@@ -66,7 +66,7 @@ def _asks(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         refused = sorted(_UNASKED & set(placed.written.action))
         if placed.written.effect == "ask" and refused:
-            said = f"nobody is asked about {', '.join(refused)}, so this rule refuses it: write `deny`"
+            said = f"nobody is asked about {', '.join(refused)}, so this rule refuses them: write `deny`"
             yield placed.problem(("action",), f"{said}, or name other actions")
 
 
@@ -98,7 +98,7 @@ def _broad(subject: LintSubject) -> Iterator[Problem]:
         missing = ["the server"] if "*" in placed.servers else []
         missing += ["the tools"] if of_tools and (one.tools is None or "*" in one.tools) else []
         if one.unredacted and one.when is None and missing:
-            said = f"it leaves secrets in more results than it needs to: name {' and '.join(missing)}"
+            said = f"it leaves secrets in more results than needed: name {' and '.join(missing)}"
             yield placed.problem(("unredacted",), f"{said}, or say in `when` for which calls")
 
 
@@ -148,7 +148,7 @@ def _unset(subject: LintSubject) -> Iterator[Problem]:
             if param.is_set:
                 continue
             what = f" ({param.description.rstrip('.')})" if param.description else ""
-            said = f"`{name}`{what} has no value, so whatever depends on it is refused: set it in the"
+            said = f"`{name}`{what} has no value, so calls that depend on it are refused: set it in the"
             entry = f"{{file: …, params: {{{name}: …}}}}"
             yield one.document.problem(("params", name), f"{said} configuration, `policies: [{entry}]`")
 
@@ -159,7 +159,10 @@ def _not_folders(subject: LintSubject) -> Iterator[Problem]:
         used = {name for text in conditions for name in _WITHIN.findall(text)}
         for name, param in one.policy.params.items():
             if param.type == "strings" and name in used:
-                said = f"`{name}` is used as folders: write `type: folders`, so that one that is not absolute"
+                said = (
+                    f"`{name}` is used as folders: write `type: folders`, so that a folder that is not "
+                    f"absolute"
+                )
                 yield one.document.problem(("params", name, "type"), f"{said} is refused when it is written")
 
 

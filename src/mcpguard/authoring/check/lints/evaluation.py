@@ -156,7 +156,7 @@ def _each_unguarded(subject: LintSubject) -> Iterator[Problem]:
                 continue
             told.add(first)
             said = f"a call without `{_written(first)}` is refused, since the condition fails, which is safe;"
-            advice = "`mcpguard snapshot` lets check see whether there are such calls"
+            advice = "with `mcpguard snapshot`, check can tell whether there are such calls"
             yield placed.problem(("when",), f"{said} {advice}", read.offset)
 
 

@@ -56,7 +56,9 @@ def _unreachable(subject: LintSubject) -> Iterator[Problem]:
             continue
         deny = next((one for one in denying if covers(one, placed)), None)
         if deny is not None:
-            said = f"it never decides: {deny.rule.name} denies all that it matches, without a condition"
+            said = (
+                f"it never decides: {deny.rule.name} denies everything that it matches, without a condition"
+            )
             yield placed.problem(("effect",), said)
 
 
@@ -67,7 +69,7 @@ def _shadowed(subject: LintSubject) -> Iterator[Problem]:
             continue
         other = next((one for one in wide if _makes_idle(one, placed)), None)
         if other is not None:
-            said = f"it changes nothing: {other.rule.name} has the same effect on all that it matches"
+            said = f"it changes nothing: {other.rule.name} has the same effect on everything that it matches"
             yield placed.problem((), f"{said}, without a condition")
 
 
@@ -97,7 +99,7 @@ def _constant(subject: LintSubject) -> Iterator[Problem]:
             continue
         always = "an error" if verdict is ERROR else verdict.value
         why = "has a constant operand" if condition.reads else "reads nothing"
-        advice = "leave `when` out" if verdict is TRUE else "the rule says nothing that depends on a call"
+        advice = "leave `when` out" if verdict is TRUE else "the rule does not depend on the call"
         yield placed.problem(("when",), f"the condition {why}, so it is always {always}: {advice}")
 
 
@@ -108,7 +110,9 @@ def _unbounded(subject: LintSubject) -> Iterator[Problem]:
             continue
         free = [name for server, name, tool in subject.tools_of(placed) if _free(subject, server, name, tool)]
         if free:
-            said = f"{', '.join(free)} may change things, and no condition, limit, `ask` or `deny` bounds it"
+            said = (
+                f"{', '.join(free)} may change things, and no condition, limit, `ask` or `deny` restricts it"
+            )
             yield placed.problem(("tools",), said)
 
 
@@ -132,7 +136,7 @@ def _idle(subject: LintSubject) -> Iterator[Problem]:
         limit = placed.written.limit
         assert limit is not None  # noqa: S101 - it is one of those that have one
         if limit.units is not None and isinstance(limit.cost, int) and limit.cost > limit.units:
-            said = f"no call fits into it: one costs {limit.cost}, and {limit.units} are allowed"
+            said = f"no call can use it: a call costs {limit.cost}, and {limit.units} are allowed"
             yield placed.problem(("limit",), said)
             continue
         other = next((one for one in certain if _before(one, placed)), None)
@@ -217,7 +221,7 @@ def _calls_only(subject: LintSubject) -> Iterator[Problem]:
             more = sorted(_actions(other) & _DATA) if other.written.effect == "allow" else []
             if more and _overlap(placed.servers, other.servers):
                 said = (
-                    f"it is about `tools/call` alone, and {other.rule.name} also allows {' and '.join(more)}"
+                    f"it applies only to `tools/call`, and {other.rule.name} also allows {' and '.join(more)}"
                 )
                 better = "add these to `action`, or write `action: [tools/call]`"
                 yield placed.problem((), f"{said}: {better}")

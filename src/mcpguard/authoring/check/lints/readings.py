@@ -108,7 +108,7 @@ def _firsts(subject: LintSubject) -> Iterator[Problem]:
             if one.followed("[") and one.tokens[one.at + 2].kind == "number":
                 if of_args and not _are_several(one.name):
                     continue
-                said = f"this looks at one of the {one.name}"
+                said = f"this checks one of the {one.name}"
             elif (is_one and not one.negated) or _is_sought(one):
                 said = f"one of the {one.name} is enough for this"
             else:
@@ -126,7 +126,7 @@ def _first_parts(subject: LintSubject) -> Iterator[Problem]:
         for at in range(len(tokens) - 5):
             words = [token.text for token in tokens[at : at + 4]]
             if words == ["result", ".", "content", "["] and tokens[at + 4].kind == "number":
-                said = "this looks at one part of the result, and the others pass"
+                said = "this checks one part of the result, and the others pass"
                 yield placed.problem(("when",), f"{said}: use `result.content.exists(…)`", tokens[at].start)
 
 
@@ -203,29 +203,31 @@ def _programs(subject: LintSubject) -> Iterator[Problem]:
     fields, needed = frozenset(["programs", "commands"]), frozenset(["code", "simple", "unknown"])
     for placed, field, offset in _alone(subject, "shell", fields, needed):
         said = f"`{field}` names programs, and options of many run another program or write a file"
-        yield placed.problem(("when",), f"{said}: go by `simple` or `code` of shell() too", offset)
+        yield placed.problem(("when",), f"{said}: also check `simple` or `code` of shell()", offset)
     for placed, field, offset in _allowing(_alone(subject, "shell", _DONE, needed | fields)):
         said = f"`{field}` says nothing about what else the programs do"
-        yield placed.problem(("when",), f"{said}: go by `simple` of shell() too", offset)
+        yield placed.problem(("when",), f"{said}: also check `simple` of shell()", offset)
     needed = fields | {"simple", "changes"}
     for placed, field, offset in _allowing(_alone(subject, "shell", frozenset(["code", "unknown"]), needed)):
-        said = f"`{field}` says only that names tell what happens, so `rm -r x` passes"
-        yield placed.problem(("when",), f"{said}: go by `simple` or `programs` of shell() too", offset)
+        said = (
+            f"`{field}` says only that the command's effect can be read from its names, so `rm -r x` passes"
+        )
+        yield placed.problem(("when",), f"{said}: also check `simple` or `programs` of shell()", offset)
     needed = fields | {"outside", "reads", "secrets"}
     for placed, _, offset in _allowing(_alone(subject, "shell", frozenset(["simple"]), needed)):
         said = "what is `simple` may read any file, such as `cat ~/.ssh/id_rsa`"
-        yield placed.problem(("when",), f"{said}: go by `outside` of shell() too", offset)
+        yield placed.problem(("when",), f"{said}: also check `outside` of shell()", offset)
 
 
 def _statements(subject: LintSubject) -> Iterator[Problem]:
     needed = frozenset(["writes", "pure", "functions"])
     for placed, _, offset in _alone(subject, "sql", frozenset(["kinds"]), needed):
         said = "a statement of a kind that reads, such as `select`, can call functions that write"
-        yield placed.problem(("when",), f"{said}: go by `writes` of sql() too", offset)
+        yield placed.problem(("when",), f"{said}: also check `writes` of sql()", offset)
     fields = frozenset(["tables", "columns", "limit", "statements"])
     for placed, field, offset in _allowing(_alone(subject, "sql", fields, needed | {"kinds"})):
         said = f"`{field}` says nothing about what a statement changes, or about functions that it calls"
-        yield placed.problem(("when",), f"{said}: go by `writes` or `pure` of sql() too", offset)
+        yield placed.problem(("when",), f"{said}: also check `writes` or `pure` of sql()", offset)
 
 
 def _halves(subject: LintSubject) -> Iterator[Problem]:
@@ -268,7 +270,7 @@ def _swapped(subject: LintSubject) -> Iterator[Problem]:
             better = (
                 f"{asked}.{token.text}({constant})" if is_method else f"{token.text}({asked}, {constant})"
             )
-            said = f"the caller chooses what {token.text}() looks for: write `{better}`"
+            said = f"the caller controls what {token.text}() looks for: write `{better}`"
             yield placed.problem(("when",), said, tokens[begin].start)
 
 

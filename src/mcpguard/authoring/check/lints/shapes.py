@@ -234,7 +234,7 @@ def _hosts(placed: PlacedRule) -> Iterator[Problem]:
         if words[4] == "endsWith" and value and not value.startswith("."):
             said = f"`not{value}` ends with `{value}` too"
         elif words[4] in ("startsWith", "contains") and placed.written.effect == "allow":
-            said = f"{words[4]}() holds for hosts of anybody"
+            said = f"{words[4]}() matches hosts of anybody"
         else:
             continue
         yield placed.problem(("when",), f"{said}; use hostIn()", tokens[at + 4].start)
@@ -277,7 +277,7 @@ def _flags(subject: LintSubject) -> Iterator[Problem]:
                 continue
             if not _is_typed(subject, placed, one.argument):
                 name = f"args.{one.argument}"
-                said = 'this excludes `true` only, and a lax server also takes "true", 1 or "yes" for it'
+                said = 'this excludes only `true`, but a lax server also accepts "true", 1 or "yes"'
                 better = f"`has({name}) && {name} != false`"
                 if placed.written.effect == "allow":
                     better = f"`!has({name}) || {name} == false`"
@@ -323,7 +323,7 @@ def _prefixes(subject: LintSubject) -> Iterator[Problem]:
         for glob in placed.written.tools or ():
             server, _, name = glob.removeprefix("mcp__").partition("__")
             if name and subject.servers is not None and server in subject.servers:
-                said = f"`{glob}` has the name of the server in it: rules see the upstream's own names, so"
+                said = f"`{glob}` contains the name of the server: rules see the upstream's own names, so"
                 yield placed.problem(("tools",), f"{said} write `server: {server}` and `{name}`")
 
 
