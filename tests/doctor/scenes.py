@@ -16,7 +16,9 @@ import msgspec
 import pytest
 
 from mcpguard.adapters.audit.signing import new_key
+from mcpguard.adapters.system.shipped import pack_for
 from mcpguard.adapters.telemetry import status_file
+from tests.adapters.system.shipping import ship
 from tests.doctor.machine import OURS, PHRASE, POLICY, TOKEN, Machine, later
 
 Scene = Callable[[Machine, pytest.MonkeyPatch], None]
@@ -218,6 +220,18 @@ def policy(days: int) -> Scene:
     return make
 
 
+def copied(*, upgraded: bool) -> Scene:
+    """A pack as import writes it; `upgraded`: mcpguard ships another version of it now."""
+
+    def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
+        machine.configured()
+        machine.write(machine.path.with_name("p.yaml"), pack_for("git.yaml", "my-git") or "")
+        if upgraded:
+            ship(patch, machine.root / "shipped", "git.yaml")
+
+    return make
+
+
 def accepting(**changes: object) -> Scene:
     """A credential in a profile, and an acceptance."""
 
@@ -292,6 +306,7 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D211": (observing(40), observing(31)),
     "D307": (policy(-1), policy(0)),
     "D308": (policy(0), policy(30)),
+    "D309": (copied(upgraded=True), copied(upgraded=False)),
     "D401": (config(), config(HELD.replace("git-server", "sudo"))),
     "D402": (config(yama__ptrace_scope="0"), config(yama__ptrace_scope="1")),
     "D403": (
@@ -351,5 +366,5 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         (machine.state / name).chmod(0o777)
 
 
-APART = ("D211", "D306", "D308", "D603", "D604", "D605", "D703")
+APART = ("D211", "D306", "D308", "D309", "D603", "D604", "D605", "D703")
 """Those that cannot be so at the same time as others."""

@@ -84,7 +84,10 @@ COMMANDS: dict[str, list[Scene]] = {
     "D302": [ending("t", -60)],
     "D303": [ending("t", 600)],
     "D304": [stored("t", "")],
-    **{code: [SCENES[code][0]] for code in ("D402", "D403", "D501", "D502", "D503", "D601", "D701", "D704")},
+    **{
+        code: [SCENES[code][0]]
+        for code in ("D309", "D402", "D403", "D501", "D502", "D503", "D601", "D701", "D704")
+    },
 }
 """Code -> scenes in which its fix is a command."""
 

@@ -9,6 +9,7 @@ from shlex import quote
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.shipped import version_of
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import present, read_document
@@ -31,7 +32,7 @@ _GUIDE = "mcpguard help short-lived-credentials"
 
 
 def check(subject: CheckSubject) -> Iterator[Checked]:
-    """D210, D211, D301 to D304, D307 and D308."""
+    """D210, D211, D301 to D304 and D307 to D309."""
     config = subject.config
     if config is None:
         return
@@ -51,6 +52,10 @@ def check(subject: CheckSubject) -> Iterator[Checked]:
             # `mcpguard check` says all of it, with its places.
             yield Unchecked(str(path), f"invalid: {error.problems[0].message}")
             continue
+        version = version_of(document.text)
+        if version is not None and not version.is_newest:
+            said = f"a copy of the pack {version.name} of an earlier version of mcpguard"
+            yield found("D309", path, said, run="mcpguard import --policies")
         end = end_of(policy.expires)
         if end is not None and end <= subject.at.now + SOON:
             code = "D307" if end <= subject.at.now else "D308"

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Struct
 
 from mcpguard.adapters.system.files import read_regular
-from mcpguard.adapters.system.shipped import declared_for, pack_for
+from mcpguard.adapters.system.shipped import declared_for, pack_for, version_of
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import read
@@ -297,6 +297,26 @@ def _named_in(config: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
     for one in configuration.checked(text, str(config)).policies if text.strip() else ():
         file, params = (one, {}) if isinstance(one, str) else (one.file, one.params)
         yield file, dict(params), read_document(config.parent / Path(file).expanduser(), PolicyError)
+
+
+class NewerPolicy(Struct, frozen=True):
+    """A policy that is a pack of an earlier version, and what the pack `name` is in this one. `refusal` says
+    why that would not be loaded, "" where it would."""
+
+    path: Path
+    name: str
+    before: str
+    after: str
+    refusal: str
+
+
+def newer_policies(config: Path) -> Iterator[NewerPolicy]:
+    """For the policies of the configuration at `config` that nobody has changed. Raises PolicyError."""
+    for file, params, text in _named_in(config):
+        found = version_of(text)
+        if found is not None and not found.is_newest:
+            path = (config.parent / Path(file).expanduser()).resolve()
+            yield NewerPolicy(path, found.name, text, found.newest, refusal_of(found.newest, params))
 
 
 class PolicyFiles:

@@ -7,12 +7,18 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from shlex import quote
 
+from msgspec import Struct
+
+from mcpguard.core.tables import read_table
+
 _SHARE = "share/mcpguard"
 _SERVER = re.compile(r"(?m)^    server: ([a-z0-9_-]+)$")
+_NAMES = re.compile(r"(?m)\A# For `[^`]+`(?=, until)|^policy: \S+$")
 _PACKAGE = Path(__file__).parents[2]
 
 
@@ -72,14 +78,39 @@ def declared_for(server: str) -> str:
     )
 
 
-def is_shipped(text: str) -> bool:
-    """Whether a policy is, but for the name of its server, one that comes with mcpguard: what is to be said
-    of it is for those who make it, and not for whoever uses it."""
+class ShippedVersion(Struct, frozen=True):
+    """A policy that came with some version of mcpguard: its name, such as `git/careful.yaml`, and what this
+    version has under that name, for the same server."""
+
+    name: str
+    newest: str
+    is_newest: bool
+
+
+def version_of(text: str) -> ShippedVersion | None:
+    """None for a policy that was never shipped, apart from the names of its server and of itself: what is to
+    be said of others is for those who make them, and not for whoever uses them."""
+    server, digest = _SERVER.search(text), pack_digest(text)
+    name = next((one for one, digests in shipped_digests().items() if digest in digests), None)
+    if server is None or name is None:
+        return None
+    newest = declared_for(server[1]) if name == DECLARED else pack_for(name, server[1])
+    return None if newest is None else ShippedVersion(name, newest, pack_digest(newest) == digest)
+
+
+DECLARED = "declared"
+"""The name of the policy that goes by what tools declare."""
+
+
+def pack_digest(text: str) -> str:
+    """The same for every server that a pack is for: 16 hex digits of SHA-256."""
     server = _SERVER.search(text)
-    if server is None:
-        return False
-    if text == declared_for(server[1]):
-        return True
-    folder = shipped("policies")
-    names = () if folder is None else (path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
-    return any(text == pack_for(name, server[1]) for name in names if not name.endswith("_test.yaml"))
+    if server is not None:
+        text = text.replace(f"server: {server[1]}\n", "server:\n")
+    return sha256(_NAMES.sub("", text).encode()).hexdigest()[:16]
+
+
+def shipped_digests() -> dict[str, list[str]]:
+    """Name -> digests of its versions, that of this one among them."""
+    lines = read_table(__package__, "packs.txt").splitlines()
+    return {name: digests for name, *digests in map(str.split, lines)}

@@ -25,7 +25,7 @@ from mcpguard.adapters.store.sqlite import FILE, FORM
 from mcpguard.adapters.store.upkeep import problem_of
 from mcpguard.adapters.system.guarded import found, not_found
 from mcpguard.adapters.system.own_process import operating_system_user
-from mcpguard.adapters.system.shipped import command_for_extra, is_shipped
+from mcpguard.adapters.system.shipped import command_for_extra, version_of
 from mcpguard.adapters.system.terminal import counted, from_here
 from mcpguard.adapters.upstreams.process.own_folder import default_root
 from mcpguard.authoring.check.codes import problems, shown, wrong
@@ -259,7 +259,7 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
     whole = len(compiled) == len(present(config.policies))
     found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
     # What is to be said of a pack that nobody has changed was said when it was made.
-    as_made = {one.document.source for one in compiled if is_shipped(one.document.text)}
+    as_made = {one.document.source for one in compiled if version_of(one.document.text)}
     found = [one for one in found if one.severity != "note" or one.file not in as_made]
     yield from (one for one in found if one.file != document.source)
     # A line of the configuration may contain a credential.

@@ -13,7 +13,7 @@ from mcpguard.adapters.system.terminal import counted
 from mcpguard.authoring.explain.hypothesis import in_snapshot
 from mcpguard.authoring.snapshot import Offer, Snapshot, survey
 from mcpguard.cli.onboarding.lock import system
-from mcpguard.config.loading import Config, load_config
+from mcpguard.config.loading import Config, config_option, load_config
 from mcpguard.config.policies import load_policies
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.compiled import PolicySet
@@ -58,6 +58,16 @@ def first_look(plan: ImportPlan) -> FirstLook:
         silent.append("a client's next start tries them again: `mcpguard status` shows the result")
     instructed = [name for name, offer in snapshot.servers.items() if offer.instructions]
     return FirstLook((*lines, *silent), tables, tuple(instructed))
+
+
+def unset_params(plan: ImportPlan) -> Iterator[str]:
+    """A sentence for each param of a policy for which nothing is known."""
+    for server in plan.servers:
+        for param in server.unset:
+            sets = (
+                f"mcpguard import --set {server.name}.{param}=VALUE{config_option(plan.config, os.environ)}"
+            )
+            yield f"{server.name}: what needs {param} is refused until `{sets}`"
 
 
 def refused_by_system(plan: ImportPlan) -> Iterator[str]:

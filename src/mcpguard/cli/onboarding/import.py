@@ -79,6 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_observe(parser)
     _add_secrets(parser)
+    parser.add_argument(
+        "--policies", action="store_true", help="only bring unchanged copies of packs up to date"
+    )
     add_config(parser)
 
 
@@ -118,6 +121,10 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding.moves import recover
 
     journal = MoveJournal(default_folder())
+    if args.policies:
+        from mcpguard.cli.onboarding.newer import renew
+
+        return renew(args, journal.lock)
     if args.dry_run:
         return _import(args, journal)
     with disk.locked(journal.lock):
@@ -240,6 +247,8 @@ def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
 
 def _tell_dry(plan: ImportPlan, vault: Vault) -> bool:
     """What is left to say where nothing is done: whether it could be, which it returns, and how."""
+    from mcpguard.cli.onboarding.first_look import unset_params
+
     try:
         if plan.clients:
             vault.ready()
@@ -247,7 +256,8 @@ def _tell_dry(plan: ImportPlan, vault: Vault) -> bool:
         _say(f"{style('to do', 'yellow')}    {plain(str(error))}{in_files(vault, 'import')}")
         _say("nothing was changed; fix this first, then run `mcpguard import` again")
         return False
-    _tell_unset(plan)
+    for said in unset_params(plan):
+        _say(f"{style('to do', 'yellow')}    {plain(said)}")
     print("nothing was changed: the same command without `--dry-run` makes these changes")
     return True
 
@@ -384,7 +394,7 @@ def _asked(plan: ImportPlan) -> list[tuple[tuple[str, str], list[str]]]:
 
 def _after(plan: ImportPlan, vault: Vault) -> None:
     """The last lines: what is to do, what is guarded, what stays, and how to go back."""
-    from mcpguard.cli.onboarding.first_look import refused_by_system
+    from mcpguard.cli.onboarding.first_look import refused_by_system, unset_params
     from mcpguard.onboarding.installing import alias
 
     if line := alias():
@@ -392,8 +402,7 @@ def _after(plan: ImportPlan, vault: Vault) -> None:
     beside = plain(str(plan.config.parent))
     if vault.kind == "file" and plan.secrets and vault.folder.parent != plan.config.parent:
         _say(f"note: the secrets are in {plain(str(vault.folder))}, since {beside} is in a repository")
-    _tell_unset(plan)
-    for said in refused_by_system(plan):
+    for said in (*unset_params(plan), *refused_by_system(plan)):
         _say(f"{style('to do', 'yellow')}    {plain(said)}")
     titles = sorted({one.found.client.title for one in plan.clients})
     names = ", ".join(plain(one.name) for one in plan.servers)
@@ -407,15 +416,6 @@ def _after(plan: ImportPlan, vault: Vault) -> None:
         _say(f"{style('stays', 'yellow' if stays else 'green')}    {said}")
     rotate = "; replace the secrets that others may have seen" if plan.secrets else ""
     _say(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
-
-
-def _tell_unset(plan: ImportPlan) -> None:
-    for server in plan.servers:
-        for param in server.unset:
-            option = f"{plain(server.name)}.{plain(param)}"
-            sets = f"`mcpguard import --set {option}=VALUE{config_option(plan.config, os.environ)}`"
-            said = f"what needs {plain(param)} is refused until {sets}"
-            _say(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
 
 
 def _look(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> None:
