@@ -101,8 +101,9 @@ class Flight(Struct, eq=False):
             self._end(left)
         else:
             self._waiting = waiting
-            if isinstance(waiting, Wait):
-                waiting._resumes.append(self._resume)
+            resumes = getattr(waiting, "_resumes", None)  # `isinstance` takes four times as long.
+            if resumes is not None:
+                resumes.append(self._resume)
             else:
                 waiting._asyncio_future_blocking = False
                 waiting.add_done_callback(self._resume)

@@ -185,7 +185,7 @@ class RequestPath:
             verdict = await judge.decide(invocation)
         else:  # As that does, on the road of nearly every call.
             verdict = pdp.decide(judge.policies, invocation, None, judge.egress)
-        if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
+        if not isinstance(verdict, Permit) and verdict.cause is Cause.APPROVAL:
             return await self._approvals.answer(request, call, invocation, verdict, said)
         return verdict
 

@@ -158,7 +158,7 @@ class Recorder:
         self, verdict: Permit | Deny, seen: Seen = UNSEEN, policies: PolicySet | None = None
     ) -> Decided:
         """The record of a verdict; `seen` and `policies` are as in a Request, else those of this moment."""
-        if isinstance(verdict, Deny):
+        if not isinstance(verdict, Permit):  # To ask for what it mostly is takes a sixth of the time.
             return self._refused(verdict)
         invocation, origin = verdict.invocation, verdict.invocation.origin
         credentials = self.credentials.get((invocation.server, verdict.credential), ())

@@ -33,7 +33,7 @@ class StdioClient:
         """Start reading: `receiver` gets what comes, message by message, `ended` the end."""
 
         def line_came(line: bytes | Oversize) -> None:
-            if isinstance(line, Oversize):
+            if not isinstance(line, bytes):
                 said = f"message is larger than {self._message_bytes} bytes"
                 receiver.refuse_message(MessageError(jsonrpc.INVALID_REQUEST, said))
                 return

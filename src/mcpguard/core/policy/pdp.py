@@ -73,7 +73,7 @@ def decide(
     verdict = settled = unfit or _settled(candidates, invocation, session, holds, approved)
     if invocation.begun is not None:
         verdict = settled = _as_begun(settled, candidates, policies, session, holds)
-    if isinstance(settled, Deny) and policies.observes(invocation):
+    if not isinstance(settled, Permit) and policies.observes(invocation):
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict

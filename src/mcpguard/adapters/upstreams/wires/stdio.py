@@ -146,7 +146,7 @@ class StdioWire:
         return _not_from_here(words) if words else ""
 
     def _received(self, line: bytes | Oversize) -> None:
-        if isinstance(line, Oversize):
+        if not isinstance(line, bytes):
             self._listener.oversize(line)
             return
         try:
