@@ -63,7 +63,7 @@ _SCHEME = expression(
 _KEY = expression(
     r"-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----(?:[^-]|-(?!----)){16,16384}-----END \1-----"
 )
-_JWT = expression(r"(?<![\w-])eyJ[\w-]+\.[\w-]+\.([\w-]{16,})")
+_JWT = expression(r"eyJ(?<![\w-]eyJ)[\w-]+\.[\w-]+\.([\w-]{16,})")
 _ORACLE = expression(r"(?<![\w$#])[\w$#]{1,64}/([^\s@/]{6,256})@")
 _USER = expression(r"[^\s:/@={}\"'<>]{1,256}:(\S[^\n]*)")
 _PGPASS = expression(r"(?:(?:[^:\\\n]|\\.)*:){4}((?:[^\\\n]|\\.)+)")
@@ -171,7 +171,7 @@ def _of_urls(text: str) -> Iterator[Member]:
         for pair in query.replace("#", "&").split("&"):
             name, _, value = pair.partition("=")
             yield from _both(_said(name) or "weak", value)
-    for found in _ORACLE.finditer(text):
+    for found in _ORACLE.finditer(text) if "/" in text and "@" in text else ():
         yield "password", found[1]
 
 
@@ -186,8 +186,8 @@ def _in_places(text: str) -> Iterator[Member]:
     """What stands where a secret does, without a name."""
     for found in _KEY.finditer(text):
         yield "token", found[0]
-    for pattern in (_SCHEME, _JWT):
-        for found in pattern.finditer(text):
+    for pattern, is_there in ((_SCHEME, " " in text or "\t" in text), (_JWT, "eyJ" in text)):
+        for found in pattern.finditer(text) if is_there else ():
             yield "token", found[1]
 
 
@@ -202,7 +202,8 @@ def _logins(text: str) -> Iterator[Member]:
 
 
 def _named(text: str) -> Iterator[Member]:
-    for found in (*_QUOTED.finditer(text), *_ENTRY.finditer(text), *_ELEMENT.finditer(text)):
+    quoted = _QUOTED.finditer(text) if '"' in text or "'" in text or "{" in text else ()
+    for found in (*quoted, *_ENTRY.finditer(text), *_ELEMENT.finditer(text)):
         value = next(filter(None, found.groups()[1:]), "")
         yield _said(found[1]), value
         if "\\" in value:

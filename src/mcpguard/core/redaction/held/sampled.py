@@ -43,12 +43,12 @@ class Sampled(Generic[_Form]):
         self._more: dict[int, list[int]] = {}
         """The same of what several have."""
         self._blocks: dict[int, Block] = {}
+        known, more = self._known.setdefault, self._more
         for index, text in enumerate([*self._ends, *(core.text for _, core in cores)]):
-            views = [_numbers(text, first) for first in range(min(_SIZE, len(text) - _SIZE + 1))]
-            found = dict.fromkeys(chain.from_iterable(views), index)
-            for number in found.keys() & self._known.keys():
-                self._more.setdefault(number, [self._known[number]]).append(found.pop(number))
-            self._known |= found
+            for number in _all_numbers(text):
+                first = known(number, index)
+                if first != index and (others := more.setdefault(number, [first]))[-1] != index:
+                    others.append(index)
 
     def may_be_in(self, text: bytes) -> bool:
         """Whether anything of it may be in `text`."""
@@ -102,6 +102,17 @@ def _numbers(text: bytes, first: int) -> "memoryview[int]":
     """What is at each eighth place from `first` on, each as one number, of what is looked at at once."""
     size = min(_SLICE, len(text) - first) // _SIZE * _SIZE
     return memoryview(text)[first : first + size].cast("Q")
+
+
+def _all_numbers(text: bytes) -> Iterator[int]:
+    """What is at each place of a short text."""
+    view, size = memoryview(text), len(text)
+    return chain.from_iterable(
+        [
+            view[first : size - (size - first) % _SIZE].cast("Q")
+            for first in range(min(_SIZE, size - _SIZE + 1))
+        ]
+    )
 
 
 def _all_in(some: bytes, text: bytes) -> Iterator[int]:

@@ -121,7 +121,7 @@ def _of(form: str) -> Iterator[ScatteredLetters]:
     data = form.encode("ascii", "replace")
     for kept in (_CAPITALS, _ANY_CASE):
         at = tuple(compress(range(len(data)), data.translate(kept)))
-        found = bytes(data[place] for place in at)
+        found = bytes(compress(data, data.translate(kept)))
         text = found if kept is _CAPITALS else found.translate(LETTERS)
         if len(text) >= _least(text):
             yield ScatteredLetters(text, at, len(form))

@@ -148,7 +148,7 @@ class _Table:
         blocks: dict[bytes, Block] = {}
         for value, piece in pieces:
             for block, at in piece.blocks():
-                blocks.setdefault(block, Block(len(block))).add((value, piece, at))
+                (blocks.get(block) or blocks.setdefault(block, Block(len(block)))).add((value, piece, at))
         led: list[tuple[bytes, _What]] = [
             *ends.items(),
             *blocks.items(),
