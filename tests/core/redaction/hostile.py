@@ -49,6 +49,7 @@ UNITS = {
     "T3BlbkFJ": "T3Blbk" + "FJ",
     "BEGIN": "-----BEGIN ",
     "BEGIN PRIVATE": "-----BEGIN PRIVATE " + "KEY-----",
+    "END PRIVATE in a line": ("a" * 64 + "\n") * 250 + "-----END RSA PRIVATE KEY " * 160 + "\n",
     "AKIA": "AKIA",
     "secret_access_key": "secret_access_key= ",
     "password=": "password=",

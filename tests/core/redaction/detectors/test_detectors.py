@@ -222,11 +222,58 @@ def test_the_end_of_a_private_key_is_found_without_its_beginning(form: str, rows
         assert found.value.endswith("END OPENSSH PRIVATE KEY-----\nlast")
 
 
+_WRAPPED = {
+    "cell": "| {} |",
+    "cells": "| 7 | {} | 2026-12-01 |",
+    "command": 'echo "{}" >> id_ed25519',
+    "string": "    '{}',",
+    "string with a line end": '    "{}\\n" +',
+    "CSV": "17,{},id_ed25519",
+    "HTML": "<td>{}</td>",
+}
+
+
+@pytest.mark.parametrize("rows", range(2, 5))
+@pytest.mark.parametrize("form", _WRAPPED.values(), ids=_WRAPPED)
+def test_the_end_of_a_private_key_is_found_where_something_stands_behind_its_rows(
+    form: str, rows: int
+) -> None:
+    lines = [form.format(line) for line in [*_KEY[-rows:], "-----END OPENSSH PRIVATE KEY-----"]]
+    found = Redactor(b"key").inspect("first\n" + "\n".join(lines) + "\nlast")
+    assert all(row not in found.value for row in _KEY), found.value
+    assert {one.kind for one in found.findings} == {"private-key"}
+    assert found.value.startswith("first\n")
+    assert found.value.endswith("\nlast")
+
+
+def test_the_rows_of_a_private_key_are_found_in_a_list_in_one_line() -> None:
+    text = json.dumps({"lines": [*_KEY, "-----END OPENSSH PRIVATE KEY-----"]})
+    left = Redactor(b"key").inspect(text).value
+    assert all(row not in left for row in _KEY), left
+
+
+def test_a_last_row_that_is_as_short_as_a_word_does_not_hide_the_others() -> None:
+    lines = [f"| {line} |" for line in [*_KEY[:3], "a9==", "-----END OPENSSH PRIVATE KEY-----"]]
+    left = Redactor(b"key").inspect("\n".join(lines)).value
+    assert all(row not in left for row in _KEY[:3]), left
+
+
+def test_a_row_is_read_for_the_end_of_one_private_key_only() -> None:
+    end = "-----END RSA PRIVATE KEY "
+    text = ("a" * 64 + "\n") * 250 + end * 100
+    assert Redactor(b"key").inspect(text).value == text
+    again = "\n".join(f"{end}{row}" for row in _KEY * 5)
+    assert Redactor(b"key").inspect(again).value == again
+
+
 @pytest.mark.parametrize(
     "above",
     [
         "",
         "...",
+        'name = "https://example.com/Download/Version2/Package/Files/Index"',
+        "| privateKeyFooterOfTheOldFormat2 | text |",
+        "the next line ends it, 7 of 9",
         "MIIE...",
         "<the key>",
         "xxxxxxxxxxxxxxxxxxxxxxxxxxxx",

@@ -7,6 +7,7 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns, columns_of
 from mcpguard.core.redaction.detectors.named.languages import ACROSS, LEADS, VALUE
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal, is_about_one
+from mcpguard.core.redaction.detectors.named.shapes import looks_random
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     DIGIT,
@@ -64,11 +65,33 @@ _LINE_IN_IT = expression(
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
 _END_OF_KEY = b"-----END "
 _END_OF_ROW = expression(rb"(?<![A-Za-z0-9+/=-])([A-Za-z0-9+/]{1,4096}+={0,2})(?:\\{1,4}r)?[\\\s]{0,64}$")
+_ROW = expression(
+    # The first character stands alone, so that a search passes over what cannot be one.
+    rb"[A-Za-z0-9+/](?<![A-Za-z0-9+/=_-].)[A-Za-z0-9+/]{13,4095}+={0,2}(?![A-Za-z0-9_-])"
+)
+"""A row in a line that goes on behind it: in quotes, in a cell of a table, in a command."""
+_BREAK = expression(rb"[\n\x1f]|\\n")
+_NEAR_END = 96
+_BEHIND_A_ROW = b" \t\r\\\"'`+,;.)"
 _SHORTEST_ROW, _MOST_ROWS = 20, 250
 """Characters of a row of a key that is not the last, and how many rows are read."""
 _LEAST_OF_KEY, _CHARACTERS_OF_KEY = 16, 10
 """Characters of what is left of a key, and how many of them are different."""
 FOREIGN = expression(LEADS.encode())
+
+
+def _rows_in(line: bytes, least: int, several: bool) -> tuple[list[tuple[int, int]], int]:
+    """The row of a key with which a line ends, if it has as many characters; else the longest one in it that
+    looks random, or all where there may be `several`. And how many characters were found."""
+    row = _END_OF_ROW.search(line)
+    size = row.end(1) - row.start(1) if row else 0
+    if row and size >= least:
+        return [row.span(1)], size
+    spans = [one.span() for one in _ROW.finditer(line) if looks_random(one[0].decode())]
+    longest = max(spans, key=lambda span: span[1] - span[0], default=(0, 0))
+    if longest[1] - longest[0] < least:
+        return [], size
+    return spans[::-1] if several else [longest], longest[1] - longest[0]
 
 
 class BesideName(Values):
@@ -83,25 +106,37 @@ class BesideName(Values):
 
     def ended(self, at: int) -> Seen:
         """The rows of a private key above the line that ends it, such as where the end of a file was read;
-        something may precede each, and line breaks may be escaped."""
-        rows: list[Found] = []
+        something may precede and follow each, and line breaks may be escaped."""
+        rows: list[tuple[int, int]] = []
         stop, least = at - len(_END_OF_KEY), 0
-        for _ in range(_MOST_ROWS):
+        if self._follows_another(stop):
+            return [], at
+        for index in range(_MOST_ROWS):
             start = self._start_of_line(stop)
-            start = max(start, self._text.rfind(b"\\n", start, stop) + 2)
+            escaped = self._text.rfind(b"\\n", start, stop)
+            start = escaped + 2 if escaped >= 0 else start
             line = self._text[start:stop]
             if b"-----BEGIN" in line:  # The format of whole keys says whether it is one.
                 return [], at
-            row = _END_OF_ROW.search(line)
-            size = row.end(1) - row.start(1) if row else 0
-            if size < least:
+            if _END_OF_KEY in line:  # It has read what is above it.
                 break
-            if row and size >= (least or _LEAST_OF_KEY):  # What precedes the end itself is short.
-                rows.append((start + row.start(1), start + row.end(1), "private-key"))
-            least = _SHORTEST_ROW if rows else 1
             stop = start - 1
-        left = b"".join(self._text[begin:end] for begin, end, _ in rows)
-        return (rows if len(left) >= _LEAST_OF_KEY and len(set(left)) >= _CHARACTERS_OF_KEY else []), at
+            if escaped >= 0 and not line.strip(_BEHIND_A_ROW):
+                continue
+            some, size = _rows_in(line, least or _LEAST_OF_KEY, index == 0)
+            # The last row of a key may be as short as a word.
+            if size < least and not (index == 1 and DIGIT.search(line)):
+                break
+            rows += [(start + begin, start + end) for begin, end in some]
+            least = _SHORTEST_ROW if rows else 1
+        left = b"".join(self._text[begin:end] for begin, end in rows)
+        is_key = len(left) >= _LEAST_OF_KEY and len(set(left)) >= _CHARACTERS_OF_KEY
+        return ([(*row, "private-key") for row in rows] if is_key else []), at
+
+    def _follows_another(self, stop: int) -> bool:
+        """Whether another key ends shortly before `stop` in the same line: it has read what is above."""
+        before = self._text[max(0, stop - _NEAR_END) : stop].rpartition(_END_OF_KEY)
+        return bool(before[1]) and _BREAK.search(before[2]) is None
 
     def _start_of_line(self, at: int) -> int:
         at = max(at, 0)
