@@ -294,6 +294,21 @@ def test_what_cat_prints_is_not_known_where_functions_are_defined(text: str) -> 
         shell(text)
 
 
+@each("behind", ["| head", "&& head"])
+def test_what_goes_on_behind_a_here_document_is_refused_with_what_is_read(behind: str) -> None:
+    with pytest.raises(
+        FunctionError, match=r"only redirects behind `<<'EOF'`: .* `} \| head` on the line after"
+    ):
+        shell(f"cat <<'EOF' {behind}\nls\nEOF")
+    told = shell("{ cat <<'EOF'\nls\nEOF\n} " + behind)
+    assert (told["programs"], told["code"]) == (["cat", "head"], False)
+
+
+def test_a_here_document_of_another_form_is_refused_with_what_is_read() -> None:
+    with pytest.raises(FunctionError, match=r"with `<<` and a plain word"):
+        shell("cat <<-EOF\nls\nEOF")
+
+
 @each("text", ["eval 'cd() { ls; }'; cd a && head ../b", "alias cd=ls\ncd a && head ../b"])
 def test_where_cd_leads_is_not_known_where_functions_are_defined(text: str) -> None:
     assert shell(text)["indirect"]

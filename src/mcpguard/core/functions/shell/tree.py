@@ -347,12 +347,15 @@ class _Walk:
                 "brackets that pair up; any text can be input, as in `git commit -F - <<'EOF'`"
             )
         if operator.type != "<<" or not delimiter:
-            raise FunctionError("shell() does not read this form of here-document")
+            raise FunctionError("shell() reads a here-document with `<<` and a plain word, such as `<<'EOF'`")
         at = opening.end_byte
         for child in others:
             self.gap(at, child.start_byte, _BLANKS)
             if child.type != "file_redirect" or self.file_redirect(child):
-                raise FunctionError("shell() does not read this form of here-document")
+                raise FunctionError(
+                    "shell() reads only redirects behind `<<'EOF'`: to go on with `|` or `&&`, write `{` "
+                    "before the command, and `} | head` on the line after the one that ends the here-document"
+                )
             at = child.end_byte
         self.gap(at, line, _BLANKS)
         end = re.compile(rb"^" + delimiter[2] + rb"$", re.MULTILINE).search(self.source, line + 1)
