@@ -54,6 +54,22 @@ def server(entry: str, name: str = "s") -> str:
     return f"version: 1\nservers:\n  {name}: {{{entry}}}\n"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "session: {postgres: 'postgresql://guard:hunter2@db/x'}",
+        "session:\n  postgres: postgresql://guard:hunter2@db/x",
+        "audit: {key: hunter2}",
+        "alerts: {webhook: 'ftp://x.example/hunter2'}",
+    ],
+)
+def test_a_secret_in_place_of_a_reference_is_shown_by_no_mistake(tmp_path: Path, written: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, server("command: c") + written + "\n")
+    assert caught.value.problems
+    assert "hunter2" not in f"{caught.value}{caught.value.problems}"
+
+
 @pytest.mark.parametrize("written", ["postgresql://guard:secret@db/x", "x${env:A}", "${env:A}${env:B}", "''"])
 def test_a_database_of_sessions_is_one_reference(tmp_path: Path, written: str) -> None:
     shared = "session:\n  postgres: "

@@ -37,7 +37,9 @@ DAY = 86_400.0
 CLIENT_FOLDER = "client"
 """As a `cwd`, the folder that the client started mcpguard in."""
 
-_SECRET_KEYS = frozenset({"credentials", "env", "headers", "notify", "token", "url"})
+_SECRET_KEYS = frozenset(
+    {"credentials", "env", "headers", "key", "notify", "postgres", "token", "url", "webhook"}
+)
 
 
 class Server(Struct, frozen=True, kw_only=True):
