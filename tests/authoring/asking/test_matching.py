@@ -201,6 +201,54 @@ def test_calls_of_one_moment_have_the_same_order_in_all_answers(tmp_path: Path) 
         two.close(CLOSED)
 
 
+AHEAD = 3 * 3600
+
+
+def test_after_a_clock_that_was_ahead_the_last_calls_come_first(tmp_path: Path) -> None:
+    with by_texts():
+        sink = chain(tmp_path, call(1), call(2, AHEAD), call(3, AHEAD + 60))
+        assert ids(tmp_path, "") == ["n-3", "n-2", "n-1"]
+        add(sink, call(4, 100), call(5, 200))
+        other = chain(tmp_path, call(7, 50), call(6, 150))
+        for _ in range(2):
+            assert ids(tmp_path, "") == ["n-5", "n-6", "n-4", "n-3", "n-2", "n-7", "n-1"]
+        add(sink, call(8, AHEAD + 30), call(9, AHEAD + 90))
+        add(other, call(10, AHEAD + 45))
+        wanted = ["n-9", "n-10", "n-8", "n-5", "n-6", "n-4", "n-3", "n-2", "n-7", "n-1"]
+        assert ids(tmp_path, "") == wanted
+        assert ids(tmp_path, "at >= timestamp('2026-08-01T07:00:00Z')") == wanted
+        sink.close(CLOSED)
+        other.close(CLOSED)
+
+
+def test_a_clock_that_is_set_back_is_noticed_once_each_time(tmp_path: Path) -> None:
+    with by_texts():
+        sink = chain(tmp_path, call(1, 100), call(2, 95))
+        with closing(AuditIndex(tmp_path)) as index:
+            assert index.setbacks == {}, "steps of less than ten seconds are none"
+        for number in range(3, 9):
+            add(sink, call(number, 40 + number))
+            ids(tmp_path, "")
+        with closing(AuditIndex(tmp_path)) as index:
+            [found_back] = index.setbacks.values()
+        assert [one.at for one in found_back] == [int((NOW + timedelta(seconds=43)).timestamp()) * 1_000_000]
+        add(sink, *(call(number, 1000) for number in range(10, 40)), call(40, 500))
+        sink.close(CLOSED)
+        assert ids(tmp_path, "")[:3] == ["n-40", "n-39", "n-38"]
+
+
+def test_a_clock_that_is_set_back_when_the_next_chain_begins_is_noticed(tmp_path: Path) -> None:
+    with by_texts():
+        first = chain(tmp_path, call(1, AHEAD), call(2, AHEAD + 1))
+        first.close(ROTATED)
+        second = AuditFile(tmp_path)
+        add(second, structs.replace(OPENED, continues=first.path.name), call(3, 10), call(4, 20))
+        second.close(CLOSED)
+        stranger = chain(tmp_path, call(5, 15))
+        stranger.close(CLOSED)
+        assert ids(tmp_path, "") == ["n-4", "n-5", "n-3", "n-2", "n-1"]
+
+
 def test_calls_of_several_chains_come_in_the_order_of_time(tmp_path: Path) -> None:
     with by_texts():
         one = chain(
@@ -212,13 +260,13 @@ def test_calls_of_several_chains_come_in_the_order_of_time(tmp_path: Path) -> No
         two.close(CLOSED)
         assert ids(tmp_path, 'args.q == "fifth"') == [
             "n-35",
-            "n-30",
             "n-25",
-            "n-20",
             "n-15",
-            "n-10",
             "n-5",
             "n-40",
+            "n-30",
+            "n-20",
+            "n-10",
         ]
         wanted = 'args.q == "fifth" && at < timestamp("2026-08-01T07:00:20Z") && ms < 5.0'
         assert ids(tmp_path, wanted) == []

@@ -65,6 +65,20 @@ def test_the_last_lines_are_those_of_all_processes_in_the_order_of_time(
     assert [line.split()[-1] for line in said] == ["n-3", "n-4", "n-5", "n-6"]
 
 
+@pytest.mark.parametrize("verb", ["tail", "query"])
+def test_a_clock_that_was_ahead_hides_no_call_that_was_made_since(
+    verb: str, tmp_path: Path, capsys: Capture
+) -> None:
+    def at(number: int, second: int) -> Record:
+        return structs.replace(DENIED, id=f"n-{number}", at=NOW + timedelta(seconds=second))
+
+    folder_of(tmp_path, at(1, 10_800), at(2, 10_801), at(3, 60), at(4, 61))
+    folder_of(tmp_path, at(5, 30))
+    assert main(["audit", verb, str(tmp_path), "-n", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [word for line in lines[:3] for word in line.split()[-1:]] == ["n-2", "n-3", "n-4"]
+
+
 def test_what_was_cancelled_is_not_shown_as_done(tmp_path: Path, capsys: Capture) -> None:
     folder_of(tmp_path, CALL, structs.replace(DONE, status="cancelled", findings={}))
     assert main(["audit", "tail", str(tmp_path)]) == 0

@@ -37,9 +37,7 @@ from mcpguard.adapters.audit.checking import (
     still_has,
 )
 from mcpguard.adapters.audit.indexing import (
-    FILE_BITS,
     FORM,
-    OFFSET,
     CallFacts,
     ChainReading,
     FoldedRefusals,
@@ -49,7 +47,14 @@ from mcpguard.adapters.audit.indexing import (
     remove_index,
 )
 from mcpguard.adapters.audit.line_reader import LineReader
-from mcpguard.adapters.audit.passages import IndexedPassage
+from mcpguard.adapters.audit.passages import (
+    FILE_BITS,
+    OFFSET,
+    ClockSetback,
+    IndexedPassage,
+    matching_passages,
+    setbacks,
+)
 from mcpguard.adapters.audit.reader import (
     Removed,
     chain_before,
@@ -130,6 +135,8 @@ class AuditIndex:
         """Names of chains that were removed while they were read; who reads lines adds to it."""
         self.copies: dict[str, str] = {}
         """Names of chains that another one begins with, and the name of that one, whose calls count."""
+        self.setbacks: dict[int, list[ClockSetback]] = {}
+        """By the number of a chain."""
         self.rivals: dict[str, list[str]] = {}
         """A chain -> the names of several that continue it, of which only one can be true."""
         self._files: dict[str, tuple[Path, os.stat_result]] = {}
@@ -256,7 +263,7 @@ class AuditIndex:
         """Where calls may match, by what is known of them and by their times, the latest first."""
         found = [
             ChainSpan(latest, *self._where(place), end - place)
-            for place, end, latest in _passages(self._database, may_match, since, until)
+            for place, end, latest in matching_passages(self._database, may_match, since, until)
         ]
         return sorted(found, key=lambda one: one.latest, reverse=True)
 
@@ -310,6 +317,7 @@ class AuditIndex:
         for number, name, continued in database.execute(query):
             self._names[number] = self._files[name][0] if name in self._files else self._chains / name
             self.rivals.setdefault(continued, []).append(name)
+        self.setbacks = setbacks(database)
         self.rivals = {one: names for one, names in self.rivals.items() if one and len(names) > 1}
         self._places = {file: number << FILE_BITS for number, file in self._names.items()}
 
@@ -387,7 +395,7 @@ def files_with(chains: Path, files: list[Path], texts: list[bytes]) -> list[Path
     is taken as it is, not brought up to date; without one that is all of them."""
     with suppress(sqlite3.DatabaseError, OSError, AuditError), _as_it_is(chains) as database:
         places: dict[int, list[tuple[int, int]]] = {}
-        for place, end, _ in _passages(database, lambda one: any(map(one.has, texts)), 0, 1 << 62):
+        for place, end, _ in matching_passages(database, lambda one: any(map(one.has, texts)), 0, 1 << 62):
             places.setdefault(place >> FILE_BITS, []).append((place & OFFSET, end - place))
         rows = [ChainRow(*row) for row in database.execute("SELECT * FROM chains").fetchall()]
         known = {row.name: row for row in rows if not row.altered}
@@ -426,16 +434,6 @@ def _may_have(
         return bool(some)
     with closing(LineReader()) as reader:
         return any(text in reader.piece(file, *one) for one in some for text in texts)
-
-
-def _passages(
-    database: sqlite3.Connection, may_match: Callable[[IndexedPassage], bool], since: int, until: int
-) -> Iterator[tuple[int, int, int]]:
-    """(place, end, latest) of the passages with calls that may match, and of these times."""
-    query = "SELECT place, end, bits, zones, first, latest FROM passages WHERE latest >= ? AND first < ?"
-    for place, end, bits, zones, first, latest in database.execute(query, (since, until)):
-        if may_match(IndexedPassage(bits, zones, first, latest)):
-            yield place, end, latest
 
 
 def _push(streams: list[_Stream], stream: Iterator[CallAt]) -> None:

@@ -11,13 +11,14 @@ import os
 import sqlite3
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Raw, Struct, json
 from msgspec.structs import replace
 
-from mcpguard.adapters.audit.passages import LONGEST, Passage
+from mcpguard.adapters.audit.passages import FILE_BITS, LONGEST, OFFSET, Passage, clock_of
 from mcpguard.adapters.audit.reader import MOST_ODD, sound_lines
 from mcpguard.adapters.system.files import private_file
 from mcpguard.core.evidence.chain import GENESIS, continues, decoded
@@ -26,9 +27,8 @@ from mcpguard.core.evidence.records import PAUSED, FoldedRecords, ObservedRefusa
 if TYPE_CHECKING:
     from mcpguard.core.evidence.records import Decided, Outcome
 
-FILE_BITS = 40
-"""A place is the number of a file, then the offset of the line in this many bits."""
-OFFSET = (1 << FILE_BITS) - 1
+_STEP = 10_000_000
+"""A call that was decided so many microseconds before one that stands above it: the clock was set back."""
 _BATCH = 20_000
 _MOST_EARLY = 10_000
 """Of outcomes that are read before their decisions: where a clock was set back, a chain may have a name
@@ -36,7 +36,7 @@ before that of the one that it continues."""
 _FOLDED = b'"what":"refusals-folded"'
 _MOST = 1 << 50
 """Of milliseconds and bytes; the database has room for larger numbers than that, and no call has them."""
-FORM = 14
+FORM = 15
 """Of the tables; an index of another one is made again."""
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
@@ -50,6 +50,7 @@ CREATE TABLE open(origin TEXT NOT NULL, id TEXT NOT NULL, facts INTEGER NOT NULL
   place INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY(origin, id)) WITHOUT ROWID;
 CREATE TABLE passages(place INTEGER PRIMARY KEY, end INTEGER NOT NULL, first INTEGER NOT NULL,
   latest INTEGER NOT NULL, bits BLOB NOT NULL, zones BLOB NOT NULL);
+CREATE TABLE setbacks(place INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 CREATE TABLE folded(place INTEGER PRIMARY KEY, at INTEGER NOT NULL, json BLOB NOT NULL);
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -196,6 +197,7 @@ class IndexRows:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+        self.clock_of = partial(clock_of, database)
         self._numbers: dict[CallFacts, int] = {}
         self.last: dict[int, int] = {}
         for number, text, last in database.execute("SELECT number, json, last FROM facts"):
@@ -204,7 +206,7 @@ class IndexRows:
     def forget(self, number: int) -> None:
         """Remove all that is of the chain of that number."""
         first = number << FILE_BITS
-        for table in ("calls", "open", "folded", "passages"):
+        for table in ("calls", "open", "folded", "passages", "setbacks"):
             self._database.execute(
                 f"DELETE FROM {table} WHERE place BETWEEN ? AND ?",  # noqa: S608
                 (first, first | OFFSET),
@@ -239,6 +241,10 @@ class IndexRows:
         """Add refusals that were only counted."""
         row = (place, at, json.encode(folded))
         self._database.execute("INSERT OR REPLACE INTO folded VALUES(?, ?, ?)", row)
+
+    def set_back(self, place: int, at: int) -> None:
+        """The clock was set back before the call that was decided then and there."""
+        self._database.execute("INSERT OR REPLACE INTO setbacks VALUES(?, ?)", (place, at))
 
     def passage_at(self, place: int) -> Passage | None:
         """The stored passage of a chain that has this place, or the last one before it."""
@@ -279,7 +285,7 @@ class ChainReading:
         self._calls: list[Row] = []
         self._gone: list[tuple[int, int, int]] = []
         self._passage = Passage(0)
-        self._origin = ""
+        self._origin, self._clock = "", 0
         self._early: dict[CallKey, tuple[_Read, int]] = {}
         self._late: list[tuple[int, tuple[bytes, ...]]] = []
 
@@ -289,7 +295,7 @@ class ChainReading:
         """Take in a chain from `start` on, after the line with the hash `head`; `origin` is the first chain
         of its process. Gives where it ended, the hash there, whether it is over, and whether a line is not
         as it was written."""
-        self._origin = origin
+        self._origin, self._clock = origin, self._rows.clock_of(number)
         at, over, altered, place = start, 0, 0, number << FILE_BITS
         head = head or GENESIS.encode()
         broken: dict[str, None] = {}
@@ -331,6 +337,10 @@ class ChainReading:
             self._leave(before)  # No chain decides again what another one allowed.
         facts = facts_of(found)
         at = microseconds(found.at)
+        if at < self._clock - _STEP:
+            self._rows.set_back(place, at)
+            self._clock = at
+        self._clock = max(self._clock, at)
         if self._passage.full or place - self._passage.place > LONGEST:
             self._store_passage(self._passage)
             self._passage = Passage(place)

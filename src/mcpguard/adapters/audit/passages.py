@@ -8,16 +8,20 @@ stays on its machine.
 
 from __future__ import annotations
 
+import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import DecodeError, Raw, json
 
 from mcpguard.adapters.audit import zones
 from mcpguard.adapters.audit.zones import Zone, joined, zone_of
 
+FILE_BITS = 40
+"""A place is the number of a file, then the offset of the line in this many bits."""
+OFFSET = (1 << FILE_BITS) - 1
 LONGEST = 1 << 20
 """Bytes of a chain after which a passage ends."""
 _BITS = 1 << 16
@@ -173,3 +177,54 @@ def _bits(text: bytes) -> Iterator[memoryview]:
     mixed = memoryview((number ^ number >> 11).to_bytes(len(text), "little"))
     for start in (0, 1):
         yield mixed[start : start + max(0, len(text) - start) // 2 * 2].cast("H")
+
+
+def matching_passages(
+    database: sqlite3.Connection, may_match: Callable[[IndexedPassage], bool], since: int, until: int
+) -> Iterator[tuple[int, int, int]]:
+    """(place, end, latest) of the passages with calls that may match, and of these times."""
+    query = "SELECT place, end, bits, zones, first, latest FROM passages WHERE latest >= ? AND first < ?"
+    for place, end, bits, stored, first, latest in database.execute(query, (since, until)):
+        if may_match(IndexedPassage(bits, stored, first, latest)):
+            yield place, end, latest
+
+
+class ClockSetback(NamedTuple):
+    """The clock was set back to `at` after all calls of a chain that are before the place `until`."""
+
+    until: int
+    at: int
+
+
+_SETBACKS = """
+WITH RECURSIVE setback(number, until, at) AS (
+  SELECT place >> ?, place, at FROM setbacks UNION
+  SELECT before.number, 1 << 62, setback.at FROM setback
+    JOIN chains ON chains.number = setback.number JOIN chains AS before ON before.name = chains.before)
+SELECT number, until, at FROM setback
+"""
+
+
+def setbacks(database: sqlite3.Connection) -> dict[int, list[ClockSetback]]:
+    """By the number of a chain, also of one that another one continues."""
+    found: dict[int, list[ClockSetback]] = {}
+    for number, until, at in database.execute(_SETBACKS, (FILE_BITS,)):
+        found.setdefault(number, []).append(ClockSetback(until, at))
+    return found
+
+
+def clock_of(database: sqlite3.Connection, number: int) -> int:
+    """When the latest call of a chain was decided since the clock was last set back; where the chain has no
+    call, of the one that it continues. 0 where that is unknown."""
+    first, last = number << FILE_BITS, number << FILE_BITS | OFFSET
+    query = "SELECT place, at FROM setbacks WHERE place BETWEEN ? AND ? ORDER BY place DESC LIMIT 1"
+    since, clock = next(database.execute(query, (first, last)), (first, 0))
+    query = "SELECT max(latest) FROM passages WHERE place BETWEEN ? AND ?"
+    ((latest,),) = database.execute(query, (since, last))
+    if latest or clock:
+        return max(latest or 0, clock)
+    query = (
+        "SELECT before.number FROM chains JOIN chains AS before ON before.name = chains.before "
+        "WHERE chains.number = ? AND before.number < chains.number"
+    )
+    return next((clock_of(database, before) for (before,) in database.execute(query, (number,))), 0)

@@ -6,7 +6,7 @@ Where the index only says that a call may have a text, the chain says whether it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from heapq import heappop, heappush, merge
@@ -20,6 +20,7 @@ from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.index import AuditIndex, CallAt, ChainSpan
 from mcpguard.adapters.audit.indexing import CallFacts, facts_after, facts_of, microseconds
 from mcpguard.adapters.audit.line_reader import LineReader
+from mcpguard.adapters.audit.passages import FILE_BITS, ClockSetback
 from mcpguard.adapters.audit.reader import Removed, chain_name, file_name
 from mcpguard.authoring.asking.filters import CallFilter, LineFilter
 from mcpguard.authoring.asking.names import view_of_facts
@@ -50,21 +51,23 @@ _TOLD = 256 << 20
 
 class FoundCall(Struct, frozen=True):
     """A decision with its outcome, and the lines as they are in the chains. `file` and `number` say where the
-    decision stands."""
+    decision stands, `place` is that of the index."""
 
     file: Path
     number: int
     decision: Decided
     outcome: Outcome | None
     raw: tuple[bytes, ...]
+    place: int = 0
 
 
 def found(
     index: AuditIndex, question: CallQuestion, looking: Callable[[int, int], None] = lambda _, __: None
 ) -> Iterator[FoundCall]:
-    """The calls that match, the newest first; `index.altered` gets the chains of those that are not as they
-    were written. If many calls are left to look at, `looking` hears now and then how many there were, and how
-    many are left (`MANY` stands for more). Raises AuditError where a chain is not what was indexed."""
+    """The calls that match, the newest first, as `_as_made` has it; `index.altered` gets the chains of those
+    that are not as they were written. If many are left to look at, `looking` hears now and then how many
+    there were, and how many are left (`MANY` stands for more). Raises AuditError where a chain is not what
+    was indexed."""
     all_facts = index.facts()
     if question.reads_lines:
         question.decide_times(index.covered())
@@ -80,7 +83,28 @@ def found(
         elif verdict is ERROR:
             question.failed += sum(1 for _ in index.durations(number, question.since, question.until))
     with closing(LineReader()) as reader:
-        yield from _Search(index, question, all_facts, fitting, depends, reader).found(looking)
+        calls = _Search(index, question, all_facts, fitting, depends, reader).found(looking)
+        yield from _as_made(calls, index.setbacks) if index.setbacks else calls
+
+
+def _as_made(
+    calls: Iterator[FoundCall], setbacks: Mapping[int, Sequence[ClockSetback]]
+) -> Iterator[FoundCall]:
+    """`calls`, which come in the order of their times: one that was made while the clock was ahead comes when
+    the clock was set back."""
+    held: list[tuple[int, int, FoundCall]] = []
+    for call in calls:
+        at = microseconds(call.decision.at)
+        after = (one.at for one in setbacks.get(call.place >> FILE_BITS, ()) if call.place < one.until)
+        made = min(after, default=at)
+        if made < at:
+            heappush(held, (-made, -call.place, call))
+            continue
+        while held and -held[0][0] > at:
+            yield heappop(held)[-1]
+        yield call
+    while held:
+        yield heappop(held)[-1]
 
 
 class _Search:
@@ -315,5 +339,5 @@ def _read(at: CallAt, raw: tuple[bytes, ...]) -> FoundCall | None:
     seq = raw[0].rpartition(b'"seq":')[2].partition(b",")[0]
     number = int(seq) if seq.isdigit() and len(seq) < 19 else 0
     if isinstance(outcome, Outcome) and outcome.id == decision.id:
-        return FoundCall(at.decision[0], number, decision, outcome, raw)
-    return None if raw[1:] else FoundCall(at.decision[0], number, decision, None, raw)
+        return FoundCall(at.decision[0], number, decision, outcome, raw, at.place)
+    return None if raw[1:] else FoundCall(at.decision[0], number, decision, None, raw, at.place)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
+from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
 
@@ -126,7 +127,9 @@ def _of_file(file: Path, as_json: bool, check: LineCheck) -> list[tuple[datetime
         said = seen.taken(line, 0.0)
         if as_json or said is not None:
             found.append((seen.at, _text(line) if as_json or said is None else said))
-    return found if as_json else [*found, *((seen.at, said) for said in seen.slow(0.0, 0.0))]
+    found += () if as_json else ((seen.at, said) for said in seen.slow(0.0, 0.0))
+    # What was written while the clock was ahead was written before it was set back.
+    return list(accumulate(reversed(found), lambda after, one: (min(after[0], one[0]), one[1])))[::-1]
 
 
 def _checked(file: Path, check: LineCheck) -> Iterator[bytes]:
