@@ -304,6 +304,21 @@ def test_a_file_gets_its_header_once(tmp_path: Path, lines: list[Rendered]) -> N
         sink_of(str(tmp_path), "cef", "h").deliver(lines)
 
 
+def test_a_file_that_was_emptied_in_place_gets_its_header_again(
+    tmp_path: Path, lines: list[Rendered]
+) -> None:
+    path = tmp_path / "out.csv"
+    sink = sink_of(str(path), "csv", "h")
+    sink.deliver(lines[:1])
+    path.write_bytes(b"")
+    sink.deliver(lines[1:2])
+    sink.deliver(lines[2:3])
+    sink.close()
+    header, *rows = path.read_text().splitlines()
+    assert header.startswith("at,kind")
+    assert rows == ["line 1", "line 2"]
+
+
 @pytest.mark.parametrize("form", get_args(SinkFormat))
 def test_a_call_has_its_line_in_every_format_that_a_configuration_may_name(
     setting: Setting, form: str

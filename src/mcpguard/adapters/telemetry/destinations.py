@@ -132,7 +132,10 @@ class _FileSink:
         """Open the file, and open it again if it was rotated: another file is in its place, or none."""
         if self._file >= 0:
             with suppress(FileNotFoundError, NotADirectoryError):
-                if os.path.samestat(os.stat(self._path), os.fstat(self._file)):
+                there = os.fstat(self._file)
+                if os.path.samestat(os.stat(self._path), there):
+                    # `copytruncate` of logrotate empties it in place.
+                    self._begun = self._begun and not (stat.S_ISREG(there.st_mode) and there.st_size == 0)
                     return
             self.close()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
