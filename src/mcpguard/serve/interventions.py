@@ -23,6 +23,8 @@ from mcpguard import __version__
 from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials import value_of
+from mcpguard.adapters.store import default_folder
+from mcpguard.adapters.store.definitions import FILE as DEFINITIONS
 from mcpguard.adapters.store.sessions import KnownSession
 from mcpguard.adapters.store.state import SharedState
 from mcpguard.adapters.system.clock import SystemClock
@@ -49,6 +51,14 @@ TAKEN_SECONDS = 2.0
 def store_of(config: Config) -> SharedState:
     """What the processes that serve this configuration share."""
     return state_of(config, SystemClock(), value_of)
+
+
+def earlier_sessions(config: Config) -> int:
+    """How many sessions are in files of their own, as earlier versions kept them."""
+    if config.session_postgres is not None:
+        return 0
+    files = (config.session_folder or default_folder()).glob("*.json")
+    return sum(1 for one in files if one.name != DEFINITIONS)
 
 
 def passkeys_of(config: Config) -> Passkeys:

@@ -130,6 +130,21 @@ def test_nothing_was_done_yet(home: Path, capsys: Capture) -> None:
     assert capsys.readouterr().err == f"mcpguard: {session.NONE}\n"
 
 
+def test_sessions_of_an_earlier_version_are_not_taken_for_none(home: Path, capsys: Capture) -> None:
+    folder = home / "sessions"
+    folder.mkdir()
+    for name in ("a", "b", "definitions"):
+        (folder / f"{name}.json").write_text("{}")
+    said = f"2 sessions {session.EARLIER}"
+    assert main(["session", "list"]) == 0
+    assert capsys.readouterr().out == f"{said}\n"
+    assert main(["session", "show"]) == 2
+    assert capsys.readouterr().err == f"mcpguard: {said}\n"
+    used(home)
+    assert main(["session", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == said
+
+
 @pytest.mark.usefixtures("terminal")
 def test_a_label_is_cleared_and_leaves_evidence(home: Path, capsys: Capture) -> None:
     used(home)

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import broken, plain, style, table
+from mcpguard.adapters.system.terminal import broken, counted, plain, style, table
 from mcpguard.cli.parser import add_config, configured, person_for, same_config
 from mcpguard.core.errors import SessionError
 from mcpguard.core.legible import utc
@@ -28,6 +28,7 @@ EXAMPLES = (
 SHOWN = 8
 """How many characters of a session's name are shown; fewer are enough where they are clear."""
 NONE = "no session is stored: no rule has needed one yet"
+EARLIER = "stored by an earlier version: listed once the next call has taken over labels and limits"
 _HEAD = ("SESSION", "PRINCIPAL", "AGENT", "CALLS", "LABELS", "FACTS", "LAST USED", "CONNECTED")
 
 
@@ -53,9 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such session, label or state, or where a change is not made from a terminal."""
-    from mcpguard.serve.interventions import clear_state, end_session, store_of
+    from mcpguard.serve.interventions import clear_state, earlier_sessions, end_session, store_of
 
     config, option = configured(args.config), same_config(args.config)
+    count = earlier_sessions(config)
+    earlier = f"{counted(count, 'session')} {EARLIER}" if count else ""
     with closing(store_of(config)) as store:
         if args.what == "list":
             known = store.known()
@@ -63,15 +66,14 @@ def execute(args: argparse.Namespace) -> int:
                 from mcpguard.cli.outputs import SessionList
 
                 print(SessionList.model_validate({"sessions": known}).model_dump_json())
-            elif not known:
-                print(NONE)
             else:
-                print(table([_HEAD, *map(_row, known)]))
+                rows = [table([_HEAD, *map(_row, known)])] if known else []
+                print("\n".join([*rows, earlier] if earlier else rows or [NONE]))
         elif args.what == "show":
-            _print_one(_chosen(store.known(), args.session, option), args.json, option)
+            _print_one(_chosen(store.known(), args.session, option, earlier or NONE), args.json, option)
         else:
             by = person_for(f"`mcpguard session {args.what}`")
-            session = _chosen(store.known(), args.session, option)
+            session = _chosen(store.known(), args.session, option, earlier or NONE)
             short = f"session {session.name[:SHOWN]}"
             if args.what == "clear":
                 clear_state(config, store, session, args.name, by)
@@ -82,12 +84,12 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(known: list[KnownSession], name: str, option: str) -> KnownSession:
+def _chosen(known: list[KnownSession], name: str, option: str, none: str) -> KnownSession:
     found = [one for one in known if one.name.startswith(name)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise SessionError(_not_stored(name, option) if name else NONE)
+        raise SessionError(_not_stored(name, option) if name else none)
     names = ", ".join(one.name[:SHOWN] for one in found)
     raise SessionError(f"say which session: {names} (`mcpguard session list{option}`)")
 
