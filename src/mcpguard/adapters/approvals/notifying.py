@@ -19,6 +19,7 @@ from time import sleep, time
 from msgspec import Struct, structs
 
 from mcpguard.adapters.approvals import apprise_child
+from mcpguard.adapters.system.files import failure_of
 from mcpguard.adapters.system.guarded import end, found, lack_of, start
 from mcpguard.adapters.system.shipped import command_for_extra
 from mcpguard.core.errors import CredentialError, InspectionError
@@ -212,7 +213,7 @@ def told(url: Secret | None, title: str, body: str, seconds: float) -> str:
             return _on_desktop(title, body, seconds)
         return _by_apprise(url.reveal(), title, body, seconds)
     except OSError as problem:
-        return f"the program that sends them cannot be started: {problem.strerror}"
+        return f"the program that sends them cannot be started: {failure_of(problem)}"
     except subprocess.TimeoutExpired:
         return f"sending one took longer than {seconds:g} seconds"
 
@@ -228,7 +229,7 @@ def by_command(words: list[str], given: bytes, seconds: float) -> str:
     try:
         status = _status(lambda pipe: [*shell, pipe, path, *words[1:]], environment, seconds, given)
     except OSError as problem:
-        return f"it cannot be started: {problem.strerror}"
+        return f"it cannot be started: {failure_of(problem)}"
     except subprocess.TimeoutExpired:
         return f"it took longer than {seconds:g} seconds"
     return f"it ended with status {status}" if status else ""

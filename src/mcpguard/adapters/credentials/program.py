@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import DecodeError, json
 
 from mcpguard.adapters.credentials.environ import variable
+from mcpguard.adapters.system.files import failure_of
 from mcpguard.adapters.system.guarded import end, found, lack_of, start
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
@@ -151,7 +152,7 @@ class CommandMint(Mint):
         try:
             process = start(words, environment, "mcpguard-credential", subprocess.PIPE)
         except OSError as problem:
-            raise self._problem(f"cannot be started: {problem.strerror}") from None
+            raise self._problem(f"cannot be started: {failure_of(problem)}") from None
         try:
             output = self._output(process, deadline)
             status = process.wait(max(0.0, deadline - time.monotonic()))

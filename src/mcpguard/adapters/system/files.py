@@ -26,6 +26,12 @@ def read_regular(path: Path, limit: int | None = None) -> bytes | None:
         return file.read(-1 if limit is None else limit + 1)
 
 
+def failure_of(error: OSError) -> str:
+    """Why the system refused something, and what to do where that is known."""
+    said = error.strerror or "unknown error"
+    return f"{said}: raise the limit of open files (`ulimit -n`)" if error.errno == errno.EMFILE else said
+
+
 def without_waiting(path: str, flags: int) -> int:
     """The `opener` for a file of others: a planted FIFO must not hang who opens it."""
     return os.open(path, flags | os.O_NONBLOCK)

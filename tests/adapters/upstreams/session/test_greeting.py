@@ -161,6 +161,10 @@ async def test_a_server_that_never_answers_is_given_up_in_time() -> None:
         (CredentialError("env:X is not set"), "env:X is not set"),
         (UpstreamError("cannot connect"), "cannot connect"),
         (OSError(13, "Permission denied"), "cannot be started: Permission denied"),
+        (
+            OSError(24, "Too many open files"),
+            "cannot be started: Too many open files: raise the limit of open files (`ulimit -n`)",
+        ),
     ],
 )
 async def test_what_goes_wrong_at_the_opening_is_said(error: Exception, said: str) -> None:

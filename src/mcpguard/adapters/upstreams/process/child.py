@@ -21,6 +21,7 @@ from typing import IO
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.files import failure_of
 from mcpguard.adapters.upstreams.process.inherited import executable, not_startable
 from mcpguard.core.errors import UpstreamError
 
@@ -82,7 +83,7 @@ class ChildProcesses:
             )
         except OSError as problem:
             nowhere = cwd is not None and not os.path.isdir(cwd)
-            said = f"{cwd} is not a folder: correct `cwd`" if nowhere else problem.strerror
+            said = f"{cwd} is not a folder: correct `cwd`" if nowhere else failure_of(problem)
             raise UpstreamError(f"the command '{command}' cannot be started: {said}") from None
         self._tell("add", process.pid)
         stdin, stdout, stderr = (_taken(pipe) for pipe in (process.stdin, process.stdout, process.stderr))

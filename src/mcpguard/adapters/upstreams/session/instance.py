@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcpguard.adapters.relay.background import Background
+from mcpguard.adapters.system.files import failure_of
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Connector, Inheritance, MakeWire, no_past, too_slow
 from mcpguard.adapters.upstreams.session.conversation import Conversation
@@ -237,7 +238,7 @@ class Instance:
         except TimeoutError:
             problem = too_slow(self._terms)
         except OSError as error:
-            problem = f"upstream '{self.name}' cannot be started: {error.strerror}"
+            problem = f"upstream '{self.name}' cannot be started: {failure_of(error)}"
         except asyncio.CancelledError:
             problem = ENDING  # From `close`, while starting.
         finally:
