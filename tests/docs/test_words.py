@@ -102,6 +102,7 @@ ODD = {
     r"\b(?:[Bb]egins?|accepts?|[Ss]tarts?) nothing any more\b": "begins nothing new",
     r"\bwaits? no more\b": "no longer waits",
     r"\bo'clock\b": "between 07:00 and 19:00",
+    r"\bperson has to agree\b": "has to approve",
     r"\bis written SOURCE\b|\bis written YYYY": "write ... as",
 }
 """A phrase -> what to write instead."""
