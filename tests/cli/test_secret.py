@@ -345,8 +345,8 @@ def test_a_value_can_go_to_the_file_that_a_reference_names(
     [
         ("file:secrets/key", "must be an absolute path or begin with ~/"),
         ("file:/a{b", "a path has no `$`, `{` or `}`"),
-        ("file:HERE/link", "is a link or no file, which is left alone"),
-        ("file:HERE", "is a link or no file, which is left alone"),
+        ("file:HERE/link", "is a link, or not a file, so it was left alone"),
+        ("file:HERE", "is a link, or not a file, so it was left alone"),
         ("file:HERE/open", "is open to every account on this machine"),
         ("file:HERE/open/below", "cannot be created"),
     ],

@@ -128,7 +128,7 @@ print(said[0])
     same, *said = _run(code, str(config)).splitlines()
     assert same == "True"
     assert [line for line in said if "policy.yaml:5:" in line]
-    assert "must be true or false" in "".join(said)
+    assert "must be a boolean" in "".join(said)
     assert ("argz" in "".join(said)) is bool(more)
 
 

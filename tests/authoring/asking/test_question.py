@@ -130,7 +130,7 @@ def test_times_and_durations_are_left_to_the_index() -> None:
     [
         ('sever == "x"', "condition:1:1: undeclared reference to 'sever'; did you mean `server`?"),
         ('server == "a" && tool.nam == "b"', "condition:1:18: `tool` has no `nam`; did you mean `name`?"),
-        ("server", "condition:1:1: a condition must be true or false"),
+        ("server", "condition:1:1: a condition must be a boolean"),
         ('server = "x"', "write `==` to compare"),
         ('server == "a" &&\n  args.x === 1', "condition:2:"),
         (

@@ -105,7 +105,7 @@ def test_goose_in_brackets_is_left_alone(
     path.parent.mkdir(parents=True)
     path.write_text(text)
     assert main(["install", "goose", "--config", str(config)]) == 2
-    assert "what stands in brackets cannot be edited" in capsys.readouterr().err
+    assert "a list in brackets cannot be edited" in capsys.readouterr().err
     assert main(["import", "--yes"]) == int("node" in text)
     assert path.read_text() == text
 
