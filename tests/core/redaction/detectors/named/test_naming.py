@@ -207,3 +207,9 @@ def test_letters_that_make_no_words_look_random(random: str) -> None:
 )
 def test_letters_that_make_words_do_not(words: str) -> None:
     assert not shapes.looks_random(words)
+
+
+def test_a_name_that_is_too_long_to_be_one_says_nothing_of_its_member() -> None:
+    for name in ("a" * 56 + "password", "a" * 56 + "passwords"):
+        assert values.said_of_member(name) == "password"
+        assert values.said_of_member(f"aa{name}") == ""

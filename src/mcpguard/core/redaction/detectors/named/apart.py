@@ -121,6 +121,14 @@ _PGPASS = expression(
 )
 
 
+def _separator_in(head: bytes) -> bytes:
+    """What stands between the names of columns; b"" where that is not one character."""
+    for one in (b"\t", b"|", b";", b","):  # A generator takes as long as the four searches.
+        if one in head:
+            return one
+    return b""
+
+
 class ApartFromName(BesideName):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
@@ -134,7 +142,7 @@ class ApartFromName(BesideName):
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
         start, end = self._line(at - 1)
         head = self._text[start:end]
-        char = next((one for one in (b"\t", b"|", b";", b",") if one in head), b"")
+        char = _separator_in(head)
         if not char:
             return self._aligned(head, end) if b"  " in head else ([], end)
         above = self._text[self._start_of_line(start - 1) : max(start - 1, 0)]

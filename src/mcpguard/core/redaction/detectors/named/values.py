@@ -284,11 +284,7 @@ def named(name: str, value: str) -> tuple[Signal, bytes] | None:
         return None
     strength = said_of_member(name)
     data = value.encode("utf-8", "replace") if strength and len(value) <= LONGEST else b""
-    if (
-        not strength
-        or not may_be(strength, data)
-        or ((_is_plural(name) or is_foreign(name) or is_label(name)) and DIGIT.search(data) is None)
-    ):
+    if not strength or not may_be(strength, data) or (_may_name_words(name) and DIGIT.search(data) is None):
         return None
     return strength, data
 
@@ -296,12 +292,24 @@ def named(name: str, value: str) -> tuple[Signal, bytes] | None:
 def said_of_member(name: str) -> Signal:
     """What the name of a member says of the texts in it, of which there may be a list. What stands under a
     type, such as `AWS::IAM::AccessKey`, is not a key."""
+    # An s of many passwords does not count.
+    return _said_of_member(name) if len(name) <= _LONGEST_NAME + 1 else ""
+
+
+@lru_cache(4096)
+def _said_of_member(name: str) -> Signal:
     if "::" in name and name.rpartition("::")[2][:1].isupper():
         return ""
     if len(name) <= _LONGEST_NAME and is_foreign(name):
         return "password"
     strength = said(name[:-1] if _is_plural(name) else name)
     return strength or ("weak" if len(name) <= _LONGEST_NAME and is_foreign_key(name) else "")
+
+
+@lru_cache(4096)
+def _may_name_words(name: str) -> bool:
+    """Whether what stands under a name, which says something, may be words without a digit."""
+    return _is_plural(name) or is_foreign(name) or is_label(name)
 
 
 def is_label(name: str) -> bool:
