@@ -15,7 +15,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from msgspec import Struct
 
 from mcpguard.adapters.store.sqlite import SqliteStore
@@ -304,7 +304,8 @@ def check(found: Any, record: Decided, said: str, *, listed: bool, now: bool) ->
     if now and record.cause == "credential":
         assert any("credential" in one for one in found["assumed"])
         return
-    if now and not listed and record.cause in ("arguments", "unknown"):
+    cause = record.cause if record.observed is None else record.observed.cause
+    if now and not listed and cause in ("arguments", "unknown"):
         assert any("lists this tool" in one for one in found["assumed"])
         return
     if any(one["outcome"] == "not known" for one in found.get("candidates", ())) and now:
@@ -322,7 +323,11 @@ def check(found: Any, record: Decided, said: str, *, listed: bool, now: bool) ->
         assert found["message"] == said
 
 
+OF_B = Rule("allow", "", "", "has(args.a) && args.b > 2", "", False, False)
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([OF_B], [OF_B], "", [], ("one__write", {"a": "x", "b": 1}), "", ("one",))
 @given(RULES, RULES, HEADS, st.lists(CALLS, max_size=3), CALLS, BEFORE, OBSERVED)
 def test_it_agrees_with_the_gateway(
     rules: list[Rule],
