@@ -24,7 +24,7 @@ def test_the_table_has_every_pack_as_it_is_now() -> None:
     now[DECLARED] = pack_digest(declared_for("any"))
     table = shipped_digests()
     missing = [name for name, digest in now.items() if digest not in table.get(name, ())]
-    assert missing == [], "run scripts/packs"
+    assert missing == [], "run scripts/reference"
 
 
 def test_no_version_stands_for_two_packs() -> None:
