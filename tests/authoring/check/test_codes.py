@@ -10,9 +10,11 @@ from typing import NamedTuple
 import pytest
 
 from mcpguard.adapters.audit.signing import new_key
+from mcpguard.adapters.system.shipped import pack_for
 from mcpguard.authoring.check.codes import CODES
 from mcpguard.authoring.check.configuration import checked
 from mcpguard.doctor.plain_text import places_in
+from tests.adapters.system.shipping import ship
 from tests.doctor.scenes import jwt
 
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
@@ -35,7 +37,7 @@ PROVEN = POLICY.replace("allow", "ask, ask: {via: console, proof: passkey}")
 
 class Scene(NamedTuple):
     """A configuration and its policy. FOLDER in `servers` is the folder that both are in, `schema` that of a
-    tool in a snapshot, which also has the `instructions`."""
+    tool in a snapshot, which also has the `instructions`. `upgraded` is a pack that mcpguard ships another version of."""
 
     servers: str = "git: {command: sh}"
     policies: str = "[policy.yaml]"
@@ -46,6 +48,7 @@ class Scene(NamedTuple):
     schema: str = ""
     instructions: str = ""
     state: str = "state"
+    upgraded: str = ""
 
     def codes(self, folder: Path, *, files_only: bool = False) -> set[str]:
         """What is found in it."""
@@ -62,6 +65,8 @@ class Scene(NamedTuple):
             offers.write_text(f'{{"version": 1, "servers": {{"git": {offer}}}}}')
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("XDG_STATE_HOME", str(folder / self.state))
+            if self.upgraded:
+                ship(patched, folder / "shipped", self.upgraded)
             report = checked(
                 folder / "mcpguard.yaml",
                 offers,
@@ -177,6 +182,10 @@ SCENES = {
     "C123": (
         Scene(schema='{"type": "object"}', instructions="Ask first."),
         Scene("git: {command: sh, eager: true}", schema='{"type": "object"}', instructions="Ask first."),
+    ),
+    "C124": (
+        Scene(policy=pack_for("git.yaml", "git") or "", upgraded="git.yaml"),
+        Scene(policy=pack_for("git.yaml", "git") or "", upgraded="time.yaml"),
     ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "C202": (

@@ -241,6 +241,9 @@ def _untold(snapshot: Snapshot, config: Config, document: Document) -> Iterator[
             yield wrong("C123", document.problem(("servers", name), said))
 
 
+_RENEW = "`mcpguard import --policies` shows what is different, and replaces it if you agree"
+
+
 def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Finding]:
     """Each policy file, and what is found in those that are right in themselves."""
     compiled: list[CompiledPolicy] = []
@@ -259,9 +262,14 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
     whole = len(compiled) == len(present(config.policies))
     found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
     # What is to be said of a pack that nobody has changed was said when it was made.
-    as_made = {one.document.source for one in compiled if version_of(one.document.text)}
+    versions = {one.document.source: version_of(one.document.text) for one in compiled}
+    as_made = {source for source, version in versions.items() if version is not None}
     found = [one for one in found if one.severity != "note" or one.file not in as_made]
     yield from (one for one in found if one.file != document.source)
+    for source, version in versions.items():
+        if version is not None and not version.is_newest:
+            said = f"a copy of the pack {version.name} of an earlier version: {_RENEW}"
+            yield wrong("C124", source, said)
     # A line of the configuration may contain a credential.
     yield from (structs.replace(one, excerpt="") for one in found if one.file == document.source)
 
