@@ -217,6 +217,13 @@ def test_a_file_that_cannot_be_replaced_is_said_instead_of_a_command(made: Machi
     assert (told.is_command, "has another hard link" in told.fix) == (False, True)
 
 
+def test_a_copied_pack_is_replaced_in_the_same_configuration(made: Machine, monkeypatch: Patch) -> None:
+    made.path = made.root / "a folder" / "mine.yaml"
+    SCENES["D309"][0](made, monkeypatch)
+    told = found(made, "D309")
+    assert [one.fix for one in told] == [f"mcpguard import --policies --config '{made.path}'"]
+
+
 def test_a_login_is_a_command_that_uses_the_same_configuration(made: Machine) -> None:
     entry = "\ncredentials:\n  c: {servers: [git], oauth: {url: 'https://mcp.example.com'}}\n"
     elsewhere = made.root / "a folder" / "mine.yaml"

@@ -55,7 +55,7 @@ def check(subject: CheckSubject) -> Iterator[Checked]:
         version = version_of(document.text)
         if version is not None and not version.is_newest:
             said = f"a copy of the pack {version.name} of an earlier version of mcpguard"
-            yield found("D309", path, said, run="mcpguard import --policies")
+            yield found("D309", path, said, run=f"mcpguard import --policies{subject.option}")
         end = end_of(policy.expires)
         if end is not None and end <= subject.at.now + SOON:
             code = "D307" if end <= subject.at.now else "D308"
