@@ -3,5 +3,5 @@
 
 `suggest.py` proposes rules, which go into the file of `own_policy.py`. `snapshot.py` asks servers what they
 offer and keeps it as a file; `conditions.py` reads the parts of a condition; `findings.py` is how mistakes
-are reported.
+are reported; `sharing.py` runs the tests of policies in several processes.
 """

@@ -143,10 +143,11 @@ def test_paths_that_cannot_be_searched_are_left_out(monkeypatch: pytest.MonkeyPa
     "value",
     [
         [840193000 + number for number in range(3_000)],
-        ["a", "b"] * 1_500,
+        ["a", "b"] * 2_500,
         [1, "a", 1.5] * 1_000,
         {f"name{number}": number for number in range(5_000)},
         {f"name{number}": f"{number}" for number in range(5_000)},
+        {f"name{number}": number if number % 2 else f"{number}" for number in range(3_000)},
     ],
 )
 def test_many_leaves_are_gathered_as_few_are(value: Json) -> None:

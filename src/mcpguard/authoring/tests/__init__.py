@@ -1,5 +1,5 @@
 """Tests of policies: `cases.py` and `samples.py` as written, `running.py` runs them and says what no case
-showed, `sharing.py` lets several processes run them, `rehearsal.py` plays one case and compares, `report.py`
+showed, `rehearsal.py` plays one case and compares, `report.py`
 prints.
 """
 

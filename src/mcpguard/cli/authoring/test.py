@@ -60,9 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where all passed, 1 where a case failed, an aim was missed or coverage is too low. Raises
     DocumentError."""
+    from mcpguard.authoring.sharing import run_files
     from mcpguard.authoring.tests import report as test_report
     from mcpguard.authoring.tests.running import CompiledPolicies, Coverage, load, percent
-    from mcpguard.authoring.tests.sharing import run_files
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))

@@ -13,7 +13,8 @@ import pytest
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
-from mcpguard.authoring.tests import files_below, sharing
+from mcpguard.authoring import sharing
+from mcpguard.authoring.tests import files_below
 from mcpguard.authoring.tests.running import CompiledPolicies, Coverage, load
 from mcpguard.core.redaction.redactor import Redactor
 
