@@ -28,7 +28,7 @@ CREATE SCHEMA mcpguard AUTHORIZATION guard;
 """
 """What `docs/guides/deploy.md` has an administrator do."""
 LOOP: SimpleQueue[Callable[[], object]] = SimpleQueue()
-"""What threads have the event loop call, of which there is none here."""
+"""Calls that threads hand to the event loop; these tests take them from here."""
 
 needs_postgres = pytest.mark.skipif(not installed(), reason="PostgreSQL is not installed")
 KINDS = ["sqlite", pytest.param("postgres", marks=needs_postgres)]

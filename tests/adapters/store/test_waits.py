@@ -117,11 +117,16 @@ def test_what_cannot_be_stored_costs_no_call(tmp_path: Path) -> None:
     assert mine.waiting_calls == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
-def test_what_may_not_be_locked_costs_no_call(tmp_path: Path) -> None:
+def test_what_cannot_be_locked_costs_no_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = store(tmp_path)
     mine.waited_for()
-    tmp_path.chmod(0o500)
-    mine.waits("t1", time.time())()
-    tmp_path.chmod(0o700)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "urandom", bytes)
+        (tmp_path / f"{bytes(16).hex()}.waits").mkdir()  # Not even root can open it as a file.
+        over = mine.waits("t1", time.time())
     assert mine.waiting_calls == 0
+    assert mine.failing.startswith("the folder of sessions")
+    over()
+    still = mine.waits("t2", 30.0)
+    assert (mine.waited_for(), mine.failing) == ({"t2": 30.0}, "")
+    still()
