@@ -80,10 +80,39 @@ async def test_a_stream_tells_of_changes_and_ends_with_the_visit(
             browser.asks()
             assert b"waiting=1" in await anext(stream)
             browser.post(f"{browser.root}/logout")
-            browser.asks(id="t2", args="b")
             assert [one async for one in stream] == []
             assert desk.watch.looking == 0
             group.cancel_scope.cancel()
+
+
+async def test_what_changes_while_a_stream_sends_is_sent_next(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.0)
+    stream: AsyncIterator[bytes] = _changes(browser.desk, Looking(browser))  # type: ignore[arg-type]
+    with anyio.fail_after(20):
+        await anext(stream)
+        assert b"waiting=0" in await anext(stream)
+        browser.asks()
+        await browser.desk.watch.look()  # The page has not taken the last one yet.
+        assert b"waiting=1" in await anext(stream)
+
+
+async def test_a_page_that_only_looks_ends_when_another_one_logs_out(browser: Browser) -> None:
+    stream: AsyncIterator[bytes] = _changes(browser.desk, Looking(browser))  # type: ignore[arg-type]
+    with anyio.fail_after(10):  # The stream looks by itself after fifteen seconds.
+        for _ in range(2):
+            await anext(stream)
+        async with anyio.create_task_group() as group:
+            ended: list[list[bytes]] = []
+
+            async def rest() -> None:
+                ended.append([one async for one in stream])
+
+            group.start_soon(rest)
+            await anyio.wait_all_tasks_blocked()
+            browser.post(f"{browser.root}/logout")
+        assert ended == [[]]
 
 
 async def test_a_stream_says_that_it_lives_and_ends_with_the_console(

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import uvicorn
 from starlette.applications import Starlette
@@ -125,6 +126,7 @@ class _Door:
 
 def _leave(desk: Desk, request: Request, form: Form) -> Response:
     desk.visits.leave(request.scope["visit"])
+    anyio.from_thread.run_sync(desk.watch.wake)  # Other pages of this visit end now.
     response = RedirectResponse("/", 303)
     response.delete_cookie(COOKIE, path=desk.root)
     return response
@@ -212,6 +214,7 @@ async def _changes(desk: Desk, request: Request) -> AsyncIterator[bytes]:
             if now != sent:
                 sent = now
                 yield f"data: {now}\n\n".encode()
+                continue  # Whatever changed while this was sent would wake nobody.
             with anyio.move_on_after(KEEP_ALIVE_SECONDS) as patience:
                 await desk.watch.wait()
             if patience.cancelled_caught:

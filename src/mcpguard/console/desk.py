@@ -134,8 +134,7 @@ class DeskWatch:
             changed = await anyio.to_thread.run_sync(self._poll)
             self._looked = time.monotonic()
         if changed:
-            self._changed.set()
-            self._changed = anyio.Event()
+            self.wake()
 
     @property
     def said(self) -> str:
@@ -143,8 +142,13 @@ class DeskWatch:
         return " ".join(f"{name}={count}" for name, count in {**self.counts, "waiting": self.waiting}.items())
 
     async def wait(self) -> None:
-        """Until something changes."""
+        """Until something changes, or somebody logs out."""
         await self._changed.wait()
+
+    def wake(self) -> None:
+        """End every `wait`. Called in the event loop."""
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def close(self) -> None:
         self.closed = True
