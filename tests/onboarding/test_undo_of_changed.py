@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.cli import main
+from mcpguard.config.loading import find_config
 from mcpguard.onboarding.changed import put_back
 from mcpguard.onboarding.discovery.reading import PARSERS, existing
 from mcpguard.onboarding.edit import replaced
@@ -266,3 +267,67 @@ def test_what_takes_the_place_of_a_projects_file_does_not_keep_others_from_being
     main(["undo"])
     assert mine.read_text() == before
     assert f"{others} was changed after the import, so it was left alone" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("backend")
+def test_what_a_client_noted_in_the_entry_goes_with_it(person: Person, capsys: Capture) -> None:
+    path = person.home / ".gemini" / "settings.json"
+    path.parent.mkdir()
+    was = {"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}
+    path.write_text(json.dumps(was))
+    assert main(["import", "--yes"]) == 0
+    entry = json.loads(path.read_text())["mcpServers"]["mcpguard"]
+    noted = {"trust": True, "timeout": 9, "excludeTools": ["x"]}
+    path.write_text(json.dumps({"mcpServers": {"mcpguard": entry | {"env": {"A": "b"}}}}))
+    assert main(["undo"]) == 1
+    path.write_text(json.dumps({"ui": {}, "mcpServers": {"mcpguard": entry | noted}}))
+    assert main(["undo"]) == 0
+    assert json.loads(path.read_text()) == {"ui": {}, **was}
+
+
+@pytest.mark.usefixtures("backend")
+def test_only_the_files_of_the_client_that_goes_back_are_offered(person: Person, capsys: Capture) -> None:
+    paths = [person.home / ".cursor" / "mcp.json", person.home / ".gemini" / "settings.json"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(json.dumps({"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}))
+    assert main(["import", "--yes"]) == 0
+    for path in paths:
+        path.write_text(path.read_text().replace('"--agent"', '"--mine", "--agent"'))
+    capsys.readouterr()
+    assert main(["undo", "--client", "gemini"]) == 1
+    said = capsys.readouterr().out
+    assert (
+        f"`mcpguard undo --client gemini --beside` writes the original content, with its secrets, to {paths[1]}"
+        in said
+    )
+    assert str(paths[0]) not in said
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("last", [["--client", "gemini"], []], ids=["client", "refused"])
+def test_what_was_set_since_stays_while_another_client_uses_it(
+    last: list[str], person: Person, capsys: Capture
+) -> None:
+    cursor, gemini = paths = [person.home / ".cursor" / "mcp.json", person.home / ".gemini" / "settings.json"]
+    for path in paths:
+        path.parent.mkdir()
+        server = {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-github"]}
+        path.write_text(json.dumps({"mcpServers": {"github": server}}))
+    before = [path.read_bytes() for path in paths]
+    assert main(["import", "--yes"]) == 0
+    assert main(["import", "--yes", "--set", "github.owners=acme"]) == 0
+    config = find_config(None, os.environ)
+    was, moved = config.read_bytes(), cursor.read_bytes()
+    assert b"acme" in was
+    if not last:
+        cursor.write_bytes(moved.replace(b'"--agent"', b'"--mine", "--agent"'))
+    capsys.readouterr()
+    assert main(["undo", *last]) == (0 if last else 1)
+    assert f"restored {config}" not in capsys.readouterr().out
+    assert config.read_bytes() == was
+    assert gemini.read_bytes() == before[1]
+    cursor.write_bytes(moved)
+    assert main(["undo"]) == 0
+    assert [path.read_bytes() for path in paths] == before
+    assert not config.exists()

@@ -2,7 +2,7 @@
 secret: is it another one.
 
 Law of this file: what cannot be read is taken for one that starts mcpguard, and stays; and what gives way
-to entries that are put back is exactly what the import wrote.
+to entries that are put back is exactly what the import wrote, and what a client noted in it since.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcpguard.onboarding import disk
-from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.clients import CHOOSING, CLIENTS, HIDING
 from mcpguard.onboarding.discovery.reading import BOM, PARSERS, ClientFile, parsed, tables_of
 from mcpguard.onboarding.edit import REPLACE, applied, checked, free_name, name_for, table_for, without_names
 from mcpguard.onboarding.formats import (
@@ -28,6 +28,12 @@ from mcpguard.onboarding.formats import Step as Key
 from mcpguard.onboarding.formats.toml_text import statements
 from mcpguard.onboarding.journal import ImportMove, Step, mark
 from mcpguard.onboarding.vault import REMOVED, Vault
+
+_NOTED = {
+    *("trust", "disabled", "enabled", "isActive", "timeout", "description", *HIDING, *CHOOSING),
+    *("alwaysAllow", "autoApprove", "tools", "default_tools_approval_mode"),
+}
+"""Keys in which clients note in the entry of a server what their user chose for it. They start nothing."""
 
 
 def encoded(found: ClientFile, text: str) -> bytes:
@@ -188,11 +194,17 @@ def _ours(
 ) -> ServerItem | None:
     named = [one for one in items if one.name == name]
     want = {"name": name, **entry} if now.file.listed else entry
-    if len(named) > 1 or any(one.plain != want for one in named):
+    if len(named) > 1 or any(_without_notes(one.plain, want) != want for one in named):
         raise Unreadable(f"{now.path}: its entry {name} was changed after the import")
     if name and not named and any(one.claims and one.where[:-1] == path for one in now.entries):
         raise Unreadable(f"{now.path}: its mcpguard entry was renamed after the import")
     return named[0] if named else None
+
+
+def _without_notes(plain: Any, want: dict[str, Any]) -> Any:
+    if not isinstance(plain, dict):
+        return plain
+    return {key: value for key, value in plain.items() if key in want or key not in _NOTED}
 
 
 def _expect(want: Any, path: Way, ours: ServerItem | None, originals: list[ServerItem]) -> None:

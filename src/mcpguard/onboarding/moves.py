@@ -5,6 +5,7 @@ before it is done, and where each file stands is seen from what it is, not from 
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from secrets import token_hex
 
@@ -163,19 +164,44 @@ def take_back(journal: MoveJournal, move: ImportMove, client: str = "", newer: b
     In a file that has changed since, the entries take the place of the one of mcpguard, or it stays as it is.
     Raises McpGuardError where the vault or a file is unavailable. Doing it twice does no harm.
     """
-    vault = vault_of(move.vault, Path(move.vault_folder))
     back = UndoOutcome()
-    clients = [one for one in move.steps if one.role == "client"]
-    for step in reversed(clients):
+    restore_clients(journal, move, back, client)
+    restore_rest(journal, move, back, newer)
+    return back
+
+
+def restore_clients(journal: MoveJournal, move: ImportMove, back: UndoOutcome, client: str = "") -> None:
+    """The first half of `take_back`: the files of clients."""
+    vault = vault_of(move.vault, Path(move.vault_folder))
+    for step in reversed(_clients(move)):
         if client in ("", step.client):
             _restore(journal, move, vault, step, back)
-    if any(uses_us(one) for one in clients):
-        return back
+
+
+def in_use(moves: Iterable[ImportMove]) -> bool:
+    """Whether a client's file that one of `moves` changed still starts mcpguard. Raises MoveError."""
+    return any(uses_us(step) for move in moves for step in _clients(move))
+
+
+def stays(move: ImportMove, moves: Iterable[ImportMove]) -> bool:
+    """Whether `move` changed no client's file, only the configuration of clients of `moves` that use it."""
+    return not _clients(move) and in_use(moves)
+
+
+def _clients(move: ImportMove) -> list[Step]:
+    return [one for one in move.steps if one.role == "client"]
+
+
+def restore_rest(journal: MoveJournal, move: ImportMove, back: UndoOutcome, newer: bool = False) -> None:
+    """The second half of `take_back`: the configuration, policies and secrets, once no client needs them."""
+    if in_use([move]):
+        return
+    vault = vault_of(move.vault, Path(move.vault_folder))
     text = _configuration(journal, move, vault, back)
     for step in reversed([one for one in move.steps if one.role == "policy"]):
         _drop_policy(step, text, back)
     if newer:
-        return back
+        return
     others = _other_configurations(journal, move)
     for name in move.secrets:
         if vault.reference(name) in others + text:
@@ -190,7 +216,6 @@ def take_back(journal: MoveJournal, move: ImportMove, client: str = "", newer: b
         vault.remove(move.key)
     move.state = "undone"
     journal.keep(move)
-    return back
 
 
 def _restore(journal: MoveJournal, move: ImportMove, vault: Vault, step: Step, back: UndoOutcome) -> None:
@@ -285,9 +310,9 @@ def _tidy(folder: Path) -> None:
         pass  # Something is in it, or it is gone.
 
 
-def changed(move: ImportMove) -> list[Step]:
-    """The clients' files that somebody has changed after `move`, and that start mcpguard."""
-    clients = [one for one in move.steps if one.role == "client" and one.sealed]
+def changed(move: ImportMove, client: str = "") -> list[Step]:
+    """The files of `client`, or of all, that somebody has changed after `move`, and that start mcpguard."""
+    clients = [one for one in _clients(move) if one.sealed and client in ("", one.client)]
     return [one for one in clients if uses_us(one) and disk.digest(Path(one.path)) != one.after]
 
 

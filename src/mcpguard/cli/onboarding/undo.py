@@ -31,17 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where all is as it was, 1 where what the import wrote was changed and stays. Raises McpGuardError
     where a file or the keychain is unavailable."""
-    from mcpguard.onboarding.moves import take_back
+    from mcpguard.onboarding.moves import UndoOutcome, restore_clients, restore_rest, stays
 
     journal = MoveJournal(default_folder())
     code, done, said = 0, False, False
-    backs: list[tuple[ImportMove, UndoOutcome]] = []
+    client = args.client or ""
     with disk.locked(journal.lock):
         moves = [move for move in journal.moves() if move.state != "undone"]
+        backs = [(move, UndoOutcome()) for move in reversed(moves)]
         newer = False
         try:
-            for move in reversed(moves):
-                backs.append((move, take_back(journal, move, args.client or "", newer)))
+            for move, back in backs:
+                restore_clients(journal, move, back, client)
+            for move, back in backs:
+                if not stays(move, moves):
+                    restore_rest(journal, move, back, newer)
                 newer = newer or move.state != "undone"
         finally:  # Also where one of them cannot be taken back.
             for number, (move, back) in enumerate(backs, 1):
@@ -52,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
                 done = done or bool(back.restored or back.entries)
                 if back.refused:
                     code = 1
-                    _offer(journal, move, args.beside)
+                    _offer(journal, move, client, args.beside)
     if not said:
         print(f"there is nothing to undo{f' for {args.client}' if args.client else ''}")
     if done:
@@ -78,10 +82,10 @@ def _tell(back: UndoOutcome, again: set[str]) -> bool:
     return any((back.restored, back.entries, back.removed, back.kept, back.refused))
 
 
-def _offer(journal: MoveJournal, move: ImportMove, beside: bool) -> None:
+def _offer(journal: MoveJournal, move: ImportMove, client: str, beside: bool) -> None:
     from mcpguard.onboarding.moves import changed, unseal
 
-    for step in changed(move):
+    for step in changed(move, client):
         path = Path(step.path)
         try:
             was = unseal(journal, move, step)
@@ -89,7 +93,8 @@ def _offer(journal: MoveJournal, move: ImportMove, beside: bool) -> None:
             continue  # That was said.
         aside = path.with_name(f"{path.name}.before-mcpguard")
         if not beside:
-            said = "`mcpguard undo --beside` writes the original content, with its secrets, to"
+            only = f" --client {client}" if client else ""
+            said = f"`mcpguard undo{only} --beside` writes the original content, with its secrets, to"
             print(broken(f"{said} {plain(str(aside))}"))
         else:
             disk.write(aside, was, expected=None)
