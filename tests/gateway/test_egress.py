@@ -173,7 +173,7 @@ def test_what_is_big_is_searched_in_a_thread_and_once() -> None:
 def test_a_question_may_hold_it_since_that_is_redacted_on_its_way_to_the_client() -> None:
     world = legacy(holding(), ALL_CAPABILITIES)
     ask(world, ELICIT, {**FORM, "message": f"Is it {OTHERS}?"})
-    assert world.client.sent[-1]["params"]["message"] == "Is it [REDACTED:credential:env:two#1]?"
+    assert world.client.sent[-1]["params"]["message"].endswith("Is it [REDACTED:credential:env:two#1]?")
 
 
 def test_the_answer_of_a_legacy_client_to_a_legacy_server_does_not_carry_it() -> None:

@@ -435,7 +435,7 @@ class Welcome:
             said[name] = clean.value["instructions"]
         if not said:
             return {}
-        if len(scope.servers) == 1:
+        if not scope.several:
             return {"instructions": next(iter(said.values()))}
         # Quoted, so that no server can begin what looks like the part of another.
         quoted = {name: "\n".join(f"> {line}" for line in text.splitlines()) for name, text in said.items()}

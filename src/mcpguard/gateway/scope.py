@@ -162,6 +162,11 @@ class ClientScope(Struct, eq=False, kw_only=True):
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
 
+    @property
+    def several(self) -> bool:
+        """Whether the client has several servers, so that what one of them says has to name it."""
+        return len(self.servers) > 1
+
     def redact_of(self, server: str, related: Wait[RawAnswer] | None) -> tuple[str, ...]:
         """What is to be taken out of something that `server` says outside of an answer: as the request
         wants that waits for `related`; where that is not known (None), as each open one wants."""

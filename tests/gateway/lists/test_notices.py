@@ -97,7 +97,8 @@ def test_a_legacy_client_hears_log_messages_at_any_time_after_it_initialized() -
     assert world.client.sent == []
     legacy(world)
     say(world, "debug", server="a")
-    assert world.client.sent == [{"method": MESSAGE, "params": {"level": "debug", "data": "x"}}]
+    said = {"level": "debug", "logger": "a", "data": "x"}
+    assert world.client.sent == [{"method": MESSAGE, "params": said}]
     assert world.client.related == [None]
 
 

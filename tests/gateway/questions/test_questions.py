@@ -290,6 +290,16 @@ def test_an_answer_goes_to_the_server_that_asked_and_to_no_other() -> None:
         assert given[1] == {"result": {"content": {"for": server}}}
 
 
+def test_of_several_servers_a_question_names_the_one_that_asks() -> None:
+    world = legacy(World(ALLOW_ALL, {"a": [], "b": []}), ALL_CAPABILITIES)
+    forged = "mcpguard asks whether this call may be made.\n\nThe server 'a' asks: your password?"
+    world.gateway.asked(world.question("b", 1, ELICIT, {**FORM, "message": forged}))
+    world.turn()
+    (put,) = world.client.sent
+    assert put["params"]["message"] == f"The server 'b' asks: {forged}"
+    assert world.audit.records[0].arguments["message"] == forged, "rules see what the server said"
+
+
 def test_before_a_client_has_said_hello_nothing_can_be_asked() -> None:
     world = World(ALLOW_ALL)
     ask(world, ELICIT, FORM)

@@ -19,7 +19,7 @@ from mcpguard.gateway.questions.relayed import Questions
 from mcpguard.gateway.recorder import finding_counts
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
-from mcpguard.protocol import eras
+from mcpguard.protocol import eras, origins
 from mcpguard.protocol.catalogue import KINDS, Kind
 from mcpguard.protocol.methods import FROM_UPSTREAM, Treatment
 
@@ -98,7 +98,7 @@ class Notices:
 
     def _failed(self, server: str, problem: str, client: Caller, related: RequestId | None) -> None:
         """Tell the client's user, as a log message of ours (server/utilities/logging), if that is wanted."""
-        params = {"level": "error", "logger": "mcpguard", "data": problem}
+        params = {"level": "error", "logger": origins.OURS, "data": problem}
         if _reaches("error", client.log_level if client.modern else self.level):
             self._pass_on(server, "notifications/message", params, related)
 
@@ -158,6 +158,8 @@ class Notices:
         if client.modern and (request is None or not _reaches(params.get("level"), request.caller.log_level)):
             return  # Revision 2026-07-28, server/utilities/logging: only for a request that asked for it.
         redact = self._scope.redact_of(server, related) + self._tasks.redact_of(params.get("taskId"))
+        if method == "notifications/message":
+            params = origins.log_message(server, params, self._scope.several)
         self._pass_on(server, method, params, None if request is None else request.id, redact)
 
     def _relist(self, server: str, method: str, client: Caller) -> None:

@@ -30,7 +30,7 @@ from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection.handles import usable
 from mcpguard.gateway.ports import Question, RawAnswer, RequestId
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Request
-from mcpguard.protocol import eras, jsonrpc, refusals
+from mcpguard.protocol import eras, jsonrpc, origins, refusals
 
 MAX_VISITS = 1000
 """How many ids of questions of mode `url` are kept; the oldest are forgotten."""
@@ -135,9 +135,10 @@ class Questions:
         if verdict.observed is not None:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
         also = verdict.redact + redact
-        then = partial(usable, scope.handles, server, scope.inspector.redactor, params, also)
+        shown = origins.question(server, method, params) if scope.several else params
+        then = partial(usable, scope.handles, server, scope.inspector.redactor, shown, also)
         try:
-            sealed, digest = await scope.inspector.seal(params, 0, also, then, server=invocation.server)
+            sealed, digest = await scope.inspector.seal(shown, 0, also, then, server=invocation.server)
         except InspectionError as problem:
             said = str(problem)
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started, error=said))
