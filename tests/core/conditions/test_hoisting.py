@@ -21,7 +21,8 @@ from tests.rows import each
 
 HOST_ALONE = "as `patterns`: a pattern is a host alone, such as `example.com`: no scheme, port or path"
 SQL_KNOWS = "sql() accepts as `dialect`: bigquery, duckdb, mysql, postgres, snowflake, sqlite, tsql"
-DETECT_KNOWS = f"detect() accepts as `kinds`: {', '.join(sorted({*GROUPS['all'], *GROUPS}))}"
+DETECT = "detect() does not know `{}` as `kinds`; {}"
+DETECT_KNOWS = [*GROUPS, *sorted(GROUPS["all"])]
 CALLS: list[tuple[Any, ...]] = []
 
 
@@ -156,7 +157,17 @@ def test_the_parts_of_a_fact_are_paths_constants_and_calls() -> None:
         ("sql(args.q, 'oracle').writes", 0, SQL_KNOWS),
         ("hostIn(args.u, 'https://x.com/')", 0, f"hostIn() cannot use `https://x.com/` {HOST_ALONE}"),
         ("hostIn(args.u, ['x.com:443'])", 0, f"hostIn() cannot use `x.com:443` {HOST_ALONE}"),
-        ("detect(args.q, ['email', 'emial']) == []", 0, DETECT_KNOWS),
+        (
+            "detect(args.q, ['email', 'emial']) == []",
+            0,
+            DETECT.format("emial", "did you mean `email`?"),
+        ),
+        ("detect(args.q, 'secrets') == []", 0, DETECT.format("secrets", "did you mean `secret`?")),
+        (
+            "detect(args.q, '§') == []",
+            0,
+            DETECT.format("§", f"it knows {', '.join(DETECT_KNOWS[:12])} and {len(DETECT_KNOWS) - 12} more"),
+        ),
         ("args.x.matches('(')", 15, "this is not a regular expression (RE2): missing ): ("),
         (
             "args.all(x, x.matches('(?=a)'))",

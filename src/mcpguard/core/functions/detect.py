@@ -53,7 +53,7 @@ DETECT = Function(
     name="detect",
     parameters=(
         Parameter("value", "any"),
-        Parameter("kinds", "strings", optional=True, choices=tuple(sorted({*GROUPS["all"], *GROUPS}))),
+        Parameter("kinds", "strings", optional=True, choices=(*GROUPS, *sorted(GROUPS["all"] - {*GROUPS}))),
     ),
     call=detect,
     searches=True,

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from mcpguard.core.errors import did_you_mean
 from mcpguard.core.model import Json
 from mcpguard.core.tables import sections
 
@@ -20,6 +21,8 @@ MOST_TEXTS = 512
 """Patterns, or texts, of one call."""
 MOST_CHARACTERS = 32_768
 """Of all of them together."""
+MOST_NAMED = 12
+"""Choices that a message lists."""
 MOST_KEPT = 4096
 """Characters of the texts of which an answer is kept."""
 
@@ -135,14 +138,25 @@ def unfit(function: Function, parameter: Parameter, constant: Json) -> str:
     if not of_kind(parameter.kind, constant):
         return f"{function.name}() needs `{parameter.name}` to be a {parameter.kind}"
     given = constant if type(constant) is list else [constant]
-    if parameter.choices and not set(given) <= set(parameter.choices):
-        return f"{function.name}() accepts as `{parameter.name}`: {', '.join(parameter.choices)}"
+    unknown = next((one for one in given if parameter.choices and one not in parameter.choices), None)
+    if unknown is not None:
+        return f"{function.name}() {_accepted(parameter, unknown)}"
     for one in given:
         try:
             parameter.check(one)
         except FunctionError as error:
             return f"{function.name}() cannot use `{one}` as `{parameter.name}`: {error}"
     return ""
+
+
+def _accepted(parameter: Parameter, given: str) -> str:
+    """What `parameter` accepts instead of `given`: of many only what is near."""
+    if len(parameter.choices) <= MOST_NAMED:
+        return f"accepts as `{parameter.name}`: {', '.join(parameter.choices)}"
+    first = ", ".join(parameter.choices[:MOST_NAMED])
+    near = did_you_mean(given, parameter.choices)
+    known = f"it knows {first} and {len(parameter.choices) - MOST_NAMED} more"
+    return f"does not know `{given}` as `{parameter.name}`; {near or known}"
 
 
 def apply(function: Function, arguments: tuple[Json, ...], holds: Holds = nothing_held) -> Json:
