@@ -128,6 +128,18 @@ def presence(schema: Json, steps: Steps) -> list[Presence]:
     return found
 
 
+def leads_to(schema: Json, steps: Steps) -> list[dict[str, Json]]:
+    """Schemas: the value at `steps` in what fits `schema` fits at least one. An empty one, or none, where it
+    may be anything."""
+    inside = [schema]
+    for step in steps:
+        parts = _parts(schema, inside)
+        inside = (_member(parts, step) if isinstance(step, str) else _element(parts))[1]
+        if len(inside) < len(parts):
+            return []
+    return _parts(schema, inside)
+
+
 def _parts(root: Json, schemas: list[Json]) -> list[dict[str, Json]]:
     """The schemas with what they refer to and are combined of, side by side."""
     parts: list[dict[str, Json]] = []
