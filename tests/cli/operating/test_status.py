@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import stat
@@ -422,6 +423,34 @@ async def test_where_it_cannot_be_written_that_is_said_once_and_serving_goes_on(
     file.close()
     assert reports == [f"the status file cannot be written: {folder}: File exists"]
     assert running() == []
+
+
+@pytest.mark.parametrize("room", [True, False])
+async def test_on_a_full_disk_the_file_takes_no_more_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, room: bool
+) -> None:
+    healths, reports = [GOOD], list[str]()
+    file = StatusFile(looking("c", lambda: tuple(healths)), lambda _, line: reports.append(line), folder)
+    file.start()
+    await written(file)
+    (path,) = folder.iterdir()
+    size = path.stat().st_size
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    healths[:] = [BAD] if room else [BAD] * 50
+    file.changed()
+    await written(file)
+    assert [one.stat().st_size for one in folder.iterdir()] == [size]
+    assert running(folder)[0].upstreams == ((BAD,) if room else (GOOD,))
+    assert len(reports) == (0 if room else 1)
+    path.unlink()
+    file.changed()
+    await written(file)
+    assert reports == [f"the status file cannot be written: {path}: No space left on device"]
+    file.close()
 
 
 async def test_after_a_write_that_failed_it_is_written_again(

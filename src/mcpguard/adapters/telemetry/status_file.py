@@ -34,6 +34,8 @@ LATE_SECONDS = 5.0
 END_SECONDS = 1.0
 """How long the end of the process waits for the file to be removed."""
 MAX_BYTES = 1024 * 1024
+SPARE = 4096
+"""Bytes of blanks at the end of the file: room for bad news that a full disk would have no room for."""
 PROBLEM = 400
 """Characters of the last problem that are kept."""
 
@@ -236,13 +238,37 @@ class StatusFile:
         folder = self._folder or default_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = folder / f"{status.pid}.json"
-        new = self._path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as file:
-            file.write(msgspec.json.encode(status))
-        new.replace(self._path)
+        data = msgspec.json.encode(status)
+        try:
+            _replace(self._path, data)
+        except OSError:
+            if not _overwrite(self._path, data):
+                raise
         self._written = status
+
+
+def _replace(path: Path, data: bytes) -> None:
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data + b" " * SPARE)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _overwrite(path: Path, data: bytes) -> bool:
+    """Write `data` into the file as it is, which takes no more of a full disk; False if it cannot be done."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(fd, "wb", buffering=0) as file:
+            room = os.fstat(fd).st_size - len(data)
+            return room >= 0 and file.write(data + b" " * room) == len(data) + room
+    except OSError:
+        return False
 
 
 def _short(found: tuple[T, ...]) -> tuple[T, ...]:
