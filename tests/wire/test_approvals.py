@@ -37,7 +37,9 @@ def ticket(config):
         if waiting:
             (one,) = waiting
             return one["id"]
-        assert time.monotonic() < end, "no call waits"
+        if time.monotonic() > end:
+            evidence = command("audit", "query", "true", "--json", "--config", str(config))
+            pytest.fail(f"no call waits: {found.stderr} {evidence.stdout} {evidence.stderr}")
 
 
 def at_terminal(*words, code=0):
