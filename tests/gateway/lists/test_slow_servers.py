@@ -87,6 +87,62 @@ def test_a_slow_server_is_left_out_of_the_first_list_after_a_while(era: str) -> 
     assert world.reports == ["b: left out of tools/list: not listed within 2.5 seconds; it follows"]
 
 
+def all_slow() -> tuple[World, list[Wait[Any]], list[Wait[Any]]]:
+    """Two servers, both held, of which a client has just asked for a list."""
+    world, held, ask = slow()
+    first = hold(world, "a")
+    ask(1)
+    return world, first, held
+
+
+def waits_of_alarms(world: World, seconds: float) -> None:
+    """So much time passes, and what it ends is over."""
+    world.clock.wind(seconds)
+    world.clock.ring()
+    world.turn()
+
+
+@pytest.mark.parametrize("comes", ["a", "b"])
+def test_a_list_that_would_be_empty_waits_for_the_first_server_and_then_for_others(comes: str) -> None:
+    world, *each = all_slow()
+    waits_of_alarms(world, 2.5)
+    assert world.client.sent == []
+    world.clock.wind(5)
+    give(each["ab".index(comes)].pop(), {"tools": [tool("read")]})
+    world.turn()
+    assert world.client.sent == []
+    waits_of_alarms(world, 2.5)
+    assert names(world) == [f"{comes}__read"]
+
+
+def test_a_list_that_waited_has_all_that_come_soon_after_the_first() -> None:
+    world, first, second = all_slow()
+    waits_of_alarms(world, 2.5)
+    for held in (first, second):
+        give(held.pop(), {"tools": [tool("read")]})
+        world.turn()
+    assert names(world) == ["a__read", "b__read"]
+    assert world.reports == []
+
+
+def test_a_list_waits_no_longer_once_all_have_failed() -> None:
+    world, first, second = all_slow()
+    waits_of_alarms(world, 2.5)
+    for held in (first, second):
+        give(held.pop(), GONE)
+        world.turn()
+    assert "error" in world.client.sent[-1]
+
+
+def test_a_list_of_servers_that_hang_is_empty_after_four_times_as_long() -> None:
+    world, _first, _second = all_slow()
+    waits_of_alarms(world, 2.5)
+    assert world.client.sent == []
+    waits_of_alarms(world, 7.5)
+    assert names(world) == []
+    assert len(world.reports) == 2
+
+
 def test_who_was_left_out_is_in_evidence_before_the_answer_leaves() -> None:
     world, _held, ask = slow()
     ask(1)

@@ -26,6 +26,9 @@ MAX_ERROR = 300
 """Characters that are shown of the error with which an upstream answers a list."""
 
 
+WITH_NOTHING = 4
+"""How many times as long a list waits while no server has been listed: it would be empty."""
+
 MOST_NOTED = 20
 """Changed definitions of one list that are noted one by one."""
 
@@ -152,9 +155,12 @@ class Fetching:
         asked = self._scope.servers if servers is None else servers
         waits = {server: self.asked(server, kind, caller) for server in asked}
         done = Refreshed({}, [])
-        for server, wait in waits.items():
-            if not patient:
+        if not patient:
+            for server, wait in waits.items():
                 await self._some_time(server, wait)
+        if servers is None:
+            await self._not_for_nothing(kind, waits)
+        for server, wait in waits.items():
             if not (wait.done or patient):
                 done.late.append(server)
                 continue
@@ -166,14 +172,34 @@ class Fetching:
                     self._scope.report(server, str(problem))
         return done
 
+    async def _not_for_nothing(self, kind: Kind, waits: dict[str, Wait[None]]) -> None:
+        """Where no server has been listed, wait for the first one, and some time for the others."""
+        scope, first = self._scope, Wait[None]()
+
+        def look(_: Wait[None]) -> None:
+            if any(one.ok for one in waits.values()) or all(one.done for one in waits.values()):
+                first.set(None)
+
+        if any(self.catalogue.listed(server, kind.name) for server in waits):
+            return
+        for wait in waits.values():
+            wait.then(look)
+        late = [name for name, wait in waits.items() if not wait.done]
+        if late and await scope.within(self._left(late, WITH_NOTHING * scope.list_seconds), first):
+            over = scope.clock.seconds() + scope.list_seconds
+            for wait in waits.values():
+                await scope.within(max(0.0, over - scope.clock.seconds()), wait)
+
+    def _left(self, servers: Iterable[str], seconds: float) -> float:
+        """What is left of these seconds since a fetch from one of `servers`, still under way, began."""
+        began = [one.began for (name, _kind), one in self._running.items() if name in servers]
+        return max(0.0, min(began, default=0.0) + seconds - self._scope.clock.seconds())
+
     async def _some_time(self, server: str, wait: Wait[None]) -> None:
         """Wait until it is over, or `list_seconds` after the first fetch from this server that is still under
         way began: for a server that hangs, a client waits once and not for each kind."""
-        scope = self._scope
-        began = [one.began for (name, _kind), one in self._running.items() if name == server]
-        left = min(began, default=0.0) + scope.list_seconds - scope.clock.seconds()
-        if left > 0:
-            await scope.within(left, wait)
+        if left := self._left([server], self._scope.list_seconds):
+            await self._scope.within(left, wait)
 
     async def _fetch(self, key: _Key, kind: Kind, caller: Caller, wait: Wait[None]) -> None:
         scope, server, mine = self._scope, key[0], self._running[key]
