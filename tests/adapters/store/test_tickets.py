@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.store import sqlite, tickets
+from mcpguard.adapters.store import sqlite, tickets, upkeep
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.adapters.system.clock import Uptime
 from mcpguard.core.errors import SessionError
@@ -199,6 +199,21 @@ def test_a_file_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     updating = SqliteStore(tmp_path, 60, FixedClock(), updates=True)
     assert given_by(updating.ticket(fresh())) is None
     assert store(tmp_path).waiting() == []
+
+
+def test_a_ticket_outlives_a_process_that_makes_the_file_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It found no tables; when it is about to make them, there are some."""
+    checked = upkeep.check_form
+
+    def meanwhile(path: Path, found: int, form: int, updates: bool) -> None:
+        monkeypatch.setattr(upkeep, "check_form", checked)
+        given_by(store(tmp_path).ask(fresh()))
+        checked(path, found, form, updates)
+
+    monkeypatch.setattr(upkeep, "check_form", meanwhile)
+    assert [one.id for one in store(tmp_path).waiting()] == [fresh().id]
 
 
 # --- approvals that last ---------------------------------------------------------------------------

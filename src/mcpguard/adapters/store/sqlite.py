@@ -281,15 +281,24 @@ class SqliteStore(SharedState):
         database.execute("PRAGMA wal_autocheckpoint = 0")
         database.execute(waits.TABLE)
         if form < FORM:
-            lost = tickets.open_in(database, time.time())
-            database.execute(sessions.TABLE)
-            database.executescript(tickets.TABLES)
-            database.execute(f"PRAGMA user_version = {FORM}")
-            self._said += [upkeep.UPDATED.format(self._path, lost)] if lost else []
+            self._make(database)
         oldest = time.time() - max(self.idle_seconds, KEPT_SECONDS)
         for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
             if not self._open_sessions.in_use(name):
                 database.execute("DELETE FROM sessions WHERE name = ? AND used < ?", (name, oldest))
+
+    def _make(self, database: "sqlite3.Connection") -> None:
+        """The tables, unless another process has made them meanwhile and may have a ticket in them."""
+        with tickets.alone(database):
+            ((form,),) = database.execute("PRAGMA user_version").fetchall()
+            upkeep.check_form(self._path, form, FORM, self._updates)
+            if form == FORM:
+                return
+            lost = tickets.open_in(database, time.time())
+            for statement in (sessions.TABLE, *tickets.TABLES):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {FORM}")
+        self._said += [upkeep.UPDATED.format(self._path, lost)] if lost else []
 
     def close(self) -> None:
         self._disk.end()

@@ -27,19 +27,19 @@ another agent from asking."""
 
 _UNREADABLE = "a ticket cannot be read"
 
-TABLES = """
-    DROP TABLE IF EXISTS tickets;
-    CREATE TABLE IF NOT EXISTS tickets (
-        id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, kin TEXT NOT NULL, principal TEXT NOT NULL,
-        session TEXT NOT NULL, state TEXT NOT NULL, expires REAL NOT NULL, uses INTEGER NOT NULL,
-        answer BLOB, question BLOB NOT NULL
-    );
-    CREATE INDEX IF NOT EXISTS tickets_same ON tickets (fingerprint);
-    CREATE INDEX IF NOT EXISTS tickets_kin ON tickets (kin, state, expires);
-    CREATE INDEX IF NOT EXISTS tickets_waiting ON tickets (session, state, expires);
-    CREATE INDEX IF NOT EXISTS tickets_of ON tickets (principal, expires);
-    CREATE INDEX IF NOT EXISTS tickets_expired ON tickets (expires);
-"""
+TABLES = (
+    "DROP TABLE IF EXISTS tickets",
+    "CREATE TABLE IF NOT EXISTS tickets ("
+    " id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, kin TEXT NOT NULL, principal TEXT NOT NULL,"
+    " session TEXT NOT NULL, state TEXT NOT NULL, expires REAL NOT NULL, uses INTEGER NOT NULL,"
+    " answer BLOB, question BLOB NOT NULL"
+    ")",
+    "CREATE INDEX IF NOT EXISTS tickets_same ON tickets (fingerprint)",
+    "CREATE INDEX IF NOT EXISTS tickets_kin ON tickets (kin, state, expires)",
+    "CREATE INDEX IF NOT EXISTS tickets_waiting ON tickets (session, state, expires)",
+    "CREATE INDEX IF NOT EXISTS tickets_of ON tickets (principal, expires)",
+    "CREATE INDEX IF NOT EXISTS tickets_expired ON tickets (expires)",
+)
 """With row ids, unlike sessions, and indexes: else a look reads the questions of all that it passes, however
 long. Tickets of an earlier form are dropped: whoever waits is asked about again."""
 _SAME = (
@@ -84,8 +84,8 @@ ALONE = "BEGIN IMMEDIATE"
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[None]:
-    """Several statements as one."""
+def alone(database: Database) -> Iterator[None]:
+    """Several statements as one, while no other process changes anything."""
     database.execute(ALONE)
     try:
         yield
@@ -106,7 +106,7 @@ def open_in(database: Database, now: float) -> int:
 
 def ask(database: Database, ticket: Ticket, counts: Counts) -> Ticket:
     """See `ports.Store.ask`. Tickets that have expired are removed."""
-    with _alone(database):
+    with alone(database):
         found = standing(database, ticket, counts)
         if found is None:
             _add(database, ticket)
@@ -187,7 +187,7 @@ def answered(
     """Answer a ticket; false where it is not waiting any more. `remember` has the session know a ticket that
     is approved for it. Others that wait are removed where the answer is about them as well."""
     until = None if answer.lasts == "once" else answer.until
-    with _alone(database):
+    with alone(database):
         place = (answer.verdict, _encode(answer), until, ticket_id, now)
         if database.execute(_ANSWER, place).rowcount != 1:
             return False
@@ -204,7 +204,7 @@ def answered(
 
 def used(database: Database, ticket_id: str, now: float, counts: Counts) -> int:
     """See `ports.Store.use`."""
-    with _alone(database):
+    with alone(database):
         ticket = one(database, ticket_id)
         # A row may say another end than the answer.
         if ticket is None or ticket.ends <= now or not counts(ticket, now):
