@@ -148,6 +148,8 @@ def test_paths_that_cannot_be_searched_are_left_out(monkeypatch: pytest.MonkeyPa
         {f"name{number}": number for number in range(5_000)},
         {f"name{number}": f"{number}" for number in range(5_000)},
         {f"name{number}": number if number % 2 else f"{number}" for number in range(3_000)},
+        {f"name{number}": [number, None, True] for number in range(3_000)},
+        ["a", {f"name{number}": number for number in range(3_000)}],
     ],
 )
 def test_many_leaves_are_gathered_as_few_are(value: Json) -> None:

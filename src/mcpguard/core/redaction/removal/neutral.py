@@ -14,7 +14,8 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
-from operator import is_not
+from itertools import compress, count
+from operator import and_, is_not, not_
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.legible import GROUPS, HIDDEN, charset
@@ -190,7 +191,8 @@ def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
     alone = _ALONE.search(text) is not None
     del text  # As much as all of them.
     edited = [*parts]
-    hiding = array("I", (at for at, part in enumerate(parts) if not (part.isascii() and part.isprintable())))
+    seen = map(and_, map(str.isascii, parts), map(str.isprintable, parts))
+    hiding = array("I", compress(count(), map(not_, seen)))
     for first in range(0, len(hiding), _AT_ONCE):  # There may be as many as names.
         some = hiding[first : first + _AT_ONCE]
         # As lines of one text: nothing that is hidden stays for what is in another line.
