@@ -41,7 +41,13 @@ _COST_OF_A_FORMAT = 2
 _COST_OF_A_SEARCH = 5
 _COST_OF_A_READING_AROUND = 12
 """Each row of a dump of a database may begin so."""
-_COST_OF_A_BLOCK = 64
+_AROUND: dict[apart.Read, int] = {
+    apart.ApartFromName.secret: 64,
+    apart.ApartFromName.inserted: 10,
+    apart.ApartFromName.created: 6,
+    apart.ApartFromName.filled: 6,
+}
+"""The same where it costs more, or less."""
 
 
 class ContinuedReader(Protocol):
@@ -224,7 +230,7 @@ class DistantLiteral(TriggerLiteral):
         self.any_case = any_case
         self.kind = read.__name__
         self.cost = 3 if read is apart.ApartFromName.ruled else 2
-        self.around = _COST_OF_A_BLOCK if read is apart.ApartFromName.secret else _COST_OF_A_READING_AROUND
+        self.around = _AROUND.get(read, _COST_OF_A_READING_AROUND)
 
     def _peek(self) -> str:
         return self._pattern

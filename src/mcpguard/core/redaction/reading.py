@@ -225,6 +225,7 @@ class ViewReading:
         self._trigger(one.around)
         at = self.flat.at(end - 1, 1)
         found, stop = one.reads(self._beside, at)
+        self._trigger((stop - at) // _FOR_ONE)
         self._covered[one.kind] = end + stop - at
         return any([self._found(hit) for hit in found])
 

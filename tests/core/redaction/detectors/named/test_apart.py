@@ -7,8 +7,12 @@ from base64 import b64encode
 
 import pytest
 
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors.named.columns import CELLS, delimited
+from mcpguard.core.redaction.engine.matching import PAD
+from mcpguard.core.redaction.reading import ViewReading
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.views import View
 from tests.rows import each
 
 TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
@@ -223,6 +227,9 @@ def test_a_word_under_a_column_that_says_nothing_stays() -> None:
         "-+-",
         "x\n-+-",
         "| a |\n| -- |\n| b |",
+        "password  (x)  y\ncorrecthorse1  a  b\n",
+        "INSERT INTO t VALUES ('correcthorse1');\nINSERT INTO t (a, b) VALUES ('correcthorse1', 'b');",
+        "create table t (a text);\nINSERT INTO t VALUES ('correcthorse1');",
     ):
         assert cleaned(text) == text
 
@@ -261,3 +268,17 @@ def test_a_list_of_words_or_of_handles_stays(text: str) -> None:
 def test_a_line_with_quotes_has_no_more_cells_than_a_table() -> None:
     for line in (b'"a",' * 70, b"a," * 70):
         assert len(delimited(line, 0, b",")) == CELLS
+
+
+def test_rows_amid_others_are_passed_over_at_once() -> None:
+    rows = "".join(f"row{letter},token\n" for letter in "abcdefghij" * 100)
+    budget = Budget(len(rows))
+    before = budget.work
+    assert not ViewReading(View(rows.encode() + PAD), budget).all()
+    assert before - budget.work < 8 * 1000
+
+
+@pytest.mark.parametrize("between", ["", 'x,"y"\n', "a\tb,c\n", "alone\n", "a,b,c\n", f"{'x' * 3000},y\n"])
+def test_a_heading_below_other_rows_is_read(between: str) -> None:
+    made = cleaned(f"a,token\nb,token\n{between}\nid,password\n1,{VALUES[0]}\n")
+    assert made == f"a,token\nb,token\n{between}\nid,password\n1,[REDACTED:password#1]\n"

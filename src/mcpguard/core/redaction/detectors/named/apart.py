@@ -24,6 +24,7 @@ from mcpguard.core.redaction.detectors.named.columns import (
     BARS,
     CELLS,
     MARKS,
+    ROWS,
     Cells,
     Columns,
     barred,
@@ -31,6 +32,8 @@ from mcpguard.core.redaction.detectors.named.columns import (
     count,
     delimited,
     fixed,
+    rows_below,
+    separator_in,
     starts_of,
 )
 from mcpguard.core.redaction.detectors.named.languages import (
@@ -57,7 +60,6 @@ _ALONE = ("password", "passphrase", "passwd", "passcode", "token", "secret", "ke
 _BARS = (" |", "  ", "|", "` |", "** |", " \u2502", " \u2551")
 _SEVERAL = ("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikeys", "api-keys")
 _AROUND = 4096
-_ROWS = 2000
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
 _REST = expression(rb"[^\n\x1f\xff]{0,4096}")
@@ -114,19 +116,11 @@ _BARE_INSERT = expression(rb"""["`\[]?([\w.]{1,64})["`\]]? (?:VALUES|values)""")
 _COLUMN = expression(
     rb"""\s{0,32}["`\[]?(?!(?:PRIMARY|UNIQUE|KEY|CONSTRAINT|FOREIGN|CHECK|INDEX|FULLTEXT) )(\w{1,64})"""
 )
-_BODY = expression(rb"(?:[^();]|\([^()]{0,256}\)){0,4096}+")
+_BODY = expression(rb"[^();]{0,4096}+(?:\([^()]{0,256}\)[^();]{0,256}+){0,256}+")
 _DEEPER = expression(rb"\([^()]{0,256}\)")
 _PGPASS = expression(
     rb"[^:\s\x00-\x1f]{1,64}:[^:\s\x00-\x1f]{1,64}:([^\s:\x00-\x1f\xff]{4,128})(?:\r?\n|\s*$|[\x1f\xff])"
 )
-
-
-def _separator_in(head: bytes) -> bytes:
-    """What stands between the names of columns; b"" where that is not one character."""
-    for one in (b"\t", b"|", b";", b","):  # A generator takes as long as the four searches.
-        if one in head:
-            return one
-    return b""
 
 
 class ApartFromName(BesideName):
@@ -136,18 +130,20 @@ class ApartFromName(BesideName):
 
     def __init__(self, text: bytes, judge: Judge) -> None:
         super().__init__(text, judge)
-        self._created: dict[bytes, Columns] = {}
+        self._created: dict[bytes, int] = {}
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
         start, end = self._line(at - 1)
         head = self._text[start:end]
-        char = _separator_in(head)
+        char = separator_in(head)
         if not char:
             return self._aligned(head, end) if b"  " in head else ([], end)
         above = self._text[self._start_of_line(start - 1) : max(start - 1, 0)]
         if char in above and count(above, char) == count(head, char):
-            return [], end  # It is amid others.
+            # It is amid others, as those below it are.
+            rows = rows_below(char, count(head, char)).match(self._text, end)
+            return [], rows.end() if rows else end
         names = [cell for _, _, cell in delimited(head, 0, char)]
         if not _are_heads(names):
             return [], end
@@ -211,7 +207,7 @@ class ApartFromName(BesideName):
             return [], at
         columns = columns_of(tuple(found[1].split(b",")[:CELLS]))
         if not columns.any():
-            return [], found.end()
+            return [], at
         if found[0].endswith(b"\n"):
             return self._rows(columns, found.end() - 1, lambda line, begin: delimited(line, begin, b"\t"))
         return self._tuples(columns, found.end())
@@ -295,20 +291,21 @@ class ApartFromName(BesideName):
         return [hit] if hit else [], found.end()
 
     def created(self, at: int) -> Seen:
-        """The columns of a table, for the rows that a dump has of it below."""
-        found = _CREATED.match(self._text, at)
-        if found is None:
-            return [], at
-        body = _BODY.match(self._text, found.end())
-        columns = [_COLUMN.match(one) for one in _DEEPER.sub(b"", body[0]).split(b",")] if body else []
-        self._created[found[1].lower()] = columns_of(tuple(one[1] for one in columns if one)[:CELLS])
-        return [], body.end() if body else found.end()
+        """Where the columns of a table are, for the rows that a dump has of it below."""
+        if found := _CREATED.match(self._text, at):
+            self._created[found[1].lower()] = found.end()
+        return [], at
 
     def filled(self, at: int) -> Seen:
         """`INSERT INTO t VALUES (…)`, where the text has made `t` before."""
         found = _BARE_INSERT.match(self._text, at)
-        columns = self._created.get(found[1].lower()) if found else None
-        return self._tuples(columns, found.end()) if found and columns and columns.any() else ([], at)
+        place = self._created.get(found[1].lower()) if found else None
+        body = _BODY.match(self._text, place) if place else None
+        if not (found and body):
+            return [], at
+        columns = [_COLUMN.match(one) for one in _DEEPER.sub(b"", body[0]).split(b",")]
+        made = columns_of(tuple(one[1] for one in columns if one)[:CELLS])
+        return self._tuples(made, found.end()) if made.any() else ([], at)
 
     def _of_kubernetes(self, member: re.Match[bytes], plain: bool) -> Found | None:
         kind = of_kubernetes(member[1].decode(), member[2], plain, self._is_secret)
@@ -321,7 +318,7 @@ class ApartFromName(BesideName):
         hits: list[Found] = []
         if not columns.any():
             return hits, end
-        for _ in range(_ROWS):
+        for _ in range(ROWS):
             start, stop = end + 1, self._end_of_line(end + 1)
             line = self._text[start:stop]
             if start >= stop or not line.strip():
@@ -336,7 +333,7 @@ class ApartFromName(BesideName):
 
     def _tuples(self, columns: Columns, at: int) -> Seen:
         hits: list[Found] = []
-        for _ in range(_ROWS):
+        for _ in range(ROWS):
             begins = _TUPLE.match(self._text, at)
             if begins is None:
                 break
@@ -370,7 +367,13 @@ def _are_heads(names: list[bytes]) -> bool:
 
 Read = Callable[[ApartFromName, int], Seen]
 
-_NEXT_LINE = r"(?<=\n)[^\r\n\x1f\xff]|[\"'A-Za-z0-9_ .,;\t()-]{0,400}+\r?\n[^\r\n\x1f\xff]"
+_NO_HEAD = r"[\"' ]?[0-9]"
+"""Begins a cell that is not the name of a column."""
+_NEXT_LINE = (
+    rf"(?!(?<=[,;\t|]){_NO_HEAD})"
+    r"(?:(?<=\n)[^\r\n\x1f\xff]|(?=[\"'A-Za-z0-9_ .,;\t()-]{0,400}+\r?\n[^\r\n\x1f\xff])"
+    rf"[^,;\t\n]*+(?:[,;\t](?!{_NO_HEAD})[^,;\t\n]*+)*+\n)"
+)
 _BORDERS = (
     "-+-", "=+=", "|--", "| --", "|:-", "| :-", "--  --", "---   ",
     "\u253c\u2500", "\u251c\u2500", "\u256a\u2550", "\u255e\u2550",

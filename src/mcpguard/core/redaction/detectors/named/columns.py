@@ -11,6 +11,8 @@ from mcpguard.core.redaction.detectors.named.values import given, said
 
 CELLS = 64
 """How many columns of a table are read."""
+ROWS = 2000
+"""How many rows of it are read at once."""
 MARKS = b" \t\r\"'`*"
 """What stands around the text of a cell."""
 _VALUES = frozenset(["value", "val", "setting", "content", "config_value", "option_value", "meta_value"])
@@ -88,6 +90,26 @@ def count(line: bytes, char: bytes) -> int:
     if b'"' in line or len(line) > _LONGEST_CELL:
         return len(delimited(line, 0, char))
     return min(line.count(char) + 1, CELLS)
+
+
+_SEPARATING = b"\t", b"|", b";", b","
+
+
+@lru_cache(64)
+def rows_below(char: bytes, cells: int) -> re.Pattern[bytes]:
+    """Rows of so many cells, none of which is long or quoted, between what `separator_in` says."""
+    others = re.escape(b"".join(_SEPARATING[: _SEPARATING.index(char) + 1]))
+    cell = rb"[^\n\x1f\xff\"%b]{0,%d}+" % (others, ROWS // cells)
+    row = rb"[\n\x1f](?:%b%b){%d}%b(?=[\n\x1f\xff])" % (cell, re.escape(char), cells - 1, cell)
+    return re.compile(rb"(?:%b){0,%d}+" % (row, ROWS))
+
+
+def separator_in(head: bytes) -> bytes:
+    """What stands between the names of columns; b"" where that is not one character."""
+    for one in _SEPARATING:  # A generator takes as long as the four searches.
+        if one in head:
+            return one
+    return b""
 
 
 def barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
