@@ -1,6 +1,6 @@
 """How much work one value may make, counted and never timed: the same value always passes, or never does.
 
-Law of this file: each allowance is a fixed part and a part that grows with the value, so that the work is
+Law of this file: each allowance is a number for small values, and grows with larger ones, so that the work is
 linear whatever a server sends. A value that needs more is withheld, and the reason says what there was too
 much of. Whatever costs time draws on one of them, `WORK`, for what it costs; the others bound memory.
 """
@@ -9,17 +9,17 @@ from array import array
 
 from mcpguard.core.errors import InspectionError
 
-WORK = 48_000, 0.38
-"""What may be looked through, in units of 0.3 microseconds: a fixed number, and so many more for each byte of
-the value. A place at which something may begin is one, or more, and so is a piece of which a view is made (a
-line, a run of letters, an escape)."""
+WORK = 44_000, 0.42
+"""What may be looked through, in units of 0.3 microseconds: a number for a small value, and so many for each
+byte of a large one. A place at which something may begin is one, or more, and so is a piece of which a view
+is made (a line, a run of letters, an escape)."""
 
 READ = 4 * 1024 * 1024, 16
 """Bytes that are decoded or unpacked, in all. The styles of an office document unpack to half a
 megabyte, which is read twice."""
 
-HITS = 2_000, 1 / 64
-"""Things that are found. The fixed part, for small answers full of secrets, does not count as WORK."""
+HITS = 2_000, 1 / 56
+"""Things that are found. Those that a small answer may be full of do not count as WORK."""
 
 MASKING = 4
 """The patience where a rule masks further kinds: a table may have a mail address in each short row."""
@@ -144,5 +144,5 @@ def only(budgets: list[Budget], size: int) -> Budget:
 
 
 def _allowed(allowance: Allowance, size: int) -> int:
-    fixed, each = allowance
-    return fixed + int(size * each)
+    least, each = allowance
+    return max(least, int(size * each))

@@ -27,7 +27,7 @@ MEMBERS = {name: detector for detector in DETECTORS for name in detector.members
 
 _TELLING = objects.GATES | MEMBERS.keys()
 
-IMPATIENT = 0.3
+IMPATIENT = 0.4
 """A condition is decided while all wait: whatever it looks through takes less than some 50 ms."""
 
 _KNOWN = 1_000

@@ -508,7 +508,7 @@ def test_rows_of_a_dump_are_read_behind_what_a_log_writes_before_them(before: st
 
 
 def test_a_long_dump_is_read_in_pieces_to_its_end() -> None:
-    plain = b"".join(b"%015d\n" % number for number in range(10_000))
+    plain = b"".join(b"a line %07d\n\n" % number for number in range(10_000))
     plain = plain[:80_000] + f"\n{HELD}\n".encode() + plain[80_000:] + HELD.encode()
     rows = [f"{at:08x}: {plain[at : at + 16].hex(' ', 2)}\n" for at in range(0, len(plain), 16)]
     redactor = Redactor(b"key")
