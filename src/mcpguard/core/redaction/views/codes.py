@@ -6,6 +6,7 @@
 import re
 from array import array
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import accumulate, chain, compress, islice
 from struct import pack
 
@@ -62,11 +63,12 @@ NUMBERS = (
 """Where there may be numbers of several bytes, or bits."""
 
 _NUMBER = rb"[0-9]{1,7}(?:\.[0-9]{1,9}(?:e\+0[0-2])?)?"
-_SOME = expression(rb"(?:[^0-9]{0,24}" + _NUMBER + rb"){1,2000}")
+_END = expression(rb"[0-9](?![0-9.e+])")
 _EACH = expression(rb"(" + _NUMBER + rb")")
 _LISTS = (list_of(rb"[0-9]", rb"[0-9]{0,2}", rb", {0,3}"), list_of(rb"[0-9]", rb"[0-9]{0,2}", rb" {1,3}"))
 _FOR_ONE = 8
 """Numbers, and what stands between them, that cost as much as one piece of another view."""
+_AT_ONCE = 16 * 1024
 _LEAST = 12
 _RUN = expression(_NUMBER + rb"(?:[^0-9\xff]{1,24}" + _NUMBER + rb"){%d,}+" % (_LEAST - 1))
 _WORD = rb"(?:0[xX][0-9A-Fa-f]{3,16}|[0-9]{9,20})"
@@ -122,29 +124,45 @@ _CODES = _Codes({b"%d" % code: code if code in _READ else 0 for code in range(25
 
 def coded(view: View, budget: Budget) -> Iterator[View]:
     """What the codes in `view` say. Raises InspectionError where `budget` is used up."""
-    pieces = ViewBuilder(view)
-    for at, end in near(windows(view.text, "coded", CODES)):
-        for run in _RUN.finditer(view.text, at, end):
-            codes, ends = bytearray(), array("I", [run.start()])
-            marks, first = set[bytes](), list[bytes]()
-            for part in _SOME.finditer(run[0]):
-                # What stands between the numbers, and these: many at once, since there may be one for each
-                # few bytes, and not all, since each takes fifty.
-                parts = _EACH.split(part[0])
+    pieces, lists = ViewBuilder(view), ViewBuilder(view)
+    text = view.text
+    for at, end in near(windows(text, "coded", CODES)):
+        for run in _RUN.finditer(text, at, end):
+            codes, marks, first = bytearray(), set[bytes](), list[bytes]()
+            for parts in _parts(text, *run.span()):
                 budget.piece(1 + len(parts) // _FOR_ONE)
-                ends.extend(islice(accumulate(map(len, parts[:-1]), initial=ends[-1]), 1, None))
                 codes += bytes(map(_CODES.__getitem__, parts[1::2]))
                 marks.update(parts[0 if first else 2 : -1 : 2])
                 first = first or parts[1 : 6 * _WIDEST : 2]
+            ends = cache(partial(_ends, text, *run.span()))
             widest = 1 if len(marks) == 1 and not _counts(first) else _WIDEST
             for width in range(1, widest + 1):
                 for column in range(width):
                     _add(pieces, bytes(codes[column::width]), ends, column, width)
             yield from pieces.parts(ENOUGH)
         for expected in _LISTS:
-            for rows in behind_others(expected.finditer(view.text, at, end), budget):
-                add_rows(pieces, rows, [*map(_said, rows)], budget)
+            for rows in behind_others(expected.finditer(text, at, end), budget):
+                add_rows(lists, rows, [*map(_said, rows)], budget)
     yield from pieces.parts()
+    yield from lists.parts()
+
+
+def _parts(text: bytes, start: int, stop: int) -> Iterator[list[bytes]]:
+    """What stands between the numbers, and these: many at once, since there may be one for each few bytes,
+    and not all, since each takes fifty."""
+    while start < stop:
+        found = _END.search(text, start + _AT_ONCE, stop)
+        end = found.end() if found else stop
+        yield _EACH.split(text[start:end])
+        start = end
+
+
+def _ends(text: bytes, start: int, stop: int) -> "array[int]":
+    """Where each number begins and ends: asked where something is found."""
+    ends = array("I", [start])
+    for parts in _parts(text, start, stop):
+        ends.extend(islice(accumulate(map(len, parts[:-1]), initial=ends[-1]), 1, None))
+    return ends
 
 
 def _said(row: re.Match[bytes]) -> bytes:
@@ -165,16 +183,22 @@ def _code(number: bytes) -> int:
     return int(number) if number.isdigit() else int(float(number))
 
 
-def _add(pieces: ViewBuilder, codes: bytes, ends: "array[int]", column: int, width: int) -> None:
+def _add(
+    pieces: ViewBuilder, codes: bytes, ends: Callable[[], "array[int]"], column: int, width: int
+) -> None:
     """Each run of codes that can be read in one column of `width`; `ends` says where each number is."""
     for found in _READABLE.finditer(codes):
         begin, stop = found.span()
         first, last = 1 + 2 * (column + begin * width), 1 + 2 * (column + stop * width)
-        starts_of, ends_of = ends[first : last : 2 * width], ends[first + 1 : last + 1 : 2 * width]
-        places = array("I", bytes(2 * starts_of.itemsize * len(starts_of)))
-        places[::2], places[1::2] = starts_of, ends_of
-        pieces.add_each(found[0], range(stop - begin), places)
+        pieces.add_late(found[0], partial(_places, ends, slice(first, last, 2 * width)))
         pieces.gap()
+
+
+def _places(ends: Callable[[], "array[int]"], which: slice) -> "array[int]":
+    starts_of = ends()[which]
+    places = array("I", bytes(2 * starts_of.itemsize * len(starts_of)))
+    places[::2], places[1::2] = starts_of, ends()[which.start + 1 : which.stop + 1 : which.step]
+    return places
 
 
 def numbered(view: View, budget: Budget) -> Iterator[View]:

@@ -50,7 +50,7 @@ class View:
     """
 
     __slots__ = (
-        *("_from", "_made", "_outer", "_sizes", "_squeezed"),
+        *("_from", "_late", "_made", "_outer", "_sizes", "_squeezed"),
         *("joined", "signs", "stretches", "text", "weight"),
     )
 
@@ -64,6 +64,7 @@ class View:
             # Plain numbers in a row: there may be as many pieces as bytes.
             self._made, self._from, self._sizes = array("I"), array("I"), array("h")
             self._squeezed = -1, array("I")
+            self._late: list[tuple[int, int, Callable[[], Iterable[int]]]] = []
 
     def add(self, made: int, start: int, end: int, size: Size) -> None:
         """A piece that begins at `made`, of what `outer` has from `start` to `end`."""
@@ -77,6 +78,11 @@ class View:
         self._made.extend(map(made.__add__, begins))
         self._from.extend(places)
         self._sizes.frombytes(bytes(2 * self._sizes.itemsize * len(begins)))
+
+    def add_late(self, made: int, count: int, places: Callable[[], Iterable[int]]) -> None:
+        """The same for `count` pieces of a byte each, whose places are asked for when something is found.
+        A view has either these or others."""
+        self._late.append((made, count, places))
 
     def place(self, start: int, end: int) -> tuple[int, int]:
         """What is at `start` to `end` here, in the text that all is a view of."""
@@ -102,6 +108,9 @@ class View:
 
     def at(self, place: int, more: int = 0) -> int:
         """Where in `outer` the byte at `place` begins; with `more`, 1, where it ends."""
+        for made, count, places in self._late:
+            self.add_each(made, range(count), places())
+        self._late.clear()
         piece = bisect_right(self._made, place) - 1
         start, end = self._from[2 * piece : 2 * piece + 2]
         wide, narrow = self._sizes[2 * piece : 2 * piece + 2]
@@ -171,6 +180,11 @@ class ViewBuilder:
         """Pieces at once, all of whose bytes come from all of each: where each begins in `plain`, and in
         pairs from where to where in the outer view it comes."""
         self._view.add_each(len(self._text), begins, places)
+        self._text += plain
+
+    def add_late(self, plain: bytes, places: Callable[[], Iterable[int]]) -> None:
+        """Pieces of a byte each, as `View.add_late` has them."""
+        self._view.add_late(len(self._text), len(plain), places)
         self._text += plain
 
     @property
