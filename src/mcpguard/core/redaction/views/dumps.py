@@ -204,9 +204,9 @@ _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("[0-9A-Fa-f]{7} (?:[0-9A-Fa-f]{2} ){1,3}[0-9A-Fa-f]{2}\r?\n", (_HEXDUMP,)),
     ("(?:[0-9A-Fa-f]{4} {1,4}){4}", (_XXD, _WORDS)),
     (" [0-9A-Fa-f]{4}\r?\n", (_WORDS,)),
-    ("[0-9A-Fa-f]{8} [0-9A-Fa-f]{8}", (_XXD, _LONGS)),
+    ("(?:^|[^0-9A-Fa-f])[0-9A-Fa-f]{8} [0-9A-Fa-f]{8}(?:[^0-9A-Fa-f]|$)", (_XXD, _LONGS)),
     (" [0-9A-Fa-f]{8}\r?\n", (_LONGS,)),
-    (" [0-9A-Fa-f]{16}", (_XXD, _QUADS)),
+    (r" [0-9A-Fa-f]{16}[ \r\n\x1f]", (_XXD, _QUADS)),
     (": (?:[01]{8} )", (_BITS,)),
     (" [01][0-7]{5}[ \r\n]", (_OCTAL,)),
     (" [0-3][0-7]{10}[ \r\n]", (_OCTAL_LONGS,)),
@@ -318,7 +318,8 @@ def _before(row: re.Match[bytes]) -> tuple[int, bool]:
     """Where the line of a row begins, and whether a word or a number is there before the row."""
     text, start = row.string, row.start()
     least = max(0, start - _BEFORE)
-    begin = max(least, *[text.rfind(mark, least, start) + 1 for mark in (b"\n", SEPARATOR)])
+    begin = max(least, text.rfind(b"\n", least, start) + 1)
+    begin = max(begin, text.rfind(SEPARATOR, begin, start) + 1)
     return begin, bool(_WORD.search(text, begin, start))
 
 

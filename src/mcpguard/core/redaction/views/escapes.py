@@ -279,7 +279,9 @@ class QuotedPrintableView(Undisguised):
         return (_WORDS if b"=?" in text else _QUOTED).split(text)
 
     def _meant(self, parts: list[bytes]) -> list[bytes]:
-        said = [*_said(parts[1::2])]
+        said = [*map(_QUOTES.get, parts[1::2])]
+        if None in said:
+            said = [*_said(parts[1::2])]
         if None in said:
             size = 0
             for at, text in enumerate(parts[:-1:2]):
