@@ -16,6 +16,7 @@ from mcpguard.core.redaction.reading import QuickLook, TooMuchAtOnce, ViewReadin
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.removal import neutral
 from mcpguard.core.redaction.views import View, escapes
+from mcpguard.core.redaction.views.signs import SignsOfText, expressions
 
 GITHUB = "ghp_" + "aB3kQ9xZ7mT2" * 3
 AWS = "AKIA" + "Q3X7" * 4
@@ -60,6 +61,18 @@ def test_a_format_whose_prefix_is_met_often_is_found_however_it_is_cut(detector:
             assert QuickLook(text, maxsize, maxsize, []).any(text.replace(b"\x1f", b"")) is bool(
                 hits_in(text)
             ), pieces
+
+
+@pytest.mark.parametrize(
+    ("leaves", "rare"), [(["a sk", "text"], False), (["a sk", "text", "b"], False), (["a sk", "b"], True)]
+)
+def test_a_text_that_ends_as_a_format_begins_goes_on_in_another_text_only(
+    leaves: list[str], rare: bool
+) -> None:
+    text = padded(leaves)
+    signs = SignsOfText(text)
+    expressions().search(text, signs.see)
+    assert signs.rare is rare
 
 
 def hits_in(text: bytes) -> list[Hit]:

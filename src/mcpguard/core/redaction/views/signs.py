@@ -17,7 +17,7 @@ from mcpguard.core.redaction.removal.neutral import literals as hidden
 from mcpguard.core.redaction.views import arguments, cells, codes, dumps, escapes, letters, lines, rows, runs
 from mcpguard.core.redaction.views.lines import LIKE_WORDS, end_of_run, is_name, is_random
 from mcpguard.core.redaction.views.runs import is_coded, is_packed
-from mcpguard.core.redaction.views.view import SEPARATOR, View
+from mcpguard.core.redaction.views.view import GAP, SEPARATOR, View
 
 PAIR, LINES, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(9)
 ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, NUMBERS, ROWS, LETTERS, OPTIONS = range(9, 20)
@@ -27,7 +27,9 @@ JOINED = frozenset((ENDS, KEYS, BEGINS))
 _AT_ENDS = frozenset((ENDS, BEGINS, LEAVES))
 
 _FORM = tuple(
-    f"{name}\x1f".encode() for name in ("content", "contents", "type", "text", "result", "structuredContent")
+    name + end
+    for name in (b"content", b"contents", b"type", b"text", b"result", b"structuredContent")
+    for end in (SEPARATOR, GAP)
 )
 """Names that stand behind the last text of a value, since what a result is made of has them."""
 _SERVED_BY = b"io.modelcontextprotocol/serverInfo\x1f"
@@ -44,23 +46,24 @@ _ALONE = r"(?:^|[^A-Za-z0-9]|\\[nrt]|%[0-9A-Fa-f]{2})"
 """What stands before what counts only ALONE. Words end as some prefixes do."""
 
 
-def _rare() -> tuple[str, str]:
-    """How matches of the formats with `rare` begin, or where such a beginning may go on in the next leaf; and
-    where its prefix is cut up itself."""
+def _rare() -> tuple[str, str, str]:
+    """How matches of the formats with `rare` begin, where its prefix is cut up itself, and where such a
+    beginning may go on in the next leaf."""
     formats = [one for one in DETECTORS if one.rare]
     starts = sorted({start for one in formats for start in one.starts})
     cut = [
         start[:at] + "\\x1f+" + "\\x1f*".join(start[at:]) for start in starts for at in range(1, len(start))
     ]
     cut_behind = f"(?:{'|'.join(starts)})[A-Za-z0-9_=-]{{0,{REACH}}}\\x1f"
-    return f"{_ALONE}(?:{'|'.join([*(one.rare for one in formats), cut_behind])})", "|".join(cut)
+    return f"{_ALONE}(?:{'|'.join(one.rare for one in formats)})", "|".join(cut), f"{_ALONE}{cut_behind}"
 
 
 _ALL = (
     (PAIR, Pattern(pairs.WORDS, pairs.REST, any_case=True)),
     (LINES, shape(accounts.LINE, once=False)),
     (URL, Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]""")),
-    *((RARE, shape(one)) for one in _rare()),
+    *((RARE, shape(one)) for one in _rare()[:-1]),
+    (RARE, shape(_rare()[-1], once=False)),
     (MARKS, shape(escapes.MAY_BE_MARKED)),
     (RUNS, shape(runs.RUN)),
     (PACKED, shape(runs.PACKED_RUN, once=False)),
@@ -132,7 +135,7 @@ class SignsOfText:
         elif sign == MARKS:
             self.may_be_marked = True
         elif sign == RARE:
-            self.rare = True
+            self.rare = self.rare or not (text.endswith(b"\x1f", 0, end) and text.startswith(_FORM, end))
         elif sign <= PACKED:
             self.may_be_coded |= sign == RUNS or self._is_packed(end, text)
         else:
