@@ -110,7 +110,8 @@ def _said_by(name: str) -> Signal:
         return ""
     strength = signal_of(name, words, words[-1:])
     # `primary_access_key` of a cache is one that opens it, whatever stands ahead.
-    of_handle = not _HANDLES.isdisjoint(words) and not (len(words) > 1 and opens_with(words[-2]))
+    joined = words[-1].removeprefix("24").removesuffix("token")  # `$skiptoken`, `%24skiptoken`
+    of_handle = not _HANDLES.isdisjoint((*words, joined)) and not (len(words) > 1 and opens_with(words[-2]))
     return "" if strength != "password" and of_handle else strength
 
 
