@@ -236,6 +236,9 @@ def test_a_word_under_a_column_that_says_nothing_stays() -> None:
 
 LISTS = [
     '{{"passwords": ["{}", "none"]}}',
+    '{{"attributes": {{"userPassword": ["{}"]}}}}',
+    '{{"X-Api-Key": ["{}"]}}',
+    "password:\n  - {}\n",
     '{{\\"passwords\\": [\\"{}\\"]}}',
     'api_keys = [\n    "{}",\n    "{}",\n]\n',
     "apiKeys: ['{}', 'x']",
@@ -256,6 +259,7 @@ def test_each_item_of_a_list_under_the_name_of_several_is_removed(form: str) -> 
     [
         '{"tokens": ["the", "cat", "sat"], "passwords": ["hunter", "letmein"]}',
         "passwords: changed weekly",
+        '{"errors": {"password": ["too_short8", "This field is required 1."]}}',
         '{"x_tokens": [1, 2], "secrets": []}',
         "secrets:\n  - db-password-prod\n  - API_TOKEN\n",
         '{"primary_tokens": ["q7Zt2Wb9Kx4Lm8Rv1Yd5"]}',

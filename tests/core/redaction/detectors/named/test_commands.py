@@ -56,6 +56,8 @@ GIVEN = [
     "CREATE USER bob IDENTIFIED BY '{}';",
     "ALTER ROLE bob WITH PASSWORD '{}';",
     "Server=db;Password={};Timeout=3",
+    "args:\n- --db-password\n- {}\n- -v\n",
+    'command:\n    - "--password"\n    - "{}"\n',
 ]
 
 
@@ -212,3 +214,33 @@ def test_tokens_are_found_in_what_programs_print() -> None:
     assert "Y3JpdmVyLlN0b25lNDc=" not in cleaned(
         f"334 {user}\nYm9i\n334 UGFzc3dvcmQ6\nY3JpdmVyLlN0b25lNDc=\n235"
     )
+
+
+@each(
+    "form",
+    [
+        "password = [-changeme-]{{+{}+}}",
+        'db_password: [-"{}"-]{{+"changeme"+}}',
+        '  "password": [-"changeme",-]{{+"{}",+}}\n',
+        "-[-x-]\npassword: {{+{}+}} # new\n",
+    ],
+)
+def test_a_password_in_a_diff_of_words_is_removed(form: str) -> None:
+    for value in VALUES[:3]:
+        assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
+
+
+@each(
+    "text",
+    [
+        "usage: tool [-hv] [--token TOKEN] key = [-abcdef-]",
+        "password: [-a-z0-9]",
+        "token = [-getToken()-]{+fetchToken(1)+}",
+        "see [-q7Zt2Wb9Kx4L-]{+q7Zt2Wb9Kx5L+}",
+        "Use --password\n- Summer2024x is not one\n",
+        "- use --password\n- Summer2024x is not one\n",
+        "  - --token\n  - --help\n",
+    ],
+)
+def test_what_only_looks_like_a_change_or_an_item_is_left_alone(text: str) -> None:
+    assert cleaned(text) == text

@@ -31,6 +31,13 @@ FOUND: dict[str, Json] = {
     "path": {"Name": "/prod/db/password", "Type": "SecureString", "Value": CHOSEN},
     "owner": {"db_password": {"type": "string", "value": CHOSEN}},
     "sensitive": {"blah": {"sensitive": True, "value": RANDOM}},
+    "masked": {"key": "DEPLOY", "value": RANDOM, "masked": True},
+    "parameter-store": {"Name": "/prod/conn", "Type": "SecureString", "Value": RANDOM},
+    "1password": {"id": "f7", "type": "CONCEALED", "label": "recovery", "value": RANDOM},
+    "key-vault": {"id": "https://kv.vault.azure.net/secrets/Db/0f1e", "name": "Db", "value": RANDOM},
+    "secret-manager": {"name": "projects/1/secrets/db/versions/2", "payload": {"data": b64encode(RANDOM.encode()).decode()}},
+    "form": {"tag": "input", "attributes": {"type": "password", "value": CHOSEN}},
+    "typed": {"key": "db.password", "value": {"stringValue": CHOSEN}},
     "jwk": {"kty": "OKP", "x": "abc", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"},
     "jwk-in-set": {"keys": [{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75"}]},
     "kubernetes": {"kind": "List", "items": [secret(ENCODED)]},
@@ -55,6 +62,12 @@ FOUND: dict[str, Json] = {
 
 LEFT: dict[str, Json] = {
     "a color": {"name": "color", "value": "blue7777"},
+    "a typed color": {"key": "token color", "value": {"stringValue": "blue7777"}},
+    "two values": {"name": "password", "value": {"min": "a1b2c3d4", "max": "z9"}},
+    "a label": {"type": "password", "value": "Enter your password"},
+    "an open parameter": {"Name": "/prod/secret-feature", "Type": "String", "Value": "blue7777"},
+    "another payload": {"name": "projects/1/topics/secrets", "payload": {"data": ENCODED}},
+    "no data": {"name": "projects/1/secrets/db/versions/2", "payload": {"data": 7}},
     "a form": {"fields": [{"name": "password", "value": "text"}, {"name": "token", "value": "string"}]},
     "words in cells": {"items": [["password reset", "Email2 sent"], ["token", "count"]]},
     "options": {

@@ -13,6 +13,7 @@ from mcpguard.core.redaction.detectors.named.beside import (
     BELOW,
     BLOCK_BELOW,
     CELLED,
+    DEFAULT,
     OBJECT_BELOW,
     STRING,
     STRING_WITH_A_DIGIT,
@@ -59,6 +60,7 @@ _NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "a
 _ALONE = ("password", "passphrase", "passwd", "passcode", "token", "secret", "key", "pwd", "_pass")
 _BARS = (" |", "  ", "|", "` |", "** |", " \u2502", " \u2551")
 _SEVERAL = ("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikeys", "api-keys")
+_LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', ":\n"))
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
@@ -102,9 +104,6 @@ _LINE_OF_BLOCK = expression(
 )
 _OBJECT = expression(rb"""\\?"(data|stringData)\\?"\s{0,8}:\s{0,8}\{([^{}]{4,8192})\}""")
 _MEMBER = expression(rb"""\\?"([A-Za-z0-9_.-]{1,64})\\?"\s{0,8}:\s{0,8}\\?"([^"\\\x00-\x1f]{4,4096})\\?\"""")
-_DEFAULT = expression(
-    rb"""([A-Za-z][\w-]{1,63})"\s{0,4}\{[^}\x00-\x08]{0,400}?\bdefault\s{0,16}=\s{0,4}"([^"\n\x00-\x1f]{4,512})\""""
-)
 _NUMBERS = (
     *("privateExponent:", "prime1:", "prime2:", "exponent1:", "exponent2:", "coefficient:"),
     *("priv:", "private key:"),
@@ -245,12 +244,14 @@ class ApartFromName(BesideName):
         return self._one(found[2], *found.span(1)) if found else ([], at)
 
     def several(self, at: int) -> Seen:
-        """A list under the name of several: `"passwords": ["…", "…"]`, also in YAML."""
+        """A list under the name of one or several: `"passwords": ["…", "…"]`, also in YAML."""
+        tail = self._text[max(0, at - 4) : at]
+        at -= len(tail) - len(tail.rstrip(b"\"': [\n"))
         opening, item = _LIST.match(self._text, at), _ITEM
         if opening is None:
             opening, item = _DASHES.match(self._text, at), _DASH
         name = name_at_end(self._text[max(0, at - BACK) : at])
-        strength = said(name[:-1]) if opening else ""
+        strength = said(name.rstrip("sS")) if opening else ""
         if opening is None or not strength:
             return [], at
         hits: list[Found] = []
@@ -274,11 +275,6 @@ class ApartFromName(BesideName):
                     if hit := self._of_kubernetes(member, plain):
                         hits.append(hit)
         return hits, end
-
-    def default(self, at: int) -> Seen:
-        """`variable "db_password" { default = "…" }` of Terraform."""
-        found = _DEFAULT.match(self._text, at)
-        return self._one(found[1], *found.span(2)) if found else ([], at)
 
     def pgpass(self, at: int) -> Seen:
         """A line of `.pgpass`, from behind its port on."""
@@ -396,6 +392,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (('"kty',), False, "", ApartFromName.jwk),
     (("value",), True, _VALUE.pattern.decode(), ApartFromName.valued),
     (_SEVERAL, True, f"{_LIST.pattern.decode()}|{_DASHES.pattern.decode()}", ApartFromName.several),
+    (_LISTED, True, r"[ \t]{0,32}- |\s{0,64}\\{0,2}[\"']", ApartFromName.several),
     (
         tuple(f"{name}:" for name in _ALONE),
         True,
@@ -420,7 +417,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (WRITTEN_KEYS, False, LEADS, ApartFromName.foreign_key),
     (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), ApartFromName.listed),
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", ApartFromName.secret),
-    (('variable "',), False, _DEFAULT.pattern.decode(), ApartFromName.default),
+    (('variable "',), False, DEFAULT.pattern.decode(), ApartFromName.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", ApartFromName.number),
     (("-----END ",), False, r"[A-Z ]{0,40}PRIVATE KEY", ApartFromName.ended),
     (

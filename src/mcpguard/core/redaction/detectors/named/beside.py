@@ -53,6 +53,9 @@ TAGGED = expression(
     rb"""\s{0,8}(?=[^\s<\x00-\x1f\xff]{0,64}[0-9])([^\s<>"'`\x00-\x1f\xff]{6,512})(?=[\s<\x1f\xff]|$)"""
 )
 OBJECT_BELOW = expression(rb"""\\{0,2}["']?[ \t]{0,4}(?:=>|[:=])\s{0,4}\{(?=\s{0,64}\\{0,2}["'\w])""")
+DEFAULT = expression(
+    rb"""([A-Za-z][\w-]{1,63})"\s{0,4}\{[^}\x00-\x08]{0,400}?\bdefault\s{0,16}=\s{0,4}"([^"\n\x00-\x1f]{4,512})\""""
+)
 _TEXT_IN_IT = expression(
     rb"""(\s{0,64}),?\s{0,64}\\{0,2}["']?([\w.-]{1,64})\\{0,2}["']?\s{0,4}(?:=>|[:=])\s{0,4}\\{0,2}(["'])"""
     rb"""([^"'\\\x00-\x1f\xff]{0,1024})\\{0,2}\3"""
@@ -199,6 +202,11 @@ class BesideName(Values):
             if not about and DIGIT.search(found[4]) and (hit := self._secret(*found.span(4), strength)):
                 hits.append(hit)
         return hits, end
+
+    def default(self, at: int) -> Seen:
+        """`variable "db_password" { default = "…" }` of Terraform."""
+        found = DEFAULT.match(self._text, at)
+        return self._one(found[1], *found.span(2)) if found else ([], at)
 
     def foreign(self, at: int) -> Seen:
         """A password behind the word for it in another language."""

@@ -59,9 +59,16 @@ def set_by(text: bytes, at: int) -> tuple[int, str] | None:
 
 
 _OPTION = expression(
-    rb"""([a-z0-9_-]{0,24})(?:[ \t]{1,3}["'\\]{0,3}|["'\\]{1,3},\s{0,8}["'\\]{1,3}|=["'\\]{0,3})"""
-    rb"""(?=[^\s"'\\-])"""
+    rb"""([a-z0-9_-]{0,24})(?:[ \t]{1,3}["'\\]{0,3}|["'\\]{1,3},\s{0,8}["'\\]{1,3}|=["'\\]{0,3}"""
+    rb"""|["']?([ \t]{0,8}\r?\n[ \t]{0,32}- )["']?)(?=[^\s"'\\-])"""
 )
+_ITEM = expression(rb"""(?:^|[\n\x1f])[ \t]{0,32}(?:[\w-]{1,32}:[ \t]{0,8})?- ["']?$""")
+"""What stands before an item of a list in YAML."""
+_CHANGED = expression(
+    rb"""[\"'`]?((?:[^\s\"'`\]}+\x00-\x1f\xff-]|[-+](?![\]}])){4,256})[\"'`]?[,;]?(?:-\]|\+\})"""
+)
+_OTHER = expression(rb"\[-[^\n\x1f\xff]{0,256}?-\]$")
+"""What stood there before, in a diff of words."""
 _BEHIND_OPTION = expression(rb"[\"'`\\]{0,2}[ \t]*(?:[\r\n|;&)\xff\x1f]|\\n|-|$|[\"'`]|\\\r?\n)")
 _HYPHEN = expression(rb"[A-Za-z]\\$")
 """Before a hyphen, as manual pages write it: not an option, but the end of a word."""
@@ -92,9 +99,8 @@ class Commands(Values):
             return None
         name = name_at_end(self._text[max(0, at - 32) : found.end(1)])
         strength: str = said(name.lstrip("-")) if name.startswith("-") else ""
-        if not strength or _HYPHEN.search(
-            self._text[max(0, found.end(1) - len(name) - 2) : found.end(1) - len(name)]
-        ):
+        ahead = self._text[max(0, found.end(1) - len(name) - BACK) : found.end(1) - len(name)]
+        if not strength or _HYPHEN.search(ahead) or (found[2] and not _ITEM.search(ahead)):
             return None
         opening = opened(found[0])[1]
         value = value_at(self._text, found.end(), opening, False)
@@ -105,6 +111,15 @@ class Commands(Values):
         if value and name.replace("-", "").encode().endswith(value[0]):
             return None
         return self._judged(found.end(), strength, opening, ends=SPACE)
+
+    def changed(self, at: int) -> Found | None:
+        """Of a diff of words, behind `[-` or `{+`: `password = [-old-]{+new+}`."""
+        found = _CHANGED.match(self._text, at)
+        before = _OTHER.sub(b"", self._text[max(0, at - 2 - BACK) : at - 2]).rstrip(b" \t")
+        if found is None or not before.endswith((b"=", b":")):
+            return None
+        strength = said(name_at_end(before[:-1].rstrip(b" \t\"'`")))
+        return self._secret(*found.span(1), strength) if strength else None
 
     def given(self, at: int, leads: re.Pattern[bytes], until: bytes = b"") -> Found | None:
         """Of a command, behind the name of its program: what `leads` leads to."""
@@ -182,7 +197,10 @@ class Commands(Values):
 
 
 _NEXT_DIGIT = r"[^\x00-\x1f\x7f\xff]{0,48}[0-9]"
-_PEEK_OPTION = r"[a-z0-9_-]{0,24}(?:[ \t=]{1,3}|[\"'\\]{1,3},)[\"'\\\s]{0,8}[^\s\"'\\-]"
+_PEEK_OPTION = (
+    r"[a-z0-9_-]{0,24}(?:(?:[ \t=]{1,3}|[\"'\\]{1,3},)[\"'\\\s]{0,8}"
+    r"|[\"']?[ \t]{0,8}\r?\n[ \t]{0,32}- [\"']?)[^\s\"'\\-]"
+)
 Read = Callable[[Commands, int], Found | None]
 
 
@@ -192,6 +210,7 @@ def _of_program(index: int) -> Read:
 
 LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (OPTIONS, _PEEK_OPTION, Commands.option),
+    (("[-", "{+"), _CHANGED.pattern.decode(), Commands.changed),
     ((" -u ", " --user ", " --proxy-user "), _NEXT_DIGIT, Commands.user),
     (SETTERS, PEEK_SETTER, Commands.set),
     (("#define ",), r"[A-Za-z]\w{2,64}[ \t]{1,8}\"[^\s\"]", Commands.set),

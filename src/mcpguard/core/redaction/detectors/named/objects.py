@@ -23,7 +23,19 @@ Judge = Callable[[str, bytes], bool]
 ARGUMENTS = frozenset(["args", "Args", "argv", "cmd", "Cmd", "command", "Command", "Entrypoint"])
 """Names of lists in which an option stands before its value."""
 GATES = frozenset(
-    ["kty", "stringData", "kind", "auth", "f", "rawHeaders", "raw_headers", "key", "Key", *ARGUMENTS]
+    [
+        "kty",
+        "stringData",
+        "kind",
+        "auth",
+        "f",
+        "rawHeaders",
+        "raw_headers",
+        "key",
+        "Key",
+        "payload",
+        *ARGUMENTS,
+    ]
 )
 """Names of members that say that something is to be looked for, beside those of `is_value`."""
 WORDS = (
@@ -42,7 +54,7 @@ WORDS = (
         "sess",
         "sensitive",
     ),
-    *("kty", "mnemonic", "dsn", "bearer"),
+    *("kty", "mnemonic", "dsn", "bearer", "securestring", "concealed", "masked"),
 )
 """In lower case; where none of them is nothing is to be removed."""
 
@@ -57,6 +69,10 @@ _LAST_OF_VALUES = frozenset("eltgELTG")
 _NAMES = frozenset(
     ["variable", "parameter", "option", "setting", "field", "label", "id", "header", "property", "title", "k"]
 )
+_SECRET_TYPES = frozenset(["SecureString", "CONCEALED", "secret", "password"])
+_MARKS = ("sensitive", "secure", "secret", "isSecret", "is_secret", "masked")
+"""Types, and members that are true, by which an object declares its value a secret."""
+_KEY_VAULT = ".vault.azure.net/secrets/"
 _SCHEMES = ("bearer ", "basic ", "token ", "apikey ", "api-key ")
 _KEY = "account_key"
 _LONGEST = 128
@@ -130,6 +146,7 @@ class ObjectReading:
             if kind is dict:
                 below += 1
                 self._object(child, name)
+                values += _value_in(name, child)
             elif kind is list:
                 below += 1
                 self._list(child, name)
@@ -147,7 +164,8 @@ class ObjectReading:
             self._known(members)
 
     def _known(self, members: dict[str, Any]) -> None:
-        """What is known by its form: keys of JSON, Secrets of Kubernetes, logins of registries."""
+        """What is known by its form: keys of JSON, Secrets of Kubernetes, logins of registries, and what
+        Google's Secret Manager answers."""
         for name in _PRIVATE if "kty" in members else ():
             self._one("token", members.get(name))
         for block in ("data", "stringData") if members.get("kind") == "Secret" else ():
@@ -157,9 +175,17 @@ class ObjectReading:
                     kind := of_kubernetes(name, _bytes(text), block != "data", self._judge)
                 ):
                     self.found.append((text, 0, kind))
+        payload = members.get("payload")
+        if type(payload) is dict and "/secrets/" in str(members.get("name")):
+            self._encoded(payload.get("data"))
         auth = members.get("auth")
         if isinstance(auth, str) and self._judge("basic", _bytes(auth)):
             self.found.append((auth, 0, kind_of("token")))
+
+    def _encoded(self, text: Any) -> None:
+        """A secret in base64."""
+        if isinstance(text, str) and (kind := of_kubernetes("", _bytes(text), False, self._judge)):
+            self.found.append((text, 0, kind))
 
     def _owned(self, members: dict[str, Any], strength: str, owner: str) -> None:
         """`{"password": {"current": "…"}}`, `{"tokens": {"bob": "…"}}`, but not a schema of one. What is
@@ -189,9 +215,9 @@ class ObjectReading:
                     else:
                         self._one(given(strength) if name.isupper() else strength, text)
                 return
-        if members.get("sensitive") is True or members.get("secure") is True:
+        if _declares_one(members):
             for text in values:
-                self._one("token", text)
+                self._one("password" if members.get("type") == "password" else "token", text)
 
     def _table(self, members: dict[str, Any]) -> None:
         """`{"columns": ["name", "password"], "rows": [["ada", "…"]]}`, whatever these are called."""
@@ -316,6 +342,23 @@ def _numbered(value: Any, places: Iterator[int]) -> Any:
 def _said(name: str) -> str:
     # A path, as the parameters of AWS have it.
     return said(name.rpartition("/")[2].strip()) if len(name) <= _LONGEST else ""
+
+
+def _value_in(name: str, child: dict[str, Any]) -> list[str]:
+    """The text of a member of this name that is an object of one text, such as `{"stringValue": "…"}`."""
+    if len(child) != 1 or not is_value(name):
+        return []
+    return [text for text in child.values() if isinstance(text, str)]
+
+
+def _declares_one(members: dict[str, Any]) -> bool:
+    """Whether an object declares its value a secret, whatever that is called."""
+    texts = [text for name in ("type", "Type", "id", "kid") if isinstance(text := members.get(name), str)]
+    return (
+        any(members.get(mark) is True for mark in _MARKS)
+        or not _SECRET_TYPES.isdisjoint(texts)
+        or any(_KEY_VAULT in text for text in texts)
+    )
 
 
 def _is_name(name: str) -> bool:
