@@ -47,6 +47,12 @@ def test_a_list_has_an_answer_where_all_of_it_has_the_same(
     assert says(name, texts, CASES[name][0]) is answer
 
 
+def test_the_item_that_keeps_a_list_from_having_an_answer_is_named() -> None:
+    said = message("pathWithin", ["/srv/data/a", "/srv/data/b", "/etc/b"], "/srv/data")
+    assert "item 3 of a list is not like item 1 here: send such items in a call of their own" in said
+    assert "a list must not be empty" in message("pathWithin", [], "/srv/data")
+
+
 def test_a_list_is_as_long_as_the_patterns_may_be() -> None:
     assert says("pathWithin", ["/a"] * MOST_TEXTS, "/a") is True
     assert str(MOST_TEXTS) in message("pathWithin", ["/a"] * (MOST_TEXTS + 1), "/a")

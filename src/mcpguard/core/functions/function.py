@@ -248,7 +248,12 @@ def of_each(texts: str | list[str], test: Callable[[str], bool]) -> bool:
     different answers, and as `as_list` does."""
     if isinstance(texts, str):
         return test(texts)
-    answers = {test(text) for text in as_list(texts)}
-    if len(answers) != 1:
-        raise FunctionError("a list must not be empty, and the answer must be the same for each text")
-    return answers.pop()
+    answers = [test(text) for text in as_list(texts)]
+    if not answers:
+        raise FunctionError("a list must not be empty")
+    if len({*answers}) > 1:
+        other = answers.index(not answers[0]) + 1
+        raise FunctionError(
+            f"item {other} of a list is not like item 1 here: send such items in a call of their own"
+        )
+    return answers[0]
