@@ -92,6 +92,7 @@ def test_a_server_may_refer_to_an_entry_that_is_for_it(tmp_path: Path) -> None:
         ("value: plain, servers: [git]", "a value must not be in this file"),
         ("value: '${credential:key}', servers: [git]", "a credential cannot be built from another entry"),
         ("value: '${what:x}', servers: [git]", "unknown source of a reference"),
+        ("value: '${file:pass}', servers: [git]", "${file:pass} must be an absolute path or begin with ~/"),
         ("value: '${env:A} ${', servers: [git]", "a value must not be in this file"),
         ("command: [], servers: [git]", "the first word must be a program"),
         ("command: [./x], servers: [git]", "one in the working folder is never run"),

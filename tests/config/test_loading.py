@@ -466,7 +466,7 @@ version: 1
 servers:
   a:
     command: x
-    env: {A: "${env:HOME}/x ${env:KEY} ${env:USER}", B: "${env:XDG_DATA_HOME}", C: "${file:HOME}"}
+    env: {A: "${env:HOME}/x ${env:KEY} ${env:USER}", B: "${env:XDG_DATA_HOME}", C: "${file:/HOME}"}
   b: {url: "https://h.example/${env:USER}/${env:KEY}", headers: {X: "${env:LANG}"}}
 credentials: {c: {value: "${env:HOME}", servers: [a], env: {D: "${env:HOME}/${credential:c}"}}}
 """
@@ -474,7 +474,7 @@ credentials: {c: {value: "${env:HOME}", servers: [a], env: {D: "${env:HOME}/${cr
     a, b, c = made.servers["a"], made.servers["b"], made.credentials["c"]
     key = CredentialRef("env", "KEY")
     assert a.env["A"] == Template(("/home/ada/x ", " a d"), (key,))
-    assert (str(a.env["B"].refs[0]), str(a.env["C"].refs[0])) == ("env:XDG_DATA_HOME", "file:HOME")
+    assert (str(a.env["B"].refs[0]), str(a.env["C"].refs[0])) == ("env:XDG_DATA_HOME", "file:/HOME")
     assert b.url == Template(("https://h.example/a%20d/", ""), (key,))
     assert b.headers["X"] == Template(("C",), ())
     assert c.env["D"].texts == ("/home/ada/", "")

@@ -73,7 +73,7 @@ def texts_in(at: Path, value: Any) -> Iterator[tuple[Path, str]]:
 
 
 def reference_mistake(text: str) -> str:
-    """Whether each `${` in it is a reference to a source that there is; "" if so."""
+    """Why a `${` in it is not a reference that can ever have a value; "" if each may."""
     try:
         refs = parse_template(text).refs
     except ValueError as error:
@@ -94,6 +94,8 @@ def names_a_variable(text: str) -> bool:
 
 
 def _misnamed(ref: CredentialRef) -> str:
+    if ref.source == "file" and not ref.name.startswith(("/", "~")):
+        return f"${{{ref}}} must be an absolute path or begin with ~/"
     # The name of a reference is shown, logged and recorded, so a value must not get into one.
     if ref.source != "env" or names_a_variable(ref.name):
         return ""
