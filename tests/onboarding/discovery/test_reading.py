@@ -191,6 +191,15 @@ def test_an_entry_that_cannot_be_guarded_says_why(person: Person) -> None:
     assert found.entries[5].env == {"A": "", "B": "true"}
 
 
+def test_a_server_of_an_extension_says_so(person: Person) -> None:
+    path = person.has(CASES[0])
+    entries = {"a": {"source": "extension", "enabled": True}, "b": {"settings": {"key": "x"}}}
+    path.write_text(json.dumps({"mcpServers": entries}))
+    (found,) = existing(person.places)
+    said = "is started by an extension of its client: enter its command or URL there instead"
+    assert [entry.problem for entry in found.entries] == [said, said]
+
+
 def test_a_key_with_another_form_than_clients_read_is_said(person: Person) -> None:
     path = person.has(CASES[0])
     wrong = {"command": ["uvx", "server"], "env": ["A=1"], "headers": ["A: 1"], "cwd": ["/srv"], "url": 1}

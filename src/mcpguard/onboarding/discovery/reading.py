@@ -393,6 +393,8 @@ def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:
         if data.get(key) and not isinstance(data[key], form):
             return f"sets `{key}` to something other than {words}"
     if not known["command"] and not known["url"]:
+        if data.get("source") == "extension" or "settings" in data:
+            return "is started by an extension of its client: enter its command or URL there instead"
         return "has neither a command nor a URL"
     if any(data.get(key) and not isinstance(data[key], str) for key in _ENV_FILES):
         return "has several files of variables (envFile)"
