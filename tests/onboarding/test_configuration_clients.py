@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mcpguard.config.terms import OWN_POLICY
 from mcpguard.core.errors import ConfigError
 from mcpguard.onboarding.configuration import ConfigAddition, checked, extended
 from tests.rows import each
@@ -89,3 +90,9 @@ def test_servers_become_eager_and_nothing_else_of_them_changes() -> None:
         "version: 1\nservers:\n  a:\n    command: x # first\n    eager: true\n"
         '  b: {command: y, "eager": true}\n  c:\n    command: z\n'
     )
+
+
+def test_a_new_configuration_names_where_what_is_approved_for_good_is_written() -> None:
+    more = ConfigAddition(servers={"d": {"command": "x"}})
+    assert yaml.safe_load(extended("", "mcpguard.yaml", more))["approvals"] == {"policy": OWN_POLICY}
+    assert "approvals" not in yaml.safe_load(extended(HEAD, "mcpguard.yaml", more))

@@ -28,6 +28,7 @@ from mcpguard.authoring.tests.cases import PolicyTests
 from mcpguard.authoring.tests.rehearsal import rehearse
 from mcpguard.config.loading import Config
 from mcpguard.config.policies import SIZE_LIMIT, present, read_document
+from mcpguard.config.terms import OWN_POLICY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import McpGuardError, PolicyError, Problem
 from mcpguard.core.evidence.changes import ANSWER_VOID, void_of
@@ -152,7 +153,6 @@ def call_text(name: str, caller: tuple[str, str], agent: str | None, call: str) 
     ]
 
 
-DEFAULT = "my-approvals.yaml"
 PATIENCE, PAUSE = 5.0, 0.02
 """How long whoever writes waits for another who does, in seconds."""
 
@@ -205,7 +205,7 @@ def own_policy(config: Config) -> OwnPolicy:
     """The one that `approvals.policy` names. Raises SuggestError where it names none, PolicyError where a
     policy does not load."""
     if config.own_policy is None:
-        raise SuggestError(_UNSET.format(DEFAULT, config.path))
+        raise SuggestError(_UNSET.format(OWN_POLICY, config.path))
     return policy_at(config, config.own_policy)
 
 

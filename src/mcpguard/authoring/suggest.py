@@ -23,7 +23,6 @@ from pydantic import Field
 from mcpguard.adapters.audit.calls import read_record
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, lines
 from mcpguard.authoring.own_policy import (
-    DEFAULT,
     Draft,
     OwnPolicy,
     Proposal,
@@ -46,6 +45,7 @@ from mcpguard.authoring.replay.past import past_of
 from mcpguard.authoring.replay.request import Requests
 from mcpguard.config.loading import evidence_folder
 from mcpguard.config.policies import load_policies
+from mcpguard.config.terms import OWN_POLICY
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import PolicyError, SessionError
 from mcpguard.core.evidence.bounds import folded_about
@@ -286,7 +286,7 @@ def suggested(
 ) -> tuple[Suggestions, Proposal | None]:
     """What the records since then suggest, for all servers or for one, and what would be written. Raises
     AuditError where there is no evidence, PolicyError where the present policies do not load."""
-    own = policy_at(config, config.own_policy or config.path.parent / DEFAULT)
+    own = policy_at(config, config.own_policy or config.path.parent / OWN_POLICY)
     of_records = groups_since(config, since, server)
     asking = frozenset(rule.name for one in own.others for rule in one.rules if rule.effect == "ask")
     drafts: dict[str, Draft] = {}

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.config.file import ConfigFile
+from mcpguard.config.terms import OWN_POLICY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.policy.terms import Observation
@@ -83,6 +84,7 @@ def _opened(text: str, want: dict[str, Any], files: Collection[str]) -> str:
 
 def _pieces(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way, Any]]:
     """(path, members or items to add there)."""
+    fresh = before.keys() <= {"version"}
     if more.servers:
         yield ("servers",), more.servers
     yield from ((("servers", name), {"eager": True}) for name in more.eager)
@@ -104,6 +106,8 @@ def _pieces(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way,
         yield from _new(("observe", "servers"), more.observe["servers"], before["observe"]["servers"])
     elif more.observe:
         yield ("observe",), more.observe
+    if fresh:
+        yield ("approvals",), {"policy": OWN_POLICY}
 
 
 def _views(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way, Any]]:
