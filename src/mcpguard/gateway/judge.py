@@ -12,12 +12,12 @@ from sys import maxsize
 
 from msgspec import structs
 
-from mcpguard.core.errors import SessionError
+from mcpguard.core.errors import InspectionError, SessionError
 from mcpguard.core.model import Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
-from mcpguard.core.policy.review import UNTOUCHED, Review, review, settle
+from mcpguard.core.policy.review import UNTOUCHED, Review, foreseen, review, settle
 from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, Session
 from mcpguard.gateway.ports import Store
 
@@ -95,6 +95,25 @@ class Judge:
         """The refusal of `value`, which is to go to the server of `invocation`; None where it may. Raises
         TooMuchAtOnce as `Redactor.foreign` does."""
         return self.egress.refused(invocation, value, most)
+
+    async def foresee(self, policies: PolicySet, permit: Permit) -> Review:
+        """What rules on results may label of `permit`, whose result is not there yet. The session has it
+        before this returns. Raises InspectionError where it cannot be kept."""
+        invocation, holds = permit.invocation, self.egress.holds
+        if not foreseen(policies, invocation, None, holds).labels:
+            return UNTOUCHED
+
+        def change(session: Session) -> Review:
+            session.places = self.places
+            found = foreseen(policies, invocation, session, holds)
+            session.add(found.labels, (), permit, found.rules)
+            return found
+
+        try:
+            return await self._store.change(invocation, change)
+        except SessionError as problem:
+            self._report("", str(problem))
+            raise InspectionError("the session that it would label cannot be kept") from None
 
     async def review(
         self,

@@ -83,6 +83,7 @@ class RequestPath:
         permit, call, begun = allowed
         scope, invocation, times = self._scope, permit.invocation, request.times
         started = times.decided = scope.recorder.seconds()
+        request.permit = permit
         try:
             await scope.audit.write(scope.recorder.decided(permit, request.seen, request.policies))
             times.recorded = scope.recorder.seconds()
@@ -92,7 +93,7 @@ class RequestPath:
             ready = await self._results.ready(request, permit, call, raw)
         except Cancelled as why:
             self._let_go(request, invocation, str(why))
-            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started, times=times))
+            await scope.audit.write(scope.ended(request, invocation, str(why), started))
             return
         except InspectionError as problem:
             await self._failed(request, invocation, started, "withheld", refusals.withheld, problem)
@@ -440,7 +441,6 @@ class RequestPath:
         problem: McpGuardError,
     ) -> None:
         scope, said = self._scope, str(problem)
-        noted = scope.recorder.outcome(invocation, status, started, times=request.times, error=said)
-        await scope.audit.write(noted)
+        await scope.audit.write(scope.ended(request, invocation, status, started, said))
         scope.report_failed(invocation, status, said)
         scope.refuse(request.id, refusal(said, invocation))

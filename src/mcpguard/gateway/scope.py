@@ -3,17 +3,18 @@ of each, and the questions asked in the meantime."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError, UpstreamError
-from mcpguard.core.evidence.records import MOST_MESSAGE, Decided
+from mcpguard.core.evidence.records import MOST_MESSAGE, Decided, Outcome
 from mcpguard.core.model import NOWHERE, Caller, Deny, Invocation, Json, Origin, Permit, Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.policy.session import NO_PLACES, ServerPlaces
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
@@ -81,6 +82,12 @@ class Request(Struct, eq=False):
     """The upstream that it waits for, "" before it is sent."""
     wait: Wait[RawAnswer] | None = None
     """Of the upstream's answer, once it is sent."""
+    permit: Permit | None = None
+    """Once it is sent."""
+    foretold: bool = False
+    """Whether something of its server may leave before its result."""
+    foreseen: Review = UNTOUCHED
+    """What rules on its result may label, once it is `foretold`."""
     listening: bool = False
     """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
     progress_token: RequestId | None = None
@@ -170,12 +177,27 @@ class ClientScope(Struct, eq=False, kw_only=True):
     def redact_of(self, server: str, related: Wait[RawAnswer] | None) -> tuple[str, ...]:
         """What is to be taken out of something that `server` says outside of an answer: as the request
         wants that waits for `related`; where that is not known (None), as each open one wants."""
-        about = [
+        about = self.about(server, related)
+        return tuple(dict.fromkeys(kind for one in about for kind in one.redact))
+
+    def about(self, server: str, related: Wait[RawAnswer] | None) -> list[Request]:
+        """The requests that something `server` says may be about: the one that waits for `related`; where
+        that is not known, each open one."""
+        return [
             one
             for one in self.requests.values()
             if (one.server == server if related is None else one.wait is related)
         ]
-        return tuple(dict.fromkeys(kind for one in about for kind in one.redact))
+
+    async def foresee(self, requests: Iterable[Request]) -> None:
+        """Put the labels of rules on results on the sessions of these `requests`: what their server says
+        reaches the client before its answer, which may never come. Raises InspectionError where that fails.
+        """
+        for request in requests:
+            permit = request.permit
+            if permit is not None and not request.foretold:
+                request.foreseen = await self.judge.foresee(request.policies, permit)
+                request.foretold = True
 
     def upstream_of(self, request: Request, server: str) -> Upstream:
         """The upstream that `request` was decided for. Raises UpstreamError where the server of that name is
@@ -291,6 +313,14 @@ class ClientScope(Struct, eq=False, kw_only=True):
         self.report_failed(permit.invocation, status, why)
         refusal = refusals.withheld if status == "withheld" else refusals.unavailable
         self.refuse(request.id, refusal(why, permit.invocation))
+
+    def ended(
+        self, request: Request, invocation: Invocation, status: str, started: float, why: str = ""
+    ) -> Outcome:
+        """The record of an allowed request that has no answer of its upstream."""
+        return self.recorder.outcome(
+            invocation, status, started, review=request.foreseen, times=request.times, error=why
+        )
 
     def refuse(self, request_id: RequestId | None, error: dict[str, Json]) -> None:
         """Answer with an error object of ours."""

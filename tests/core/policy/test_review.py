@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.core.model import Cause, Detection
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.review import UNTOUCHED, Review, review
+from mcpguard.core.policy.review import UNTOUCHED, Review, foreseen, review
 from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.redaction.redactor import OPT_IN as KINDS
 from tests.core.policy.test_obligations import policies
@@ -83,3 +83,35 @@ def test_the_session_can_be_read() -> None:
 def test_rules_in_shadow_mode_change_no_result(rules: tuple[str, ...], shadow: str) -> None:
     found = judged(*rules)
     assert found == Review(shadow=shadow)
+
+
+def foretold(*rules: str, session: Any = None) -> Review:
+    return foreseen(policies(ALLOW, *rules), call({"q": "x"}), session)
+
+
+def test_before_there_is_a_result_its_rules_label_and_do_nothing_else() -> None:
+    assert foretold(MARK, BIG) == Review(rules=("p/mark",), labels=("private",))
+
+
+@pytest.mark.parametrize(
+    ("rule", "labels"),
+    [
+        (f'{MARK}, when: "size(result.content) > 7"', ("private",)),
+        (f'{MARK}, when: "has(result.error)"', ("private",)),
+        (f"{MARK}, when: \"'github-token' in findings\"", ("private",)),
+        (f"{MARK}, when: \"args.q == 'y' && size(result.content) > 7\"", ()),
+        (f"{MARK}, when: \"args.q == 'x'\"", ("private",)),
+        (f"{MARK}, when: session.calls > 1", ()),
+        (f"{MARK}, mode: shadow", ()),
+        ("id: mark, effect: allow, on: result, redact: [email]", ()),
+    ],
+)
+def test_what_a_rule_cannot_know_yet_labels_and_what_it_knows_decides(
+    rule: str, labels: tuple[str, ...]
+) -> None:
+    assert foretold(rule, session=Session()).labels == labels
+
+
+def test_what_withholds_the_result_keeps_no_label_back() -> None:
+    deny = "id: no, effect: deny, on: result"
+    assert foretold(MARK, deny).labels == ("private",)

@@ -64,6 +64,22 @@ def review(
     return structs.replace(found, shadow=shadow) if shadow else found
 
 
+def foreseen(
+    policies: PolicySet,
+    invocation: Invocation,
+    session: Session | None = None,
+    holds: Holds = nothing_held,
+) -> Review:
+    """What the rules may label whatever the result will be: something that the server says reaches the client
+    before. A condition on the result cannot be evaluated yet, so it labels."""
+    candidates = policies.candidates_of(invocation, "result")
+    if not any(rule.written.label for rule in candidates.allow):
+        return UNTOUCHED
+    true, failed = holding(candidates, "allow", bind(candidates, invocation, session, holds))
+    labelling = [rule for rule in true + failed if rule.written.label]
+    return Review(names(labelling), labels=union("label", labelling))
+
+
 def settle(
     policies: PolicySet, permit: Permit, found: Review, session: Session, size: int, now: datetime
 ) -> Review:

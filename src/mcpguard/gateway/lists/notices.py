@@ -1,7 +1,7 @@
 """Notifications of an upstream: inspected, recorded if something was removed, and passed on to the clients
 that want them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -127,7 +127,8 @@ class Notices:
             if request.progress_token is None or self._scope.requests.get(request.id) is not request:
                 return  # Its client has an answer that asks first, and waits for nothing now.
             shown = {**params, "progressToken": request.progress_token}
-            self._pass_on(request.server, "notifications/progress", shown, request.id, request.redact)
+            first = [request] if type(params.get("message")) is str else []
+            self._pass_on(request.server, "notifications/progress", shown, request.id, request.redact, first)
 
         return progress
 
@@ -160,7 +161,8 @@ class Notices:
         redact = self._scope.redact_of(server, related) + self._tasks.redact_of(params.get("taskId"))
         if method == "notifications/message":
             params = origins.log_message(server, params, self._scope.several)
-        self._pass_on(server, method, params, None if request is None else request.id, redact)
+        about = self._scope.about(server, related)
+        self._pass_on(server, method, params, None if request is None else request.id, redact, about)
 
     def _relist(self, server: str, method: str, client: Caller) -> None:
         """List it again, one at a time: changes that arrive before that begins count as one."""
@@ -212,9 +214,12 @@ class Notices:
         params: dict[str, Json],
         related: RequestId | None,
         redact: tuple[str, ...] = (),
+        about: Sequence[Request] = (),
     ) -> None:
-        """Pass it on, behind what this server said before."""
+        """Pass it on, behind what this server said before, and behind the labels of the requests that it is
+        `about`."""
         inspector, before = self._scope.inspector, self._unsaid.get(server)
+        unlabelled = [one for one in about if one.policies.reviewing and not one.foretold]
         found: Redacted | InspectionError | None = None
         size = 0
         try:
@@ -225,7 +230,7 @@ class Notices:
             found = problem
         except TooMuchAtOnce as much:
             size = max(much.args, default=0)
-        if found is not None and before is None:
+        if found is not None and before is None and not unlabelled:
             self._leave(server, method, found, related)
             return
         said = self._unsaid[server] = Wait[None]()
@@ -235,6 +240,10 @@ class Notices:
                 inspected = found or await self._elsewhere(params, redact, size, server)
                 if before is not None:
                     await before
+                try:
+                    await self._scope.foresee(unlabelled)
+                except InspectionError as problem:
+                    inspected = problem
                 self._leave(server, method, inspected, related)
             finally:
                 if self._unsaid.get(server) is said:

@@ -138,6 +138,7 @@ class Questions:
         shown = origins.question(server, method, params) if scope.several else params
         then = partial(usable, scope.handles, server, scope.inspector.redactor, shown, also)
         try:
+            await scope.foresee(scope.about(server, None))
             sealed, digest = await scope.inspector.seal(shown, 0, also, then, server=invocation.server)
         except InspectionError as problem:
             said = str(problem)
