@@ -299,3 +299,15 @@ def test_short_leaves_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) ->
     assert made[:1_000] == [f"a[U+200B]{number}" for number in range(1_000)]
     assert made[1_001] == "two[U+200B]\nlines"
     assert len(calls) == 4
+
+
+def test_a_text_with_hidden_characters_of_one_kind_is_read_as_any() -> None:
+    hidden = [
+        chr(code) for code in (0, 0x1B, 0x9B, 0xAD, 0x34F, 0x180B, 0x200B, 0x200D, 0x2800, 0xFE00, 0xFE0F)
+    ]
+    beside = "a 9#[m\n\u2764\u0627\u0d4d\u0d15\u0e01\u3400\u1820\u0591\u20e3"
+    source = Random(3)
+    for _ in range(2_000):
+        some = source.sample(hidden, source.choice((1, 1, 2)))
+        text = "".join(source.choice(some if source.random() < 0.5 else beside) for _ in range(12))
+        assert module._hidden_in(text).split(text) == module._hidden(*module._ALL_RULES).split(text)

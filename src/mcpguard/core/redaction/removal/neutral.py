@@ -9,6 +9,7 @@ Source: the Unicode Character Database 15.0 (DerivedCoreProperties: Default_Igno
 Bidi_Control; emoji-data: Extended_Pictographic) and ECMA-48, section 5.4 (control sequences).
 """
 
+import re
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -87,56 +88,53 @@ def _behind(before: str, character: str, after: str = "") -> str:
     return f"(?<=[{before}][{character}]){after}"
 
 
-def _any_of(characters: str, *rules: str) -> str:
-    # Each character is compared with what may need it alone: a hostile text has nothing else in it.
-    return f"(?<=[{characters}])(?:{'|'.join(rules)})"
+def _any_of(characters: str, *rules: str) -> tuple[str, str]:
+    return characters, "|".join(rules)
 
 
-_NEEDED = "|".join(
-    [
-        # Where a word may be divided.
-        _any_of("\xad", _behind(r"\w", "\xad", r"(?=\w)")),
-        # Where a word ends in scripts without spaces, where a file begins, and beside points of Hebrew.
-        _any_of("\u200b", _behind(_UNSPACED, "\u200b", f"(?=[{_UNSPACED}])")),
-        _any_of("\ufeff", _behind("\n", "\ufeff")),
-        _any_of("\u034f", _behind("\u0591-\u05c7", "\u034f")),
-        _any_of(
-            _JOINERS,
-            # In sequences of emoji (UTS 51, ED-9a to ED-16).
-            _behind(f"{_EMOJI}\ufe0f\U0001f3fb-\U0001f3ff", "\u200d", f"(?=[{_EMOJI}])"),
-            # In scripts that join letters (Unicode standard, 9.2, 12.1 and 23.2), one at a time: where one
-            # changes what is seen, and where people type it all the same if no other is near.
-            _behind(_CURSIVE, _ZWNJ, f"(?<![{_UNJOINED}].)(?![{HIDDEN}])"),
-            _behind(_CURSIVE, _ZWJ, f"(?![{HIDDEN}{_CURSIVE}])"),
-            _behind("\u0626", _ZWJ, f"(?=[{_CURSIVE}])"),
-            _behind(_KILLED, _JOINERS, f"(?![{HIDDEN}])"),
-            # A chillu of Malayalam as it was written before Unicode 5.1, and a letter that does not join it.
-            _behind("\u0d4d", _ZWJ, f"(?={_ZWNJ}[\u0d00-\u0d7f])"),
-            f"(?<=\u0d4d{_ZWJ}{_ZWNJ})(?=[\u0d00-\u0d7f])",
-            _behind(_INDIC, _JOINERS, f"(?=[{_KILLED}])"),
-            _behind("\u0905", _ZWJ, "(?=\u0945)"),
-            _behind(_JOINING, _JOINERS, f"(?![{HIDDEN}])"),
-            f"(?:{_behind(_UNJOINED, _ZWNJ)}|{_behind(_INDIC, _JOINERS)})(?![{HIDDEN}])"
-            + "".join(f"(?<![{_UNJOINED}{_INDIC}][{_JOINERS}].{{{near}}}.)" for near in range(1, _SPARSE)),
-        ),
-        _any_of(
-            "\ufe0e\ufe0f",
-            _behind(f"{_EMOJI}\U0001f1e6-\U0001f1ff", "\ufe0e\ufe0f"),
-            _behind("0-9#*", "\ufe0e\ufe0f", "(?=\u20e3)"),
-        ),
-        _any_of(
-            "\U00013430-\U0001343f",
-            _behind(_HIEROGLYPHS, "\U00013430-\U0001343f", f"(?=[{_HIEROGLYPHS}])"),
-        ),
-        # Variants of characters (StandardizedVariants, the Ideographic Variation Database, Mongolian).
-        _any_of("\ufe00-\ufe02", _behind(_STANDARDISED, "\ufe00-\ufe02")),
-        _any_of(
-            _SELECTORS,
-            _behind(_IDEOGRAPHS, _SELECTORS)
-            + "".join(f"(?<![{_SELECTORS}].{{{few}}}.)" for few in range(2, _FEW)),
-        ),
-        _any_of("\u180b-\u180f", _behind("\u1820-\u18aa", "\u180b-\u180f")),
-    ]
+_RULES = (
+    # Where a word may be divided.
+    _any_of("\xad", _behind(r"\w", "\xad", r"(?=\w)")),
+    # Where a word ends in scripts without spaces, where a file begins, and beside points of Hebrew.
+    _any_of("\u200b", _behind(_UNSPACED, "\u200b", f"(?=[{_UNSPACED}])")),
+    _any_of("\ufeff", _behind("\n", "\ufeff")),
+    _any_of("\u034f", _behind("\u0591-\u05c7", "\u034f")),
+    _any_of(
+        _JOINERS,
+        # In sequences of emoji (UTS 51, ED-9a to ED-16).
+        _behind(f"{_EMOJI}\ufe0f\U0001f3fb-\U0001f3ff", "\u200d", f"(?=[{_EMOJI}])"),
+        # In scripts that join letters (Unicode standard, 9.2, 12.1 and 23.2), one at a time: where one
+        # changes what is seen, and where people type it all the same if no other is near.
+        _behind(_CURSIVE, _ZWNJ, f"(?<![{_UNJOINED}].)(?![{HIDDEN}])"),
+        _behind(_CURSIVE, _ZWJ, f"(?![{HIDDEN}{_CURSIVE}])"),
+        _behind("\u0626", _ZWJ, f"(?=[{_CURSIVE}])"),
+        _behind(_KILLED, _JOINERS, f"(?![{HIDDEN}])"),
+        # A chillu of Malayalam as it was written before Unicode 5.1, and a letter that does not join it.
+        _behind("\u0d4d", _ZWJ, f"(?={_ZWNJ}[\u0d00-\u0d7f])"),
+        f"(?<=\u0d4d{_ZWJ}{_ZWNJ})(?=[\u0d00-\u0d7f])",
+        _behind(_INDIC, _JOINERS, f"(?=[{_KILLED}])"),
+        _behind("\u0905", _ZWJ, "(?=\u0945)"),
+        _behind(_JOINING, _JOINERS, f"(?![{HIDDEN}])"),
+        f"(?:{_behind(_UNJOINED, _ZWNJ)}|{_behind(_INDIC, _JOINERS)})(?![{HIDDEN}])"
+        + "".join(f"(?<![{_UNJOINED}{_INDIC}][{_JOINERS}].{{{near}}}.)" for near in range(1, _SPARSE)),
+    ),
+    _any_of(
+        "\ufe0e\ufe0f",
+        _behind(f"{_EMOJI}\U0001f1e6-\U0001f1ff", "\ufe0e\ufe0f"),
+        _behind("0-9#*", "\ufe0e\ufe0f", "(?=\u20e3)"),
+    ),
+    _any_of(
+        "\U00013430-\U0001343f",
+        _behind(_HIEROGLYPHS, "\U00013430-\U0001343f", f"(?=[{_HIEROGLYPHS}])"),
+    ),
+    # Variants of characters (StandardizedVariants, the Ideographic Variation Database, Mongolian).
+    _any_of("\ufe00-\ufe02", _behind(_STANDARDISED, "\ufe00-\ufe02")),
+    _any_of(
+        _SELECTORS,
+        _behind(_IDEOGRAPHS, _SELECTORS)
+        + "".join(f"(?<![{_SELECTORS}].{{{few}}}.)" for few in range(2, _FEW)),
+    ),
+    _any_of("\u180b-\u180f", _behind("\u1820-\u18aa", "\u180b-\u180f")),
 )
 _STRING = r"[^\x00-\x1f\x7f-\x9f]{0,4096}+(?:\x07|\x1b\\|\x9c)"
 _SEQUENCE = (
@@ -146,12 +144,44 @@ _SEQUENCE = (
     r"|(?<=\x1b)(?: [FGLMN]|[!-/]{1,4}[0-~])|(?<=\x1b)[6-9<=>DEHMNOZ\\cln-o|}~]"
 )
 _BLANK = "\u2800"
-_SHOWN_BY_NONE = expression(
+_STEERING = f"\x1b\x90\x98\x9b\x9d-\x9f{_BLANK}"
+_HIDDEN_ONE = expression(f"[{HIDDEN}]")
+_NO_RULE, _STEERS = -1, -2
+
+
+@lru_cache(4096)
+def _rule_of(character: str) -> int:
+    """Which of `_RULES` lets a hidden character stay."""
+    if re.match(f"[{_STEERING}]", character):
+        return _STEERS
+    return next((at for at, (of, _) in enumerate(_RULES) if re.match(f"[{of}]", character)), _NO_RULE)
+
+
+@cache
+def _hidden(*wanted: int) -> re.Pattern[str]:
+    """A sequence of a terminal, a run of blanks of Braille, or a run of other hidden characters, where these
+    rules are `wanted`."""
+    needed = "|".join(f"(?<=[{of}])(?:{rest})" for at, (of, rest) in enumerate(_RULES) if at in wanted)
+    unless = f"(?!{needed})" if needed else ""
     # The first character stands alone, so that a search passes over all others at once.
-    f"([{HIDDEN}](?:(?<=[\x1b\x90\x98\x9b\x9d-\x9f])(?:{_SEQUENCE})|(?<={_BLANK}){_BLANK}*+"
-    rf"|(?!{_NEEDED})(?:(?![\x1b\x90\x98\x9b\x9d-\x9f{_BLANK}])[{HIDDEN}](?!{_NEEDED}))*+))"
-)
-"""A sequence of a terminal, a run of blanks of Braille, or a run of other hidden characters."""
+    if _STEERS not in wanted:
+        return re.compile(f"([{HIDDEN}]{unless}(?:[{HIDDEN}]{unless})*+)")
+    return re.compile(
+        f"([{HIDDEN}](?:(?<=[{_STEERING[:-1]}])(?:{_SEQUENCE})|(?<={_BLANK}){_BLANK}*+"
+        f"|{unless}(?:(?![{_STEERING}])[{HIDDEN}]{unless})*+))"
+    )
+
+
+_ALL_RULES = _STEERS, *range(len(_RULES))
+
+
+def _hidden_in(text: str) -> re.Pattern[str]:
+    """`_hidden` for a text. Each rule is asked of each hidden character, and a hostile text has nothing else
+    in it, but mostly of one kind."""
+    rules = {*map(_rule_of, _HIDDEN_ONE.findall("".join({*text})))} - {_NO_RULE}
+    return _hidden(*(rules if len(rules) < 2 else _ALL_RULES))
+
+
 _ONE_SEQUENCE = expression(rf"[\x1b\x90\x98\x9b\x9d-\x9f](?:{_SEQUENCE})")
 _FROM_RIGHT = expression(f"[{_RIGHT_TO_LEFT}]")
 _BEGINS = expression("[\x08\x1b\x90\x98\x9b\x9d-\x9f]")
@@ -240,11 +270,12 @@ def _shown(whole: str, start: int, stop: int, counts: Counter[str]) -> str:
     if "\b" in whole:
         text, count = _OVERSTRUCK.subn(r"\1", whole[start:stop])
         counts[TERMINAL] += count
-        parts = _SHOWN_BY_NONE.split(text)
+        parts = _hidden_in(text).split(text)
     else:
         # No call of a function for each: a hostile text has nothing else in it.
         first = max(0, start - _FAR)
-        parts = _SHOWN_BY_NONE.split(whole[first : stop + _FAR])
+        text = whole[first : stop + _FAR]
+        parts = _hidden_in(text).split(text)
         _trim(parts, start - first)
         _trim_end(parts, min(len(whole), stop + _FAR) - stop)
     if len(parts) == 1:
