@@ -24,7 +24,7 @@ from mcpguard.gateway.inspection.inspector import Sealed
 from mcpguard.gateway.ports import RawAnswer
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
-from mcpguard.protocol import eras, refusals
+from mcpguard.protocol import eras, origins, refusals
 from mcpguard.protocol.calls import Call
 
 _RESULT_TYPES = (None, eras.COMPLETE, eras.INPUT_REQUIRED)
@@ -167,7 +167,8 @@ class Results:
             raise UpstreamError(f"upstream '{invocation.server}' returned a result that is not an object")
         if failed:
             modern = self._scope.upstreams[invocation.server].modern
-            return eras.error_for(request.caller, invocation.method, body, modern)
+            return eras.error_for(request.caller, invocation.method, origins.error(body), modern)
+        body = origins.result(body)
         kind = body.get("resultType")
         task = kind == "task" and eras.has_tasks(request.caller.capabilities)
         if kind not in _RESULT_TYPES and not task:  # See basic, ResultType.

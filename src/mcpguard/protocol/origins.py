@@ -1,4 +1,5 @@
-"""Who says it: what a client shows of several servers names the one that it is from.
+"""Who says it: what a client shows of several servers names the one that it is from, and what programs read
+of a decision is from mcpguard.
 
 A client has one connection and takes all that comes over it for the words of that one server, mcpguard. So a
 server could ask for a password in the name of another one, or of mcpguard (2025-11-25, client/elicitation:
@@ -9,7 +10,9 @@ Law of this file: the name of the server comes first, before anything that it sa
 
 from mcpguard.core.model import Json
 from mcpguard.protocol import eras
+from mcpguard.protocol.jsonrpc import INTERNAL_ERROR, REFUSED
 from mcpguard.protocol.names import alike
+from mcpguard.protocol.refusals import META_KEY
 
 OURS = "mcpguard"
 """The `logger` of our own log messages (server/utilities/logging)."""
@@ -29,3 +32,16 @@ def log_message(server: str, params: dict[str, Json], several: bool) -> dict[str
     if not (several or (type(logger) is str and alike(logger.strip()) == OURS)):
         return params
     return {**params, "logger": f"{server}/{logger}" if type(logger) is str and logger else server}
+
+
+def result(body: dict[str, Json]) -> dict[str, Json]:
+    """The result of a server, without what looks like a decision of ours in its `_meta`."""
+    meta = body.get("_meta")
+    if type(meta) is not dict or META_KEY not in meta:
+        return body
+    return {**body, "_meta": {key: value for key, value in meta.items() if key != META_KEY}}
+
+
+def error(body: dict[str, Json]) -> dict[str, Json]:
+    """The error of a server, which has not the code of our refusals."""
+    return {**body, "code": INTERNAL_ERROR} if body.get("code") == REFUSED else body
