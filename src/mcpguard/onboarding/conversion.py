@@ -145,10 +145,10 @@ def _runs_from(project: Path, name: str, words: list[str]) -> bool:
 
 
 def _full(words: list[str], project: Path) -> list[str]:
-    """`words` with the relative paths among them as they are in the project."""
+    """`words` with the relative paths among them as they are in the project; `./x` may be made later."""
     full = list(words)
     for index, path in (*_maybe_paths(words), *relative_arguments(words)):
-        if os.path.exists(project / path):
+        if path.startswith(("./", "../")) or os.path.exists(project / path):
             full[index] = words[index].removesuffix(path) + os.path.normpath(project / path)
     return full
 
