@@ -180,6 +180,19 @@ def test_the_command_that_the_output_names_sets_what_is_missing(person: Person, 
     assert not find_config(None, os.environ).exists()
 
 
+def test_a_mapping_is_set_by_what_is_in_it(person: Person, capsys: Capture) -> None:
+    database = "postgresql://ada@localhost/shop"
+    server = {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-postgres", database]}
+    cursor(person, db=server)
+    assert main(["import", "--yes", "--no-start", "--set", "db.columns=orders.id,public.orders.id"]) == 0
+    assert "  columns: orders.id, public.orders.id\n" in capsys.readouterr().out
+    assert params("db")["columns"] == {"orders": ["id"], "public.orders": ["id"]}
+    assert main(["import", "--yes", "--set", "db.columns=orders.id,orders.total,users.name"]) == 0
+    assert params("db")["columns"] == {"orders": ["id", "total"], "public.orders": ["id"], "users": ["name"]}
+    assert main(["import", "--yes", "--set", "db.columns=orders"]) == 2
+    assert "expected a mapping of names to lists of texts" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [

@@ -194,6 +194,7 @@ def test_the_tables_that_a_server_of_a_database_lists_may_be_read(tmp_path: Path
     before = (desk.home / ".cursor/mcp.json").read_bytes()
     said = desk.mcpguard("import", "--yes", "--to", "file")
     assert "db: its tables may be read: orders, users" in said
+    assert "until its columns are named: `mcpguard import --set db.columns=TABLE.COLUMN,TABLE.COLUMN`" in said
     assert "to do" not in said
     config = desk.home / ".config/mcpguard/mcpguard.yaml"
     assert 'tables: ["orders", "users"]' in config.read_text()

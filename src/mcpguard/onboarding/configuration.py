@@ -35,6 +35,8 @@ _NO_TEXT = re.compile("|true|false|null|yes|no|on|off|y|n|[0-9-]+|0[xob][0-9a-f]
 """Names that not every reader of YAML takes for text."""
 
 Way = tuple[str | int, ...]
+ParamValue = list[str] | dict[str, list[str]]
+"""What a param of a policy gets: a list, or a mapping of names to lists."""
 
 
 class ConfigAddition(Struct, kw_only=True):
@@ -44,8 +46,8 @@ class ConfigAddition(Struct, kw_only=True):
     Servers that it has, without that key, become `eager`."""
 
     servers: dict[str, dict[str, Any]] = {}
-    policies: dict[str, dict[str, list[str]]] = {}
-    params: dict[str, dict[str, list[str]]] = {}
+    policies: dict[str, dict[str, ParamValue]] = {}
+    params: dict[str, dict[str, ParamValue]] = {}
     clients: dict[str, dict[str, Any]] = {}
     observe: dict[str, Any] = {}
     eager: tuple[str, ...] = ()
@@ -96,11 +98,7 @@ def _pieces(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way,
     ]
     if files:
         yield ("policies",), files
-    for index, one in enumerate(before.get("policies") or ()):
-        if isinstance(one, dict):
-            for name, values in more.params.get(one["file"], {}).items():
-                there = (one.get("params") or {}).get(name) or []
-                yield from _new(("policies", index, "params", name), values, there)
+    yield from _values(before, more)
     yield from _views(before, more)
     if more.observe and before.get("observe"):
         yield from _new(("observe", "servers"), more.observe["servers"], before["observe"]["servers"])
@@ -108,6 +106,18 @@ def _pieces(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way,
         yield ("observe",), more.observe
     if fresh:
         yield ("approvals",), {"policy": OWN_POLICY}
+
+
+def _values(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way, Any]]:
+    for index, one in enumerate(before.get("policies") or ()):
+        if isinstance(one, dict):
+            for name, values in more.params.get(one["file"], {}).items():
+                path, there = ("policies", index, "params", name), (one.get("params") or {}).get(name)
+                if isinstance(values, list):
+                    yield from _new(path, values, there or [])
+                else:
+                    for key, items in values.items():
+                        yield from _new((*path, key), items, (there or {}).get(key) or [])
 
 
 def _views(before: dict[str, Any], more: ConfigAddition) -> Iterator[tuple[Way, Any]]:
@@ -236,6 +246,13 @@ def server_name(name: str) -> str:
     a policy has it without quotes."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-")
     return f"server-{plain}"[:32].strip("-") if _NO_TEXT.fullmatch(plain) else plain
+
+
+def items_of(values: ParamValue) -> list[str]:
+    """The values of a param as `import --set` takes them."""
+    if isinstance(values, list):
+        return values
+    return [f"{name}.{item}" for name, items in values.items() for item in items]
 
 
 def has_clients(text: str) -> bool:

@@ -37,8 +37,8 @@ from mcpguard.onboarding.naming import ClientLists, EditedFile, MovedServer, lea
 from mcpguard.onboarding.policies import (
     HiddenTools,
     MachineFacts,
+    Params,
     PolicyFiles,
-    Values,
     expect_params,
     hidden_policy,
     machine,
@@ -62,7 +62,7 @@ class PlannedServer(Struct, kw_only=True):
     notes: tuple[str, ...]
     fresh: bool = True
     policy: str = ""
-    params: Values = {}
+    params: Params = {}
     unset: dict[str, str] = {}
 
     @property
@@ -70,6 +70,12 @@ class PlannedServer(Struct, kw_only=True):
         """What its clients do not show of it."""
         found = [_hidden(*origin) for origin in self.origins]
         return [one for one in dict.fromkeys(found) if one.any]
+
+    def set_params(self) -> Iterator[tuple[str, list[str]]]:
+        """The params of its policy that have values, with these as `--set` takes them."""
+        yield from (
+            (name, items) for name, value in self.params.items() if (items := configuration.items_of(value))
+        )
 
     def stood_in(self, found: ClientFile, table: Way) -> bool:
         """Whether one of its entries is in that table of `found`."""
@@ -204,7 +210,7 @@ class _Maker:
         self._files = PolicyFiles(plan.config, (one if isinstance(one, str) else one.file for one in written))
         self._targets: dict[Path, Path] = {}
         self._chosen: dict[str, str] = {}
-        self._params: dict[Path, dict[str, list[str]]] = {}
+        self._params: dict[Path, Params] = {}
 
     def elsewhere(self, found: ClientFile) -> str:
         """Why what a link leads to is not edited under this name, "" where it is."""

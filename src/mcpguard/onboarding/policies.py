@@ -27,9 +27,10 @@ from mcpguard.core.document.reading import read
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.policy.compiled import compile_policy
-from mcpguard.core.policy.terms import as_tuple
+from mcpguard.core.policy.terms import ParamType, as_tuple
 from mcpguard.core.policy.written import Policy
 from mcpguard.onboarding import configuration
+from mcpguard.onboarding.configuration import ParamValue
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.programs import known, own_arguments
 from mcpguard.onboarding.discovery.reading import ClientFile, SearchPlaces
@@ -38,6 +39,7 @@ from mcpguard.onboarding.edit import numbered
 from mcpguard.onboarding.formats.yaml_text import scalar
 
 Values = dict[str, list[str]]
+Params = dict[str, ParamValue]
 """By param. An empty list: nothing may be used until somebody sets it."""
 
 FOLDERS_LIMIT = 200
@@ -237,7 +239,7 @@ class ChosenPolicy(Struct, frozen=True):
 
     text: str
     said: str
-    params: Values = {}
+    params: Params = {}
     unset: dict[str, str] = {}
 
 
@@ -257,7 +259,7 @@ def policy_for(name: str, entry: Entry, values: Mapping[str, list[str]]) -> Chos
     pack, _, posture = policy.removesuffix(".yaml").partition("/")
     said = f"the pack {pack}, {posture}" if posture else f"the policy {pack}"
     declared = read(text, policy, Policy).params
-    params = {one: values[one] for one in declared if one in values}
+    params = {one: _as_taken(about.type, values[one]) for one, about in declared.items() if one in values}
     open_ = {one: about for one, about in declared.items() if not (params.get(one) or about.is_set)}
     for one, about in open_.items():
         if about.type in ("strings", "folders") and one != "folders":
@@ -266,24 +268,41 @@ def policy_for(name: str, entry: Entry, values: Mapping[str, list[str]]) -> Chos
     return ChosenPolicy(text, said, params, unset)
 
 
-def present_params(
-    config: Path, wanted: Mapping[tuple[str, str], list[str]]
-) -> dict[str, dict[str, list[str]]]:
+def present_params(config: Path, wanted: Mapping[tuple[str, str], list[str]]) -> dict[str, Params]:
     """For each policy file of the configuration at `config` the `wanted` values, by server and param, that
     are for it. Raises MoveError for one that no policy takes, or with which its policy is not loaded."""
-    found: dict[str, dict[str, list[str]]] = {}
+    found: dict[str, Params] = {}
     written = list(_named_in(config)) if wanted else []
     for (server, name), values in wanted.items():
         takes = (one for one in written if _takes(one[2], one[0], server, name))
         file, params, text = next(takes, ("", {}, ""))
         if not file:
             raise MoveError(f"no policy for a server named {server} has a param {name}; nothing was done")
-        found.setdefault(file, {})[name] = values
-        params[name] = [*(params.get(name) or ()), *values]
+        value = _as_taken(read(text, file, Policy).params[name].type, values)
+        found.setdefault(file, {})[name] = value
+        params[name] = _together(params.get(name), value)
         if refusal := refusal_of(text, params):
             said = ", ".join(values)
             raise MoveError(f"{plain(said)} is not a value for {server}.{name}: {refusal}; nothing was done")
     return found
+
+
+def _as_taken(kind: ParamType, values: list[str]) -> ParamValue:
+    """`values` as a param of this type takes them: of a mapping each is NAME.ITEM."""
+    if kind != "map" or not all("." in one for one in values):
+        return values
+    found: dict[str, list[str]] = {}
+    for one in values:
+        name, _, item = one.rpartition(".")
+        found.setdefault(name, []).append(item)
+    return found
+
+
+def _together(there: Any, more: ParamValue) -> Any:
+    if isinstance(more, dict):
+        known = there if isinstance(there, dict) else {}
+        return {**known, **{name: _together(known.get(name), items) for name, items in more.items()}}
+    return [*(there or ()), *more]
 
 
 def _takes(text: str, file: str, server: str, param: str) -> bool:
@@ -360,7 +379,7 @@ class PolicyFiles:
         return not path.exists() or path.read_bytes() == text.encode()
 
 
-def refusal_of(text: str, params: Values) -> str:
+def refusal_of(text: str, params: Params) -> str:
     """Why the policy `text` would not be loaded with these values, "" where it would. What a project's file
     says must not stop mcpguard from starting for everybody."""
     from mcpguard.core.redaction.redactor import OPT_IN

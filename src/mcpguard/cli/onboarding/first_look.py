@@ -70,6 +70,14 @@ def unset_params(plan: ImportPlan) -> Iterator[str]:
             yield f"{server.name}: what needs {param} is refused until `{sets}`"
 
 
+def of_tables(plan: ImportPlan, server: str, tables: str) -> Iterator[str]:
+    """What is to say of the tables that a server of a database lists, and that are allowed now."""
+    yield f"{server}: its tables may be read: {tables}"
+    sets = f"mcpguard import --set {server}.columns=TABLE.COLUMN,TABLE.COLUMN"
+    sets += config_option(plan.config, os.environ)
+    yield f"  `t.c` in a query is refused, as in a join, until its columns are named: `{sets}`"
+
+
 def refused_by_system(plan: ImportPlan) -> Iterator[str]:
     """A sentence for each file of the system that does not let a client start what `plan` wrote."""
     clients = {one.found.client.name for one in plan.clients}

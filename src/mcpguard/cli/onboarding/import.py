@@ -309,9 +309,8 @@ def _tell_servers(plan: ImportPlan) -> None:
     for server, names in _alike(plan):
         policy = f": {server.policy}" if server.policy else ": is already in the configuration"
         _say(f"{style('guarded', 'green')}  {plain(', '.join(names))}{policy}")
-        for name, values in server.params.items():
-            if values:
-                _say(f"  {plain(name)}: {plain(_short(values))}")
+        for name, values in server.set_params():
+            _say(f"  {plain(name)}: {plain(_short(values))}")
         for note in server.notes:
             _say(f"  note: {plain(note)}")
     if plan.observed:
@@ -446,5 +445,5 @@ def _look(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> None:
     for server in plan.servers:
         if (server.name, "tables") in seen.tables:
             del server.unset["tables"]
-            tables = _short(seen.tables[server.name, "tables"])
-            _say(f"{plain(server.name)}: its tables may be read: {plain(tables)}")
+            for said in first_look.of_tables(plan, server.name, _short(seen.tables[server.name, "tables"])):
+                _say(plain(said))
