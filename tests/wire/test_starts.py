@@ -200,6 +200,13 @@ def test_a_server_that_is_lost_without_its_folder_says_what_to_write(session, tm
     assert "give the full path, or name a folder with `cwd`" in message
 
 
+def test_a_server_that_ends_after_its_start_is_not_told_about_paths(session):
+    guard = session({"p": puppet("./data")})
+    message = guard.call("act", code="os._exit(3)")["error"]["message"]
+    assert "has ended (exit status 3)" in message
+    assert "depends on the folder" not in message
+
+
 def test_a_folder_of_mcpguards_that_others_can_write_starts_nothing(session, tmp_path):
     folder = tmp_path / "state" / "mcpguard" / "servers" / "p"
     folder.mkdir(parents=True)

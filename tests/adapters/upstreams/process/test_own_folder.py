@@ -109,6 +109,7 @@ def test_what_was_left_is_removed_after_a_week_unless_who_made_it_runs(tmp_path:
         (["--root=.", "--root=./a", "--root=/a"], [(0, "."), (1, "./a")]),
         (["../up", "a/b", "server.py", "/abs/server.py", "-x.py", "https://host/x.js", "a=b.py"], [(0, "../up"), (2, "server.py"), (6, "a=b.py")]),
         (["-c", "cd /tmp && exec node /srv/server.mjs"], []),
+        (["/home/ada/My Projects/server.py", "My Projects/server.py"], [(1, "My Projects/server.py")]),
         (["-c", "cd /tmp && exec node server.mjs"], [(1, "cd /tmp && exec node server.mjs")]),
     ],
 )  # fmt: skip

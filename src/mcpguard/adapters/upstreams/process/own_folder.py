@@ -102,9 +102,9 @@ def relative_arguments(args: Sequence[str]) -> Iterator[tuple[int, str]]:
     as far as their form shows it, each with its index."""
     for index, word in enumerate(args):
         path = word.partition("=")[2] if word.startswith("-") else word
-        # In a line for a shell the path is its last word.
-        last = word.rpartition(" ")[2]
-        plain = not word.startswith("-") and ":" not in word and not os.path.isabs(last)
+        # In a line for a shell the path is its last word; in a path with spaces it is the whole.
+        absolute = os.path.isabs(word) or os.path.isabs(word.rpartition(" ")[2])
+        plain = not word.startswith("-") and ":" not in word and not absolute
         dots = path in (".", "..") or path.startswith(("./", "../"))
         if dots or (plain and word.endswith(_SCRIPTS)):
             yield index, path

@@ -65,6 +65,7 @@ class StdioWire:
         self._stderr: StderrLines | None = None
         self._folder: str | None = None
         self._batches = False
+        self._greeted = False
 
     @property
     def unsent(self) -> int:
@@ -89,6 +90,7 @@ class StdioWire:
 
     def greeted(self, version: str, modern: bool) -> None:
         self._batches = version in jsonrpc.BATCHED
+        self._greeted = True
 
     def forget(self, request_id: int) -> bool:
         """See `wire.Wire.forget`: the upstream must be told."""
@@ -133,9 +135,9 @@ class StdioWire:
         return self._folder
 
     def _hint(self) -> str:
-        """Why it may have ended: paths that lead nowhere from an empty folder."""
+        """Why it may have ended at its start: paths that lead nowhere from an empty folder."""
         launch = self._launch
-        if not isinstance(launch.cwd, OwnFolder):
+        if self._greeted or not isinstance(launch.cwd, OwnFolder):
             return ""
         formal = {index for index, _path in relative_arguments(launch.args)}
         words = [
