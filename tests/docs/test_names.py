@@ -38,13 +38,9 @@ def modules() -> dict[str, str]:
 
 @cache
 def defined() -> frozenset[str]:
-    """Every class, function and constant of the source."""
-    names: set[str] = set()
-    for node in (one for source in modules().values() for one in ast.walk(ast.parse(source))):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
+    """Every class and constant of the source that has a name as classes have."""
+    pattern = re.compile(r"^\s*(?:class\s+)?([A-Z]\w*)\s*(?:\(|:|=)", re.MULTILINE)
+    names = {name for source in modules().values() for name in pattern.findall(source)}
     return frozenset(names) | NOT_OURS | set(dir(builtins))
 
 
@@ -62,7 +58,7 @@ def _prose(path: Path) -> Iterator[str]:
     if path.suffix == ".md":
         yield re.sub(r"```.*?```", "", text, flags=re.DOTALL)
         return
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(ast.parse(text)):
         if (
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Constant)
@@ -73,6 +69,14 @@ def _prose(path: Path) -> Iterator[str]:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
                 yield token.string
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements in a node, in any depth; what they consist of is passed over, which is most of a tree."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for one in getattr(node, field, ()):
+            yield one
+            yield from statements(one)
 
 
 def pages() -> list[Path]:

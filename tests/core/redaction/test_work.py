@@ -15,7 +15,7 @@ from mcpguard.core.secret import Secret
 from tests.core.redaction.hostile import HELD, PASSWORD, SHAPES, TOKEN
 from tests.rows import each
 
-SIZE = 4000 * int(os.environ.get("MCPGUARD_EXAMPLES", "50")) // 50
+SIZE = 2000 * int(os.environ.get("MCPGUARD_EXAMPLES", "50")) // 50
 GROWN = 8
 
 
