@@ -16,6 +16,7 @@ from mcpguard.core.redaction.views import View
 from tests.rows import each
 
 TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
+KINDS = ("password", "secret-value")
 VALUES = ("SunshineHarbor", "correcthorse", "Tr0ub4dorAnd3")
 
 
@@ -286,3 +287,33 @@ def test_rows_amid_others_are_passed_over_at_once() -> None:
 def test_a_heading_below_other_rows_is_read(between: str) -> None:
     made = cleaned(f"a,token\nb,token\n{between}\nid,password\n1,{VALUES[0]}\n")
     assert made == f"a,token\nb,token\n{between}\nid,password\n1,[REDACTED:password#1]\n"
+
+
+@each(
+    "form",
+    [
+        "    name              password\n0    bob  {}\n1     al                 none\n",
+        "               password  age\n0  {}   41\n1                  none    7\n",
+        "<wsse:Password Type='x#PasswordText'>{}</wsse:Password>",
+        '<password encoding="plain">{}</password>',
+        '<ns2:apiKey xmlns:ns2="urn:x">{}</ns2:apiKey>\n',
+    ],
+)
+def test_what_ends_where_its_column_does_or_has_attributes_is_removed(form: str) -> None:
+    assert cleaned(form.format(TOKEN)) in (form.format(f"[REDACTED:{kind}#1]") for kind in KINDS)
+
+
+@each(
+    "text",
+    [
+        "    name          password\n0    bob  the word you chose\n",
+        "    name  password\n0    bob  changed  twice a1b2c3d4\n",
+        '<password type="x">the word that you chose</password>',
+        '<passwordRule a="b">q7Zt2Wb9Kx4Lm8Rv1Yd5</password>',
+        '<color name="x">q7Zt2Wb9Kx4L</color></password>',
+        "https://example.com/reset/password>",
+        "usage: login <user>:password>",
+    ],
+)
+def test_another_column_and_another_element_stay(text: str) -> None:
+    assert cleaned(text) == text

@@ -31,6 +31,7 @@ FOUND: dict[str, Json] = {
     "path": {"Name": "/prod/db/password", "Type": "SecureString", "Value": CHOSEN},
     "owner": {"db_password": {"type": "string", "value": CHOSEN}},
     "sensitive": {"blah": {"sensitive": True, "value": RANDOM}},
+    "cookie": {"name": "JSESSIONID", "value": RANDOM, "httpOnly": True},
     "masked": {"key": "DEPLOY", "value": RANDOM, "masked": True},
     "parameter-store": {"Name": "/prod/conn", "Type": "SecureString", "Value": RANDOM},
     "1password": {"id": "f7", "type": "CONCEALED", "label": "recovery", "value": RANDOM},
@@ -62,6 +63,7 @@ FOUND: dict[str, Json] = {
 
 LEFT: dict[str, Json] = {
     "a color": {"name": "color", "value": "blue7777"},
+    "an open cookie": {"name": "theme", "value": "blue7777", "httpOnly": True},
     "a typed color": {"key": "token color", "value": {"stringValue": "blue7777"}},
     "two values": {"name": "password", "value": {"min": "a1b2c3d4", "max": "z9"}},
     "a label": {"type": "password", "value": "Enter your password"},

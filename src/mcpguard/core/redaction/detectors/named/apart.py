@@ -13,6 +13,7 @@ from mcpguard.core.redaction.detectors.named.beside import (
     BELOW,
     BLOCK_BELOW,
     CELLED,
+    CLOSINGS,
     DEFAULT,
     OBJECT_BELOW,
     STRING,
@@ -28,6 +29,7 @@ from mcpguard.core.redaction.detectors.named.columns import (
     ROWS,
     Cells,
     Columns,
+    aligned,
     barred,
     columns_of,
     count,
@@ -155,7 +157,7 @@ class ApartFromName(BesideName):
         names = [cell.strip() for _, _, cell in fixed(starts)(head, 0)]
         if not _are_heads(names):
             return [], end
-        return self._rows(columns_of(tuple(names)), end, fixed(starts), sure=False)
+        return self._rows(columns_of(tuple(names)), end, aligned(head, starts), sure=False)
 
     def ruled(self, at: int) -> Seen:
         """A table with lines between its columns, or below their names."""
@@ -432,6 +434,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
         "",
         ApartFromName.filled_in,
     ),
+    (CLOSINGS, True, "", ApartFromName.enclosed),
     # Two cells may be a heading too.
     (("</td>",), False, STRING_WITH_A_DIGIT, ApartFromName.property),
     (("</th>",), False, r"\s{0,64}<(?:th|/tr)", ApartFromName.headed),

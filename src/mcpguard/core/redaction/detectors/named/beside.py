@@ -66,6 +66,13 @@ _LINE_IN_IT = expression(
     rb"""[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
 )
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
+CLOSINGS = tuple(
+    f"{ahead}{name}>"
+    for name in ("password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key")
+    for ahead in ("/", ":")
+)
+_LONGEST_TEXT = 1024
+_OPENING = expression(rb"<((?:[\w.-]{1,32}:)?[\w.-]{1,64})\s[^<>\x1f]{1,400}>([^<>\x1f]{4,1024})</$")
 _END_OF_KEY = b"-----END "
 _END_OF_ROW = expression(rb"(?<![A-Za-z0-9+/=-])([A-Za-z0-9+/]{1,4096}+={0,2})(?:\\{1,4}r)?[\\\s]{0,64}$")
 _ROW = expression(
@@ -151,6 +158,18 @@ class BesideName(Values):
         found = STRING.match(self._text, at)
         name = name_at_end(self._text[max(0, at - BACK) : self._text.rfind(b"<", 0, at)])
         return self._one(name.encode(), *found.span(2)) if found and name else ([], at)
+
+    def enclosed(self, at: int) -> Seen:
+        """The text of an element of XML that has attributes, from its closing tag on."""
+        stop = self._text.rfind(b"</", max(0, at - BACK), at)
+        found = _OPENING.search(self._text[max(0, stop - _LONGEST_TEXT - _REACH) : stop + 2])
+        name = self._text[stop + 2 : at - 1]
+        if found is None or found[1] != name:
+            return [], at
+        strength = said(name.rpartition(b":")[2].decode("utf-8", "replace"))
+        start = stop - len(found[2])
+        hit = self._secret(start, stop, strength) if strength else None
+        return [hit] if hit else [], at
 
     def filled_in(self, at: int) -> Seen:
         """A field of a form that shows no letters: its value, on either side of its type."""

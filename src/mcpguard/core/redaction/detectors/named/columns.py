@@ -140,6 +140,21 @@ def fixed(starts: list[int]) -> Cells:
     return cells
 
 
+def aligned(head: bytes, starts: list[int]) -> Cells:
+    """Cells each of which begins where a word of `head` does, or ends there, as pandas prints them."""
+    left = fixed(starts)
+    ends = [at + len(head[at:stop].rstrip()) for at, stop in pairwise([*starts, len(head)])]
+
+    def cells(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
+        made = left(line, begin)
+        if made or any(line[end : end + 1].strip() or not line[end - 1 : end].strip() for end in ends):
+            return made
+        places = [(max(at, line.rfind(b"  ", at, end) + 2), end) for at, end in pairwise([0, *ends])]
+        return [(begin + at, begin + end, line[at:end]) for at, end in places]
+
+    return cells
+
+
 def starts_of(line: bytes) -> list[int]:
     """Where words begin that have at least two spaces before them, or nothing."""
     return [found.start() for found in islice(_WIDE_CELL.finditer(line), CELLS)]

@@ -54,7 +54,7 @@ WORDS = (
         "sess",
         "sensitive",
     ),
-    *("kty", "mnemonic", "dsn", "bearer", "securestring", "concealed", "masked"),
+    *("kty", "mnemonic", "dsn", "bearer", "securestring", "concealed", "masked", "httponly"),
 )
 """In lower case; where none of them is nothing is to be removed."""
 
@@ -69,7 +69,7 @@ _LAST_OF_VALUES = frozenset("eltgELTG")
 _NAMES = frozenset(
     ["variable", "parameter", "option", "setting", "field", "label", "id", "header", "property", "title", "k"]
 )
-_SECRET_TYPES = frozenset(["SecureString", "CONCEALED", "secret", "password"])
+_SECRET_TYPES = frozenset(["SecureString", "CONCEALED", "secret"])
 _MARKS = ("sensitive", "secure", "secret", "isSecret", "is_secret", "masked")
 """Types, and members that are true, by which an object declares its value a secret."""
 _KEY_VAULT = ".vault.azure.net/secrets/"
@@ -215,9 +215,9 @@ class ObjectReading:
                     else:
                         self._one(given(strength) if name.isupper() else strength, text)
                 return
-        if _declares_one(members):
+        if strength := _declared(members):
             for text in values:
-                self._one("password" if members.get("type") == "password" else "token", text)
+                self._one(strength, text)
 
     def _table(self, members: dict[str, Any]) -> None:
         """`{"columns": ["name", "password"], "rows": [["ada", "…"]]}`, whatever these are called."""
@@ -351,14 +351,16 @@ def _value_in(name: str, child: dict[str, Any]) -> list[str]:
     return [text for text in child.values() if isinstance(text, str)]
 
 
-def _declares_one(members: dict[str, Any]) -> bool:
-    """Whether an object declares its value a secret, whatever that is called."""
+def _declared(members: dict[str, Any]) -> str:
+    """What an object says about its value by declaring that it is a secret, whatever that is called; "" for
+    nothing. A cookie that no script may read is one of a session, or says little."""
     texts = [text for name in ("type", "Type", "id", "kid") if isinstance(text := members.get(name), str)]
-    return (
-        any(members.get(mark) is True for mark in _MARKS)
-        or not _SECRET_TYPES.isdisjoint(texts)
-        or any(_KEY_VAULT in text for text in texts)
-    )
+    if "password" in texts:
+        return "password"
+    marked = any(members.get(mark) is True for mark in _MARKS)
+    if marked or not _SECRET_TYPES.isdisjoint(texts) or any(_KEY_VAULT in text for text in texts):
+        return "token"
+    return "weak" if members.get("httpOnly") is True else ""
 
 
 def _is_name(name: str) -> bool:
