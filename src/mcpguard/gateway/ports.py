@@ -309,7 +309,8 @@ class Clock(Protocol):
 
 
 State = Literal["idle", "starting", "running", "failing", "waiting", "failed", "closed"]
-"""`idle`: not needed yet. `failing`: it runs as far as we know, but the last request was lost on its way.
+"""`idle`: not needed yet. `failing`: it runs as far as we know, but the last request was lost on its
+way, or the last two got no answer.
 `waiting`: it failed or ended, and the next request after a while starts it again.
 `failed`: it is refused until mcpguard restarts."""
 

@@ -13,6 +13,7 @@ from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, OpenR
 from mcpguard.core.errors import UpstreamError
 from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.ports import RawAnswer
+from tests.adapters.upstreams.fake_wire import permit
 
 
 class Clock:
@@ -59,7 +60,7 @@ class Table:
         self.open = OpenRequests("x", 1000, lambda request_id, _call: self.late.append(request_id))
 
     def add(self, seconds: float = 10.0, method: str = "tools/call") -> tuple[int, Wait[Any]]:
-        call = OpenRequest(method, seconds=seconds, progress=lambda _: None)
+        call = OpenRequest(method, permit(method), seconds=seconds, progress=lambda _: None)
         request_id = self.open.add(call)
         Flight(self._watch(request_id, call))
         return request_id, call
@@ -119,6 +120,35 @@ def test_one_timer_watches_all_and_each_is_late_at_its_own_time(table: Table) ->
     table.clock.pass_by(25)
     assert table.late == [fast, slow]
     assert table.clock.timers == []
+
+
+def test_two_in_a_row_that_run_out_are_trouble_until_something_is_answered(table: Table) -> None:
+    table.add()
+    table.clock.pass_by(10)
+    assert table.open.trouble is None
+    table.add()
+    table.clock.pass_by(10)
+    assert table.open.trouble is not None
+    assert table.open.trouble.problem == LATE
+    last, _ = table.add()
+    table.answer(last)
+    assert table.open.trouble is None
+
+
+@pytest.mark.parametrize("between", ["answer", "progress"])
+def test_a_server_that_says_something_meanwhile_is_in_no_trouble(table: Table, between: str) -> None:
+    table.add()
+    table.clock.pass_by(10)
+    slow, _ = table.add()
+    other, _ = table.add()
+    if between == "answer":
+        table.answer(other)
+    else:
+        table.progress(slow)
+        table.progress(other)
+    table.clock.pass_by(70)
+    assert len(table.late) == (2 if between == "answer" else 3)
+    assert table.open.trouble is None
 
 
 def test_a_request_without_a_deadline_is_never_late(table: Table) -> None:

@@ -98,8 +98,9 @@ class OpenRequest(Wait[RawAnswer]):
     """One request, and the wait for its answer. `seconds` is its deadline, 0 if there is none. `permit` is
     None for a request of mcpguard's own; `values` are those of the placeholders in it. `holder` has it now;
     `number` is its id on the wire, and `session` the one that it was sent in; `again` says that it was sent
-    once before, in one that had expired; `sent` and `sent_at` are as in `RawAnswer`. The rest is its clock,
-    in seconds of the event loop."""
+    once before, in one that had expired; `sent` and `sent_at` are as in `RawAnswer`; `answers` is how many
+    there were when it was sent, -1 once it has made progress. The rest is its clock, in seconds of the event
+    loop."""
 
     method: str
     permit: Permit | None = None
@@ -116,6 +117,7 @@ class OpenRequest(Wait[RawAnswer]):
     latest: float = inf
     pauses: int = 0
     paused_at: float = 0.0
+    answers: int = 0
 
     @property
     def credential(self) -> str:
@@ -154,7 +156,8 @@ class OpenRequests:
         self.answers = 0
         """How many were answered with a JSON-RPC response."""
         self.trouble: RequestFailures | None = None
-        """The last permitted request was lost; None once one is answered again."""
+        """The last permitted request was lost, or ran out as the one before it with no answer to any since
+        that was sent; None once one is answered again."""
         self._server = server
         self._limit = limit
         self._late = late
@@ -166,6 +169,8 @@ class OpenRequests:
         self._timer: asyncio.TimerHandle | None = None
         self._next = inf
         self._standing = 0
+        self._silent = -1
+        """How many answers there were when the last request ran out."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -180,7 +185,7 @@ class OpenRequests:
         if call.seconds:
             now = self._clock.time()
             call.due, call.latest = now + call.seconds, now + STRETCH * call.seconds
-            call.pauses, call.paused_at = self._standing, now
+            call.pauses, call.paused_at, call.answers = self._standing, now, self.answers
             if call.due < self._next:
                 self._look_at(call.due)
         return self._last
@@ -223,7 +228,7 @@ class OpenRequests:
         call = self._open.get(token) if type(token) is int else None
         if call is not None and call.progress is not None:
             if call.seconds:
-                call.due = min(self._clock.time() + call.seconds, call.latest)
+                call.due, call.answers = min(self._clock.time() + call.seconds, call.latest), -1
             call.progress(params)
 
     def fail(self, request_id: RequestId | None, what: str, lost: bool = False) -> None:
@@ -320,7 +325,9 @@ class OpenRequests:
             seconds, setting = call.seconds, f"`{setting}`"
             if call.due >= call.latest:
                 seconds, setting = STRETCH * seconds, f"{STRETCH} times {setting}"
-            self.fail(request_id, f"did not answer {call.method} within {lasting(seconds)} ({setting})")
+            lost = self._silent == self.answers == call.answers
+            self._silent = self.answers
+            self.fail(request_id, f"did not answer {call.method} within {lasting(seconds)} ({setting})", lost)
             self._late(request_id, call)
 
 
