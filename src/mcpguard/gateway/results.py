@@ -168,7 +168,8 @@ class Results:
         if failed:
             modern = self._scope.upstreams[invocation.server].modern
             return eras.error_for(request.caller, invocation.method, origins.error(body), modern)
-        body = origins.result(body)
+        if "_meta" in body:
+            body = origins.result(body)
         kind = body.get("resultType")
         task = kind == "task" and eras.has_tasks(request.caller.capabilities)
         if kind not in _RESULT_TYPES and not task:  # See basic, ResultType.
