@@ -174,6 +174,8 @@ def test_filters_narrow_and_say_what_is_nowhere_on_record() -> None:
     ):
         assert not failing.pass_on(FACTS)
         assert not CallQuestion("", failing).may_match(FACTS)
+    said = ["no call on record has the tool git__get; did you mean `get`?"]
+    assert list(Filters(tool="git__get").unknown([FACTS])) == said
     assert list(Filters(tool="gett", rule="zzz").unknown([FACTS])) == [
         "no call on record has the tool gett; did you mean `get`?",
         "no call on record has the rule zzz",

@@ -62,7 +62,7 @@ def test_a_call_has_a_method_and_a_target(call: CallEntry, method: str, target: 
         ("    call: {server: s, tool: t}\n    after: [{call: {server: s}}]\n", (6, 20), "name what is called"),
         ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}, times: 0}]\n", (6, 49), "must be from 1 to 10000"),
         ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}}]\n    session: {}\n", (7, 14), "`session` and `after` both set the state of the session: use one of them"),
-        ("    call: {server: s, tool: t}\n    result: {}\n    findings: [emial]\n", (7, 16), "unknown kind; the known kinds are "),
+        ("    call: {server: s, tool: t}\n    result: {}\n    findings: [emial]\n", (7, 16), "unknown kind; did you mean `email`?"),
         ("    call: {server: s, tool: t}\n    findings: ['credential:x']\n", (6, 15), "findings come from a result: add a `result` to the test"),
         ("    call: {server: s, tool: t}\n    resutl: {}\n", (6, 5), "unknown key `resutl`; did you mean `result`?"),
     ],
@@ -71,6 +71,12 @@ def test_a_case_that_proves_nothing_is_a_mistake(more: str, place: tuple[int, in
     found = mistakes(f"{HEAD}  - name: a\n{more}    expect: deny\n")
     assert [one[:2] for one in found] == [place]
     assert found[0][2].startswith(said)
+
+
+def test_params_beside_the_policies_are_said_to_belong_to_one() -> None:
+    (found,) = mistakes(HEAD.replace("tests:", "params: {}\ntests:") + CASE)
+    said = "values stand with their policy: `policies: [{file: git.yaml, params: {…}}]`"
+    assert found[2] == f"unknown key `params`; {said}"
 
 
 @pytest.mark.parametrize("expect", ["withhold", "{output: {content: []}}"])

@@ -162,6 +162,7 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
         ("on: x", "4:32 expected one of call, result"),
         ("redact: [emial]", "4:37 unknown name; the known ones are email, iban"),
         ("action: [tools/list]", "4:37 expected one of tools/call, resources/read, "),
+        ("tools: {a: b}", "4:35 expected a list, found a mapping; begin each entry with `- `"),
         ("action: tools/call", "4:36 expected a list, found text; put it in brackets"),
         ("action: []", "4:36 `action` must not be empty: leave it out to match all"),
         ("tools: []", "4:35 `tools` must not be empty: leave it out to match all"),

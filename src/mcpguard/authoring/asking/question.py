@@ -37,6 +37,7 @@ from mcpguard.core.conditions.engines import any_true, engine_for
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.errors import AuditError, did_you_mean
 from mcpguard.core.model import Json, split_principal
+from mcpguard.protocol.names import SEPARATOR
 
 if TYPE_CHECKING:
     from mcpguard.core.conditions.cel_python import PythonCondition
@@ -112,7 +113,8 @@ class Filters(Struct, frozen=True):
             if what == "session" and any(map(self._begins, names)):
                 continue
             if wanted and wanted not in names:
-                hint = did_you_mean(wanted, names)
+                # Clients may call a tool SERVER__TOOL, and records do not.
+                hint = did_you_mean(wanted.rpartition(SEPARATOR)[2], names)
                 yield f"no call on record has the {what} {wanted}{hint and f'; {hint}'}"
 
 

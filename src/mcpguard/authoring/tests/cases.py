@@ -4,15 +4,16 @@ Law of this file: a case that could pass without proving anything (a key that no
 not exist, no expectation at all) is a mistake at its place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from mcpguard.config.file import PolicyRef
 from mcpguard.core.document.constraints import Constraint, Mistake, between, filled
 from mcpguard.core.document.written import Items, TextOr, Written, whole
+from mcpguard.core.errors import did_you_mean
 from mcpguard.core.policy.terms import ACTIONS, Channel, window_of
 from mcpguard.core.redaction.detectors import KINDS
 
@@ -39,7 +40,7 @@ def _is_time(text: str) -> bool:
 def _wrong_kind(kind: str) -> str:
     if kind in KINDS or kind.startswith("credential:"):
         return ""
-    return f"unknown kind; the known kinds are {', '.join(sorted(KINDS))}"
+    return f"unknown kind; {did_you_mean(kind, KINDS) or '`mcpguard help detectors` lists the known ones'}"
 
 
 _A_TIME = Constraint(
@@ -225,6 +226,10 @@ class Case(Written):
 
 class PolicyTests(Written):
     """One file of tests."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "params": "values stand with their policy: `policies: [{file: git.yaml, params: {…}}]`"
+    }
 
     version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
     policies: Annotated[Items[PolicyRef], filled("`policies` must not be empty", minItems=1)] = Field(

@@ -276,7 +276,8 @@ def _expected(kind: str, name: str, node: Node) -> str:
     found = "" if kind == node.kind else f", found {_FOUND[node.kind]}"
     quotes = "; put it in quotes" if "text" in name and node.kind in ("int", "float", "bool") else ""
     brackets = "; put it in brackets" if (kind, node.kind) == ("list", "text") else ""
-    return f"expected {name}{found}{quotes}{brackets}"
+    dashes = "; begin each entry with `- `" if (kind, node.kind) == ("list", "map") else ""
+    return f"expected {name}{found}{quotes}{brackets}{dashes}"
 
 
 def _inside(type_: Any, step: str | int) -> Iterator[Any]:
