@@ -100,3 +100,16 @@ def test_what_cannot_be_labelled_is_withheld(how: str) -> None:
     world.store.down = ""
     world.answer(text("private"))
     assert last(world)["content"][0]["text"] == "private"
+
+
+def test_a_server_whose_words_wait_for_the_session_is_not_read_on() -> None:
+    world = open_call()
+    world.store.busy = 1
+    for _ in range(100):
+        progress(world, message="a stranger's words")
+    assert world.client.sent == []
+    assert world.inspector.crowded("one")
+    world.store.proceed()
+    world.turn()
+    assert len(world.client.sent) == 100
+    assert not world.inspector.crowded("one")

@@ -228,10 +228,13 @@ class Shared:
         `Redactor.inspect_text`."""
         return self.redactor.inspect_text(completed(text, self.settings.approvals.option), most)
 
+    def strain(self) -> None:
+        """Have flow control look at the end of this turn."""
+        self.turn.strained = True
+
     def scan(self, work: Callable[[], Sealed]) -> Awaitable[Sealed]:
         """Inspect in a thread."""
         self.used()
-        self.turn.strained = True
         return asyncio.get_running_loop().run_in_executor(self._scanners, work)
 
 
@@ -247,7 +250,7 @@ class World:
         self._report = shared.diagnostics.of(principal, settings.config.agent)
         # Somebody at another machine has no use for a path of this one.
         option = settings.approvals.option if principal.source == "os-user" else str
-        self._inspector = Inspector(shared.redactor, shared.scan, shared.together, option)
+        self._inspector = Inspector(shared.redactor, shared.scan, shared.together, option, shared.strain)
         self.upstreams: dict[str, ServerUpstream] = {}
         self._lines = UpstreamLines(self._report, self._healths, shared.upstream_changed)
         # Before its upstreams, which call it directly.

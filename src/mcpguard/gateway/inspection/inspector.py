@@ -4,7 +4,8 @@ same turn, big ones in a thread.
 Law of this file: what cannot be inspected does not leave.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -74,9 +75,10 @@ class Inspector:
         offload: Offload,
         together: InspectionBatch | None = None,
         option: Callable[[], str] = str,
+        strain: Callable[[], None] = lambda: None,
     ) -> None:
         """`together` is that of the process; without it everything is inspected alone. `option` as in
-        `advised.completed`."""
+        `advised.completed`. `strain()` has flow control look whether a server is `crowded`."""
         self.waiting = 0
         """Bytes that are being inspected elsewhere: they are not sent yet, so they count as unsent."""
         self.redactor = redactor
@@ -84,6 +86,7 @@ class Inspector:
         self._of: dict[str, int] = {}
         self._offload = offload
         self._option = option
+        self._strain = strain
 
     @property
     def full(self) -> bool:
@@ -130,14 +133,21 @@ class Inspector:
 
     async def elsewhere(self, work: Callable[[], T], size: int, server: str = "") -> T:
         """The same for what takes long, however small it is; `server` is whose it is."""
+        with self.kept(size, server):
+            made: T = await self._offload(work)
+        return made
+
+    @contextmanager
+    def kept(self, size: int, server: str) -> Iterator[None]:
+        """In the block `size` bytes of `server` are not sent yet, so that it may have to wait."""
+        self._strain()
         self.waiting += size
         self._of[server] = self._of.get(server, 0) + size
         try:
-            made: T = await self._offload(work)
+            yield
         finally:
             self.waiting -= size
             self._of[server] -= size
-        return made
 
     def ours(self, value: Json) -> Redacted:
         """What we wrote around a name or a sentence that came from elsewhere; never raises."""

@@ -23,6 +23,9 @@ from mcpguard.protocol import eras, origins
 from mcpguard.protocol.catalogue import KINDS, Kind
 from mcpguard.protocol.methods import FROM_UPSTREAM, Treatment
 
+_WAITING_BYTES = 4096
+"""What a notification counts for that waits for others or for its session, so that a flood is not read."""
+
 RELIST_SECONDS = 1.0
 """How often a list that an upstream says has changed is fetched, at most."""
 
@@ -238,12 +241,13 @@ class Notices:
         async def later() -> None:
             try:
                 inspected = found or await self._elsewhere(params, redact, size, server)
-                if before is not None:
-                    await before
-                try:
-                    await self._scope.foresee(unlabelled)
-                except InspectionError as problem:
-                    inspected = problem
+                with inspector.kept(_WAITING_BYTES, server):
+                    if before is not None:
+                        await before
+                    try:
+                        await self._scope.foresee(unlabelled)
+                    except InspectionError as problem:
+                        inspected = problem
                 self._leave(server, method, inspected, related)
             finally:
                 if self._unsaid.get(server) is said:
