@@ -311,3 +311,9 @@ def test_a_text_with_hidden_characters_of_one_kind_is_read_as_any() -> None:
         some = source.sample(hidden, source.choice((1, 1, 2)))
         text = "".join(source.choice(some if source.random() < 0.5 else beside) for _ in range(12))
         assert module._hidden_in(text).split(text) == module._hidden(*module._ALL_RULES).split(text)
+
+
+def test_what_is_hidden_in_a_value_of_another_order_becomes_visible() -> None:
+    value = {"x": {"b": "one", "a": "two"}, "b": "th\u200bree"}
+    made = Redactor(b"key").inspect(value)
+    assert made.value == {"x": {"b": "one", "a": "two"}, "b": "th[U+200B]ree"}
