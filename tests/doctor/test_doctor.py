@@ -293,3 +293,13 @@ def test_an_entry_of_a_project_that_serves_what_is_not_the_users_is_reported(mad
     made.write("project/.mcp.json", json.dumps({"mcpServers": servers}))
     found = [one for one in made.diagnosed().findings if one.code == "D203"]
     assert sorted(one.subject for one in found) == ["more", "other", "wrap"]
+
+
+def test_an_entry_whose_mcpguard_was_moved_says_so(made: Machine) -> None:
+    made.configured()
+    args = ["run", "--config", str(made.path), "--agent", "cursor"]
+    servers = {"mcpguard": {"command": f"{made.project}/gone/mcpguard", "args": args}}
+    made.write("home/.cursor/mcp.json", json.dumps({"mcpServers": servers}))
+    (found,) = [one for one in made.diagnosed().findings if one.code == "D203"]
+    said = f"{made.project}/gone/mcpguard does not exist, so the client has no tools of it"
+    assert said in found.message

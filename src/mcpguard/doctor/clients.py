@@ -215,7 +215,9 @@ def _bypass(subject: CheckSubject, seen: reading.ClientFile, entry: Entry) -> Fi
 
 
 def _project(entry: Entry) -> str:
-    """What is to be said of the package that a launcher fetches for `entry`."""
+    """What is to be said of the program of `entry`, or of the package that a launcher fetches for it."""
+    if os.path.isabs(entry.command) and not os.path.exists(entry.command):
+        return f": {entry.command} does not exist, so the client has no tools of it (was mcpguard moved?)"
     package = fetched(entry.command, entry.args)
     if not package:
         return ""
