@@ -6,6 +6,7 @@ import pytest
 
 from mcpguard.config.loading import Audit, Config
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.gateway.inspection.inspector import Inspector
 from mcpguard.serve.fronts import FEW_WORLDS, HttpFront
 from mcpguard.serve.settings import Settings
 from mcpguard.serve.worlds import Shared
@@ -68,6 +69,9 @@ async def test_flow_control_looks_while_something_is_inspected_elsewhere(tmp_pat
     made, _world = front(tmp_path, 1)
     shared = made._shared
     assert not shared.turn.strained
-    scanned = shared.scan(lambda: ("inspected", "digest"))
+    inspector = Inspector(shared.redactor, shared.scan, strain=shared.strain)
+    scanned = asyncio.ensure_future(inspector.elsewhere(lambda: ("inspected", "digest"), 1, "one"))
+    await asyncio.sleep(0)
     assert shared.turn.strained
+    assert inspector.waiting == 1
     assert await scanned == ("inspected", "digest")
