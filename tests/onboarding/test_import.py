@@ -811,3 +811,19 @@ def test_where_every_place_is_in_a_repository_nothing_is_written(person: Person,
     assert "use the keychain, or set XDG_STATE_HOME to a folder outside of it" in capsys.readouterr().err
     assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
     assert main(["import", "--yes"]) != 70
+
+
+@pytest.mark.usefixtures("backend")
+def test_rules_for_good_outlive_an_undo_and_both_say_so(person: Person, capsys: Capture) -> None:
+    path = person.home / ".cursor" / "mcp.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}))
+    assert main(["import", "--yes"]) == 0
+    own = find_config(None, os.environ).with_name("my-approvals.yaml")
+    own.write_text("version: 1\npolicy: mine\nowner: ada\nrules:\n  - {id: a, effect: deny}\n")
+    capsys.readouterr()
+    assert main(["undo"]) == 0
+    assert f"note: {own} stays: it has the rules for what you allowed for good" in capsys.readouterr().out
+    assert main(["import", "--yes"]) == 0
+    said = f"note: {own} is from before, and what it allows for good is allowed again"
+    assert said in capsys.readouterr().out

@@ -11,6 +11,7 @@ from secrets import token_hex
 
 from msgspec import Struct
 
+from mcpguard.config.terms import OWN_POLICY
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import disk
@@ -272,6 +273,8 @@ def _configuration(journal: MoveJournal, move: ImportMove, vault: Vault, back: U
             else:
                 back.kept.append(f"{path} stays with the changes that you made to it")
             text = path.read_text("utf-8", "replace") if path.exists() else ""
+            if not text and (own := path.with_name(OWN_POLICY)).exists():
+                back.kept.append(f"{own} stays: it has the rules for what you allowed for good")
             _tidy(path.parent)
     return text
 

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mcpguard.config.terms import OWN_POLICY
 from mcpguard.core.errors import ConfigError
 from mcpguard.onboarding import configuration, disk
 from mcpguard.onboarding.changed import encoded
@@ -398,6 +399,9 @@ class _Maker:
         for found, entries in files.values():
             plan.clients.append(self._edited(found, [one.where for one in entries], plan.servers))
         plan.clients, plan.lost = self._lists.name(list(self._moved()), plan.clients)
+        own = plan.config.with_name(OWN_POLICY)
+        if plan.servers and not plan.config_before.strip() and own.exists():
+            plan.lost = [*plan.lost, f"{own} is from before, and what it allows for good is allowed again"]
 
     def _moved(self) -> Iterator[MovedServer]:
         """What moves and is enabled, with what the entry of mcpguard is called that stands in its place."""
