@@ -68,7 +68,8 @@ class Day:
         self.run("import", "--yes", "--to", "file")
         self.run("check")
         self.imported = self.config.read_text()
-        self.config.write_text(f"{self.config.read_text()}approvals: {{wait_seconds: 0}}\n")
+        at_once = self.imported.replace("approvals:\n", "approvals:\n  wait_seconds: 0\n")
+        self.config.write_text(at_once)
 
     async def session(self, client: str, calls: list[Call]) -> list[Seen]:
         """All calls of a client, in one session of the SDK's client."""
