@@ -37,9 +37,7 @@ def test_a_stored_secret_of_vault_keeps_the_contract(
     path = "secret/data/x" if version == 2 else "secret/x"
     vault.kept[path] = (version, {"token": "first-value"})
     address = stack.enter_context(serving(vault))
-    entry = VaultEntry(
-        address=address, path="secret/x", field="token", version=version, token="${file:token}"
-    )  # type: ignore[arg-type]
+    entry = VaultEntry(address=address, path="secret/x", field="token", version=version, token="${env:token}")  # type: ignore[arg-type]
     promise(
         MintSetting(
             "vault",
@@ -48,7 +46,7 @@ def test_a_stored_secret_of_vault_keeps_the_contract(
             rotate=lambda: vault.kept.update({path: (version, {"token": "second-value"})}),
             fail=lambda: setattr(vault, "sealed", True),
             mend=lambda: setattr(vault, "sealed", False),
-            sources={"file": FakeSource(token=TOKEN)},
+            sources={"env": FakeSource(token=TOKEN)},
         )
     )
 
@@ -61,9 +59,9 @@ def test_a_dynamic_secret_of_vault_keeps_the_contract(
     vault = FakeVault()
     address = stack.enter_context(serving(vault))
     way = (
-        {"auth": VaultAuth(approle=AppRoleEntry(role_id=ROLE_ID, secret_id="${file:secret_id}"))}
+        {"auth": VaultAuth(approle=AppRoleEntry(role_id=ROLE_ID, secret_id="${env:secret_id}"))}
         if login
-        else {"token": "${file:token}"}
+        else {"token": "${env:token}"}
     )
     value = "postgresql://{username}:{password}@db/app"
     promise(
@@ -75,7 +73,7 @@ def test_a_dynamic_secret_of_vault_keeps_the_contract(
             fail=lambda: setattr(vault, "sealed", True),
             mend=lambda: setattr(vault, "sealed", False),
             issued=lambda: len(vault.leases) + len(vault.tokens - {TOKEN}),
-            sources={"file": FakeSource(token=TOKEN, secret_id=SECRET_ID)},
+            sources={"env": FakeSource(token=TOKEN, secret_id=SECRET_ID)},
         )
     )
 
@@ -85,7 +83,7 @@ def test_a_github_app_keeps_the_contract(promise: Promise, stack: ExitStack) -> 
     github = FakeGithub(private_key().public_key())
     url = stack.enter_context(serving(github))
     entry = GithubAppEntry(
-        private_key="${file:key}",
+        private_key="${env:key}",
         permissions={"contents": "read"},
         client_id=CLIENT_ID,
         installation_id=INSTALLATION,
@@ -101,7 +99,7 @@ def test_a_github_app_keeps_the_contract(promise: Promise, stack: ExitStack) -> 
             fail=lambda: setattr(github, "override", Reply(503, {"token": "ghs_canary"})),
             mend=lambda: setattr(github, "override", None),
             issued=lambda: len(github.tokens),
-            sources={"file": FakeSource(key=pem(private_key()))},
+            sources={"env": FakeSource(key=pem(private_key()))},
         )
     )
 
@@ -123,13 +121,13 @@ def test_a_role_of_postgresql_keeps_the_contract(promise: Promise, server: Datab
     promise(
         MintSetting(
             "postgres",
-            PostgresEntry(admin="${file:admin}", grants=GRANTS, timeout_seconds=20),
+            PostgresEntry(admin="${env:admin}", grants=GRANTS, timeout_seconds=20),
             asked=lambda: len(setting.roles()),
             rotate=lambda: None,
             fail=lambda: source.values.update(admin=gone),
             mend=lambda: source.values.update(admin=server.url("minter", ADMIN_PASSWORD)),
             issued=lambda: len(setting.roles()),
-            sources={"file": source},
+            sources={"env": source},
         )
     )
     for role in setting.roles():
