@@ -80,6 +80,15 @@ def test_progress_in_numbers_and_what_another_server_says_set_no_label() -> None
     assert labels(world) == []
 
 
+@each("about", ["read", "push"])
+def test_a_question_that_says_what_it_is_about_labels_for_no_other_call(about: str) -> None:
+    world = open_call()
+    world.call("push", 8)
+    (read, _), (push, _) = world.upstreams["one"].held
+    ask(world, ELICIT, FORM, read if about == "read" else push)
+    assert labels(world) == (["private"] if about == "read" else [])
+
+
 def test_it_is_labelled_once() -> None:
     world = open_call()
     says(world, "progress")

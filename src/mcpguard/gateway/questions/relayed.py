@@ -17,7 +17,7 @@ So the upstream may ask what the request's client did not declare. It is told so
 call needed that capability, and the client is told which (2026-07-28: basic/index, `_meta`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct, structs
@@ -101,8 +101,8 @@ class Questions:
 
     async def _relay(self, question: Question, caller: Caller, request: Request | None) -> None:
         try:
-            redact = self._scope.redact_of(question.server, question.related)
-            asked = await self.judge(question.server, question.method, question.params, caller, redact)
+            about = self._scope.about(question.server, question.related)
+            asked = await self.judge(question.server, question.method, question.params, caller, about)
             body = asked if isinstance(asked, dict) else await self.put(asked, request)
             question.answer(body)
         except Cancelled as why:
@@ -114,10 +114,10 @@ class Questions:
             self._relays.pop(question, None)
 
     async def judge(
-        self, server: str, method: str, params: Json, caller: Caller, redact: tuple[str, ...]
+        self, server: str, method: str, params: Json, caller: Caller, about: Sequence[Request]
     ) -> RelayedQuestion | dict[str, Json]:
-        """What to put to the client if it may be asked, else the body that refuses it. `redact` is what the
-        call wants removed that it is about."""
+        """What to put to the client if it may be asked, else the body that refuses it. `about` are the calls
+        that it may be about, whose kinds are removed from it and whose sessions it labels."""
         scope = self._scope
         if type(params) is not dict or not eras.capability(method):
             return {"error": refusals.error(jsonrpc.INVALID_PARAMS, "mcpguard: no question to a client")}
@@ -134,11 +134,11 @@ class Questions:
         await scope.admit(verdict, started)
         if verdict.observed is not None:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
-        also = verdict.redact + redact
+        also = verdict.redact + tuple(kind for one in about for kind in one.redact)
         shown = origins.question(server, method, params) if scope.several else params
         then = partial(usable, scope.handles, server, scope.inspector.redactor, shown, also)
         try:
-            await scope.foresee(scope.about(server, None))
+            await scope.foresee(about)
             sealed, digest = await scope.inspector.seal(shown, 0, also, then, server=invocation.server)
         except InspectionError as problem:
             said = str(problem)

@@ -209,9 +209,9 @@ class RoundTrips:
             keys = {f"question-{index}": one for index, one in enumerate(request.questions, 1)}
             shown: dict[str, RelayedQuestion] = {}
             for key, question in keys.items():
-                redact = request.redact + self._scope.redact_of(question.server, question.related)
+                about = [request, *self._scope.about(question.server, question.related)]
                 asked = await self.questions.judge(
-                    question.server, question.method, question.params, request.caller, redact
+                    question.server, question.method, question.params, request.caller, about
                 )
                 if isinstance(asked, dict):
                     note_lack(request, question)
@@ -337,7 +337,7 @@ class RoundTrips:
         self, request: Request, permit: Permit, method: str, params: Json
     ) -> RelayedQuestion | dict[str, Json]:
         server, caller = permit.invocation.server, request.caller
-        return await self.questions.judge(server, method, params, caller, request.redact)
+        return await self.questions.judge(server, method, params, caller, [request])
 
     async def _collect(self, request: Request, permit: Permit, raw: RawAnswer) -> Permit:
         """Ask a legacy client what a modern upstream wants to know."""
