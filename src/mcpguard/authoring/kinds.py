@@ -74,7 +74,7 @@ class Choice(Struct, frozen=True):
 
 
 def kinds_of_schemas(schemas: list[dict[str, Json]]) -> Kinds:
-    """The kinds that values have of which each fits one of `schemas` (JSON Schema)."""
+    """The kinds of the values that fit at least one of `schemas` (JSON Schema)."""
     found: set[str] = set()
     for schema in schemas:
         types = schema.get("type")
@@ -124,7 +124,7 @@ def _relations(text: str) -> Iterator[tuple[Any, Loops]]:
 
 
 def _walk(tree: Any, loops: Loops) -> Iterator[tuple[Any, Loops]]:
-    """What compares or calls something inside of `tree`, with the variables around it."""
+    """Each comparison and call in `tree`, with the variables around it."""
     if not hasattr(tree, "children") or is_has(tree):
         return
     is_relation = tree.data == "relation" and len(tree.children) == 2

@@ -129,8 +129,8 @@ def presence(schema: Json, steps: Steps) -> list[Presence]:
 
 
 def leads_to(schema: Json, steps: Steps) -> list[dict[str, Json]]:
-    """Schemas: the value at `steps` in what fits `schema` fits at least one. An empty one, or none, where it
-    may be anything."""
+    """Schemas for the value at `steps`: in anything that fits `schema`, it fits at least one of them. No
+    schema, or an empty one, means that it may be anything."""
     inside = [schema]
     for step in steps:
         parts = _parts(schema, inside)

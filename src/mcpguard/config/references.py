@@ -73,7 +73,7 @@ def texts_in(at: Path, value: Any) -> Iterator[tuple[Path, str]]:
 
 
 def reference_mistake(text: str) -> str:
-    """Why a `${` in it is not a reference that can ever have a value; "" if each may."""
+    """Why a reference in the text can never have a value; "" if each one can."""
     try:
         refs = parse_template(text).refs
     except ValueError as error:

@@ -71,7 +71,7 @@ def unset_params(plan: ImportPlan) -> Iterator[str]:
 
 
 def of_tables(plan: ImportPlan, server: str, tables: str) -> Iterator[str]:
-    """What is to say of the tables that a server of a database lists, and that are allowed now."""
+    """Lines about the tables that a database server lists, which may now be read."""
     yield f"{server}: its tables may be read: {tables}"
     sets = f"mcpguard import --set {server}.columns=TABLE.COLUMN,TABLE.COLUMN"
     sets += config_option(plan.config, os.environ)

@@ -150,7 +150,7 @@ def unfit(function: Function, parameter: Parameter, constant: Json) -> str:
 
 
 def _accepted(parameter: Parameter, given: str) -> str:
-    """What `parameter` accepts instead of `given`: of many only what is near."""
+    """What `parameter` accepts instead of `given`; of many choices, the nearest or the first few."""
     if len(parameter.choices) <= MOST_NAMED:
         return f"accepts as `{parameter.name}`: {', '.join(parameter.choices)}"
     first = ", ".join(parameter.choices[:MOST_NAMED])

@@ -156,8 +156,8 @@ class OpenRequests:
         self.answers = 0
         """How many were answered with a JSON-RPC response."""
         self.trouble: RequestFailures | None = None
-        """The last permitted request was lost, or ran out as the one before it with no answer to any since
-        that was sent; None once one is answered again."""
+        """Why the server counts as failing: the last permitted request was lost, or two in a row timed out
+        and nothing was answered in between. None once one is answered again."""
         self._server = server
         self._limit = limit
         self._late = late
@@ -170,7 +170,7 @@ class OpenRequests:
         self._next = inf
         self._standing = 0
         self._silent = -1
-        """How many answers there were when the last request ran out."""
+        """How many answers there had been when the last request timed out."""
 
     def __len__(self) -> int:
         return len(self._open)

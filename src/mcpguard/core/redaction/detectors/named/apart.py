@@ -142,7 +142,7 @@ class ApartFromName(BesideName):
             return self._aligned(head, end) if b"  " in head else ([], end)
         above = self._text[self._start_of_line(start - 1) : max(start - 1, 0)]
         if char in above and count(above, char) == count(head, char):
-            # It is amid others, as those below it are.
+            # It is one row among others, and so are those below it.
             rows = rows_below(char, count(head, char)).match(self._text, end)
             return [], rows.end() if rows else end
         names = [cell for _, _, cell in delimited(head, 0, char)]
@@ -289,7 +289,7 @@ class ApartFromName(BesideName):
         return [hit] if hit else [], found.end()
 
     def created(self, at: int) -> Seen:
-        """Where the columns of a table are, for the rows that a dump has of it below."""
+        """Note where a table's columns are named, for its rows further down in the dump."""
         if found := _CREATED.match(self._text, at):
             self._created[found[1].lower()] = found.end()
         return [], at

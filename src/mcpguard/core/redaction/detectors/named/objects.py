@@ -164,8 +164,8 @@ class ObjectReading:
             self._known(members)
 
     def _known(self, members: dict[str, Any]) -> None:
-        """What is known by its form: keys of JSON, Secrets of Kubernetes, logins of registries, and what
-        Google's Secret Manager answers."""
+        """Objects that are known by their form: JSON Web Keys, Secrets of Kubernetes, logins of registries,
+        and answers of Google's Secret Manager."""
         for name in _PRIVATE if "kty" in members else ():
             self._one("token", members.get(name))
         for block in ("data", "stringData") if members.get("kind") == "Secret" else ():
