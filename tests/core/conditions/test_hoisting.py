@@ -288,3 +288,9 @@ def test_any_text_is_read_without_a_crash_and_keeps_its_lines(parts: list[str]) 
         except ConditionError:
             continue
         assert condition.verdict(Bound({"args": {"a": "b"}, "server": "s"})) in (TRUE, FALSE, ERROR)
+
+
+def test_a_mistake_in_what_is_read_twice_is_reported_once() -> None:
+    (mistake,) = hoist('size(detect(args, "secrets")) > 0').mistakes
+    assert mistake[0] == 5
+    assert "did you mean `secret`?" in mistake[1]

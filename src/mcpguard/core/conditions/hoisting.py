@@ -133,7 +133,7 @@ class _Hoister:
             done, parts, found = 0, [], {}
             members = [self.read()]
         text, read = "".join(parts) + self._text[done:], self._reads()
-        calls, mistakes = tuple(found.values()), tuple(self._mistakes)
+        calls, mistakes = tuple(found.values()), tuple(dict.fromkeys(self._mistakes))
         return Hoisted(text, calls, read, joined(members), left, costly, mistakes)
 
     def read(self) -> Members:
