@@ -54,6 +54,10 @@ class Database:
             self._server.wait(SECONDS)
             self._server = None
 
+    def promote(self) -> None:
+        """Have a standby take over, and wait until it takes changes."""
+        self.run("SELECT pg_promote()")
+
     def protect(self, certificate: Path, key: Path) -> None:
         """Take connections with TLS as well, with a certificate for it."""
         for source, name in ((certificate, "server.crt"), (key, "server.key")):
@@ -78,11 +82,7 @@ class Database:
 @contextlib.contextmanager
 def database() -> Iterator[Database]:
     """A running Database; it and its files are gone at the end."""
-    # Not below pytest's own folder, which no other account may enter.
-    with tempfile.TemporaryDirectory(prefix="mcpguard-pg-") as name:
-        folder = Path(name)
-        if _account():
-            shutil.chown(folder, OWNER, OWNER)
+    with _folder() as folder:
         subprocess.run(["cp", "-a", str(_new_data()), str(folder / "data")], check=True)
         running = Database(folder)
         try:
@@ -90,6 +90,33 @@ def database() -> Iterator[Database]:
             yield running
         finally:
             running.stop()
+
+
+@contextlib.contextmanager
+def standby(primary: Database) -> Iterator[Database]:
+    """A second server, which has each commit of `primary` before that is acknowledged."""
+    with _folder() as folder:
+        copied = ["--checkpoint=fast", "--no-sync", "--write-recovery-conf"]
+        _run(["pg_basebackup", "-d", primary.url(), "-D", str(folder / "data"), *copied])
+        running = Database(folder)
+        try:
+            running.start()
+            primary.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            primary.run("SELECT pg_reload_conf()")
+            asked = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+            eventually(lambda: primary.run(asked) == "1", "the standby follows", SECONDS)
+            yield running
+        finally:
+            running.stop()
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    # Not below pytest's own folder, which no other account may enter.
+    with tempfile.TemporaryDirectory(prefix="mcpguard-pg-") as name:
+        if _account():
+            shutil.chown(name, OWNER, OWNER)
+        yield Path(name)
 
 
 def _new_data() -> Path:

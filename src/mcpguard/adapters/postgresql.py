@@ -20,6 +20,7 @@ _WHY = (
     ("does not support SSL", "does not support TLS, which `sslmode` requires"),
     ("does not exist", "has no such database or role: check {}"),
     ("too many", "accepts no more connections"),
+    ("read-only", "has no primary now: only a standby answers"),
 )
 
 

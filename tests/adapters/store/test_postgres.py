@@ -27,7 +27,7 @@ from mcpguard.core.secret import Secret
 from tests.adapters.store.shared import LOOP, PASSWORD, ROLE, Replicas, needs_postgres
 from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, said
 from tests.adapters.test_network import self_signed
-from tests.database import Database
+from tests.database import Database, database, standby
 from tests.rows import each
 from tests.wire.session import eventually
 
@@ -120,15 +120,18 @@ def test_what_has_ended_is_removed(replicas: Replicas, monkeypatch: pytest.Monke
 # --- changes of several at once --------------------------------------------------------------------
 
 
-def test_what_one_session_waits_for_is_stored_together(replicas: Replicas) -> None:
-    store = replicas()
+def test_what_one_session_waits_for_is_stored_together(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, stored = replicas(), list[object]()
     labels(store)
-    before = replicas.server.run("SELECT version FROM mcpguard.sessions")
+    swapped = store._swapped
+    monkeypatch.setattr(store, "_swapped", lambda *place: stored.append(place) or swapped(*place))
     waits = [store.change(ADA, partial(Session.add, labels=(f"l{n}",), facts=())) for n in range(100)]
     for wait in waits:
         given_by(wait)
+    assert len(stored) <= 4
     assert len(labels(store)) == 100
-    assert int(replicas.server.run("SELECT version FROM mcpguard.sessions")) - int(before) <= 4
 
 
 def test_a_change_that_fails_costs_those_beside_it_nothing(replicas: Replicas) -> None:
@@ -282,6 +285,91 @@ def test_what_a_database_has_lost_still_counts_for_those_who_are_connected(repli
     assert sorted(labels(replicas())) == ["a", "b", "c"]
     assert len(told) == 2
     assert "has lost changes" in told[0]
+
+
+def test_a_change_that_was_lost_is_not_taken_for_the_one_that_another_replica_made_since(
+    replicas: Replicas,
+) -> None:
+    store, other = replicas(), replicas()
+    store.enter(ADA.principal, ADA.agent)
+    labels(store, add="a")
+    before = replicas.server.run("SELECT version FROM mcpguard.sessions")
+    labels(store, add="b")
+    replicas.server.run(f"UPDATE mcpguard.sessions SET version = {before}, state = '{labels_only('a')}'")
+    labels(other, add="c")
+    assert "c" in labels(store)
+    assert "c" in labels(store, add="d")
+
+
+# --- a standby -------------------------------------------------------------------------------------
+
+
+def test_after_a_failover_replicas_know_what_the_standby_did_not_have(replicas: Replicas) -> None:
+    with database() as primary, standby(primary) as second:
+        hosts = f"127.0.0.1:{primary.port},127.0.0.1:{second.port}"
+        url = f"postgresql://guard:{PASSWORD}@{hosts}/postgres?target_session_attrs=read-write"
+        primary.run(ROLE)
+        one, other = (replicas(url=lambda: Secret(url)) for _ in range(2))
+        told = list[str]()
+        one.replaced = told.append
+        one.enter(ADA.principal, ADA.agent)
+        labels(one, add="a")
+        second.stop()
+        primary.run("ALTER SYSTEM SET synchronous_standby_names = ''")
+        primary.run("SELECT pg_reload_conf()")
+        eventually(lambda: primary.run("SHOW synchronous_standby_names") == "", "it waits for nobody")
+        labels(one, add="lost")
+        primary.stop()
+        second.start()
+        with pytest.raises(SessionError, match="has no primary now: only a standby answers"):
+            labels(one)
+        second.promote()
+        assert labels(other, add="b") == ["a", "b"]
+        assert sorted(labels(one)) == ["a", "b", "lost"]
+        assert len(told) == 1
+        assert labels(one, add="c") == ["a", "b", "lost", "c"]
+        assert sorted(labels(other)) == ["a", "b", "c", "lost"]
+
+
+def test_while_no_standby_has_the_changes_nothing_is_decided_and_the_reason_is_said(
+    replicas: Replicas,
+) -> None:
+    with database() as primary, standby(primary) as second:
+        primary.run(ROLE)
+        store = replicas(url=lambda: Secret(primary.url("guard", PASSWORD)))
+        store.enter(ADA.principal, ADA.agent)
+        labels(store, add="a")
+        second.stop()
+        wait = store.change(ADA, partial(Session.add, labels=("b",), facts=()))
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            " AND state_change < clock_timestamp() - interval '1s'"
+        )
+        eventually(lambda: primary.run(waits) == "1", "the change waits for the standby")
+        replicas.clock.ring()
+        with pytest.raises(SessionError, match="did not answer within 3 seconds"):
+            given_by(wait)
+        for _ in range(2):
+            assert "waits for a synchronous standby: start one" in store.problem()
+            with pytest.raises(SessionError, match="waits for a synchronous standby: start one"):
+                labels(replicas(url=lambda: Secret(primary.url("guard", PASSWORD))))
+        second.start()
+        eventually(lambda: store.problem() == "", "the standby has the change")
+        assert sorted(labels(store, add="c")) == ["a", "b", "c"]
+
+
+def test_what_nobody_waits_for_any_more_is_not_done_on_a_connection_that_took_too_long(
+    replicas: Replicas,
+) -> None:
+    done = list[object]()
+    wanted = iter([True, False])
+    thread = connections.ConnectionThread(lambda: connections.connected(lambda: Secret(replicas.url)))
+    with pytest.raises(TimeoutError):
+        thread.submit(done.append, lambda: next(wanted)).result(20)
+    assert done == []
+    thread.submit(done.append, lambda: True).result(20)
+    assert len(done) == 1
+    thread.end()
 
 
 # --- for a person ----------------------------------------------------------------------------------

@@ -76,9 +76,14 @@ _IS_THERE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = ? AND table
 _FORM = "SELECT form FROM form"
 _MAY = """
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,
-    bool_and(has_table_privilege(t, p)) FROM unnest(ARRAY['sessions', 'tickets', 'waits']) t,
+    bool_and(has_table_privilege(t, p)),
+    EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep'
+    AND state_change < clock_timestamp() - interval '1s')
+    FROM unnest(ARRAY['sessions', 'tickets', 'waits']) t,
     unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
 """
+"""A change whose commit waits for a standby ends neither with `statement_timeout` nor with its connection."""
+_TIMELINE = "SELECT pg_walfile_name(pg_current_wal_lsn())"
 _LOCK = "SELECT pg_advisory_xact_lock({})"
 _FORM_LOCK, _TICKETS_LOCK = (_LOCK.format(number) for number in (1_835_230_824, 1_835_230_825))
 T = TypeVar("T")
@@ -96,6 +101,9 @@ class StateConnection:
     """Implements `tickets.Database`."""
 
     def __init__(self, connection: Connection[Any]) -> None:
+        self.timeline = ""
+        """The history of changes in the database, another one after a standby took over; "" where it does
+        not say."""
         self._connection = connection
         # Of its own, so that what `cut` gets is never another one that was opened meanwhile.
         self._wire = socket.socket(fileno=os.dup(connection.fileno()))
@@ -151,6 +159,8 @@ def connected(url: Callable[[], Secret]) -> StateConnection:
         made.execute(_SETTLE)
         _bring_up_to_date(made)
         check(made)
+        with suppress(library().DatabaseError):  # Not every service has the functions of the log.
+            made.timeline = made.execute(_TIMELINE).fetchone()[0][:8]
         opened.pop_all()
     return made
 
@@ -178,12 +188,15 @@ def _form(database: StateConnection) -> int:
 
 def check(database: StateConnection) -> None:
     """Raises ConnectionError, with a sentence, where it takes no changes."""
-    read_only, may = database.execute(_MAY).fetchone()
+    read_only, may, waits = database.execute(_MAY).fetchone()
     if read_only:
         raise ConnectionError(f"the database of {KEY} takes no changes: connect to the primary")
     if not may:
         rights = "SELECT, INSERT, UPDATE and DELETE on the tables of its schema `mcpguard`"
         raise ConnectionError(f"the role of {KEY} may not change the state: grant it {rights}")
+    if waits:
+        advice = "start one, or change `synchronous_standby_names`"
+        raise ConnectionError(f"the database of {KEY} waits for a synchronous standby: {advice}")
 
 
 def described(error: BaseException) -> str:
@@ -248,6 +261,9 @@ class ConnectionThread:
                 self._close()
             if self._connection is None:
                 self._connection = self._open_one()
+                if not wanted():  # It took too long, and who waited was refused.
+                    sound = True
+                    raise TimeoutError
             value = work(self._connection)
             sound = True
         except SessionError:  # Not the fault of the connection.

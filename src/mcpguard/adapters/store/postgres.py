@@ -17,7 +17,7 @@ from functools import partial
 from threading import Lock, local
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.adapters.store.connections import (
     ANSWER_SECONDS,
@@ -30,7 +30,6 @@ from mcpguard.adapters.store.connections import (
 from mcpguard.adapters.store.sessions import KnownSession, decode, encode, readable
 from mcpguard.adapters.store.sqlite import KEPT_SECONDS
 from mcpguard.adapters.store.state import SharedState
-from mcpguard.adapters.store.tickets import ALONE
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import Session, StoredSession, name_of
@@ -63,9 +62,10 @@ _NEW = (
     "INSERT INTO sessions VALUES (?, ?, ?, (moment() * 1000000)::bigint, moment(),"
     " CASE WHEN ? THEN moment() ELSE 0 END, ?) ON CONFLICT DO NOTHING RETURNING version"
 )
-"""A version says when the session began, so that one of a row that is gone is never that of another."""
+"""A version says when the change was made, so that one that is gone, as after a failover, is never that of
+another."""
 _CHANGE = (
-    "UPDATE sessions SET version = version + 1, used = moment(),"
+    "UPDATE sessions SET version = greatest(version + 1, (moment() * 1000000)::bigint), used = moment(),"
     " held = CASE WHEN ? THEN moment() ELSE held END, state = ? WHERE name = ? AND version = ?"
     " RETURNING version"
 )
@@ -77,19 +77,28 @@ _WAITS = "INSERT INTO waits VALUES (?, ?, ?, moment())"
 _WAITS_STILL = "UPDATE waits SET held = moment() WHERE name = ANY(?)"
 _WAITS_NO_MORE = "DELETE FROM waits WHERE name = ? OR held < moment() - ?"
 _WAITED_FOR = "SELECT ticket, min(since) FROM waits WHERE held > moment() - ? GROUP BY ticket"
-_EDIT = "UPDATE sessions SET version = version + 1, state = ? WHERE name = ? AND version = ?"
+_EDIT = (
+    "UPDATE sessions SET version = greatest(version + 1, (moment() * 1000000)::bigint), state = ?"
+    " WHERE name = ? AND version = ?"
+)
 _TIDY_SESSIONS = "DELETE FROM sessions WHERE greatest(used, held) < moment() - ?"
 _TIDY_TICKETS = "DELETE FROM tickets WHERE expires < moment() - ?"
-_TRY = "INSERT INTO sessions VALUES ('', '', NULL, 0, 0, 0, '') ON CONFLICT DO NOTHING"
+_TRY = "INSERT INTO waits VALUES (?, '', 0, 0)"
 
 
 class Row(Struct):
-    """A session as it was read or stored: `idle` is for how many seconds nobody has used or held it. One that
-    is not there has version 0."""
+    """A session as it was read or stored: `idle` is for how many seconds nobody has used or held it, and
+    `timeline` that of the database. One that is not there has version 0."""
 
     version: int
     idle: float
     state: bytes
+    timeline: str
+
+
+def _lacks(found: StoredSession, known: StoredSession) -> bool:
+    """Whether what is stored seems to have lost something that we know."""
+    return known.calls > found.calls or not set(known.labels) <= set(found.labels)
 
 
 class _PendingChange(Struct, eq=False):
@@ -229,11 +238,13 @@ class PostgresStore(SharedState):
     def _strictest(self, found: Row, known: Row) -> Row:
         """What a change is to be made of, where `found` is not the `known` one: what the database has lost
         counts all the same."""
-        if found.version >= known.version:
+        if found.version >= known.version and found.timeline == known.timeline:
+            return found
+        before, ours = self._read_state(found.state), self._read_state(known.state)
+        if found.version >= known.version and not _lacks(before, ours):
             return found
         self.replaced(_LOST)
-        state = encode(self._read_state(found.state).joined(self._read_state(known.state)))
-        return Row(found.version, 0.0, state)
+        return structs.replace(found, idle=0.0, state=encode(before.joined(ours)))
 
     def _doing(self, work: Callable[[], T]) -> Wait[T]:
         """Do `work` in a thread. Fails with SessionError, after ANSWER_SECONDS at the latest."""
@@ -339,14 +350,15 @@ class PostgresStore(SharedState):
     def _look(self) -> None:
         database = self._open()
         check(database)
-        if self.failing:  # There may be no room for a change.
-            database.execute(ALONE)
-            database.execute(_TRY)
-            database.execute("ROLLBACK")
+        if self.failing:  # There may be no room for a change, or no standby that has to have it.
+            name = os.urandom(8).hex()
+            database.execute(_TRY, (name,))
+            database.execute(_WAITS_NO_MORE, (name, TIDY_SECONDS))
 
     def _read(self, name: str) -> Row:
         found = self._open().execute(_READ, (name,)).fetchone()
-        return Row(0, 0.0, encode(StoredSession())) if found is None else Row(*found)
+        version, idle, state = found or (0, 0.0, encode(StoredSession()))
+        return Row(version, idle, state, self._open().timeline)
 
     def _swapped(
         self, name: str, principal: str, agent: str | None, held: bool, row: Row, state: bytes
@@ -363,7 +375,7 @@ class PostgresStore(SharedState):
         else:
             done = self._open().execute(_NEW, (name, principal, agent, held, state))
         if (version := done.fetchone()) is not None:
-            return True, Row(version[0], 0.0, state)
+            return True, Row(version[0], 0.0, state, self._open().timeline)
         return False, self._read(name)
 
     def _changed(
