@@ -396,7 +396,13 @@ class World:
         policies = PolicySet([compile_policy(f"version: 1\npolicy: p\nrules:\n{rules}", "p.yaml", KINDS)])
         self.store = MemoryStore()
 
-        def report(server: str, text: str, about: Mapping[str, object] | None = None) -> None:
+        def report(
+            server: str,
+            text: str,
+            about: Mapping[str, object] | None = None,
+            session: str = "",
+            principal: str = "",
+        ) -> None:
             self.reports.append(f"{server}: {text}")
             self.about.append(about or {})
 

@@ -122,3 +122,17 @@ def test_a_server_whose_words_wait_for_the_session_is_not_read_on() -> None:
     world.turn()
     assert len(world.client.sent) == 100
     assert not world.inspector.crowded("one")
+
+
+def test_however_much_a_server_says_while_the_session_cannot_be_kept_the_operator_is_told_once() -> None:
+    world = open_call()
+    world.store.down = "the disk is full"
+    for _ in range(5):
+        says(world, "progress")
+        world.call("push", 8)
+    assert world.reports.count(": the disk is full") == 1
+    world.store.down = ""
+    says(world, "progress")
+    world.store.down = "the disk is full"
+    world.call("push", 9)
+    assert world.reports.count(": the disk is full") == 2

@@ -18,7 +18,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.review import UNTOUCHED, Review, foreseen, review, settle
-from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, Session
+from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, Session, name_of
 from mcpguard.gateway.ports import Store
 
 
@@ -29,7 +29,7 @@ class Judge:
         self,
         policies: PolicySet,
         store: Store,
-        report: Callable[[str, str], None],
+        report: Callable[..., None],
         egress: Egress,
         places: ServerPlaces = NO_PLACES,
     ) -> None:
@@ -40,6 +40,8 @@ class Judge:
         self._store = store
         self.egress = egress
         self._report = report
+        self._told = ""
+        """What the operator was told last, "" since a session could be kept."""
 
     async def decide(
         self, invocation: Invocation, approved: frozenset[str] = frozenset(), foresee: bool = False
@@ -83,9 +85,11 @@ class Judge:
         if not self.policies.stateful:
             return pdp.decide(self.policies, invocation, None, self.egress, approved)
         try:
-            return await self._store.change(invocation, change)
+            verdict = await self._store.change(invocation, change)
+            self._told = ""
+            return verdict
         except SessionError as problem:
-            self._report("", str(problem))
+            self._tell(invocation, str(problem))
         # Where only rules in shadow mode want a session, the lack of one must change nothing.
         if self.policies.depends:
             return pdp.no_session(invocation)
@@ -110,9 +114,11 @@ class Judge:
             return found
 
         try:
-            return await self._store.change(invocation, change)
+            found = await self._store.change(invocation, change)
+            self._told = ""
+            return found
         except SessionError as problem:
-            self._report("", str(problem))
+            self._tell(invocation, str(problem))
             raise InspectionError("the session that it would label cannot be kept") from None
 
     async def review(
@@ -141,12 +147,22 @@ class Judge:
             return settle(policies, permit, found, session, size, now)
 
         try:
-            return await self._store.change(invocation, change)
+            found = await self._store.change(invocation, change)
+            self._told = ""
+            return found
         except SessionError as problem:
-            self._report("", str(problem))
+            self._tell(invocation, str(problem))
             if policies.depends or kept:
                 return Review((), pdp.no_session(invocation))
             return review(policies, invocation, result, findings, None, holds)
+
+    def _tell(self, invocation: Invocation, problem: str) -> None:
+        """Tell the operator why a session cannot be kept: once, until one can, however many texts of a server
+        or calls want it meanwhile."""
+        if problem != self._told:
+            self._told, who = problem, invocation.principal
+            name = name_of(who, invocation.agent)
+            self._report("", problem, session=name, principal=who.text)
 
 
 def _of(session: Session, verdict: Permit | Deny) -> Permit | Deny:
