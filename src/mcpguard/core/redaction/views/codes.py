@@ -85,18 +85,25 @@ _BITS = expression(
     rb"|(?<![0-9A-Za-z])[01]{16,}(?:\r?\n[01]{8,})*+(?![0-9A-Za-z])"
 )
 _OCTAL = rb"(?:  [0-7]| [1-7][0-7]|1[0-7]{2})"
-_COMPARED = rb"(?:(?:^|(?<=\n)) {0,9}[0-9]{1,7} %b %b\n){8,4096}+" % (_OCTAL, _OCTAL)
 _ROWS_OF_CODES = (
-    (expression(_COMPARED), expression(rb" *[0-9]+ (%b) [ 0-7]{3}\n" % _OCTAL), 8),
-    (expression(_COMPARED), expression(rb" *[0-9]+ [ 0-7]{3} (%b)\n" % _OCTAL), 8),
     (
+        expression(rb"\n {0,9}[0-9]{1,7} %b %b\n" % (_OCTAL, _OCTAL)),
+        expression(rb"(?:(?:^|(?<=\n)) {0,9}[0-9]{1,7} %b %b\n){8,4096}+" % (_OCTAL, _OCTAL)),
+        (
+            expression(rb" *[0-9]+ (%b) [ 0-7]{3}\n" % _OCTAL),
+            expression(rb" *[0-9]+ [ 0-7]{3} (%b)\n" % _OCTAL),
+        ),
+        8,
+    ),
+    (
+        expression(rb"U\+00[0-7]"),
         expression(rb"(?:U\+00[0-7][0-9A-Fa-f] [^\n\xff]{0,64}(?:\n|(?=\xff))){8,4096}+"),
-        expression(rb"U\+00(..)[^\n\xff]*"),
+        (expression(rb"U\+00(..)[^\n\xff]*"),),
         16,
     ),
 )
-"""A bounded number of rows, since while they are matched no other thread runs; each of them, and the base of
-the code in it."""
+"""What such rows have in them, which is faster to search for; a bounded number of rows, since while they are
+matched no other thread runs; each of them, by one code or the other in it; and the base of the codes."""
 _EACH_BYTE = expression(rb"(?:0[bB])?([01]+)")
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _WIDEST = 3
@@ -209,11 +216,13 @@ def numbered(view: View, budget: Budget) -> Iterator[View]:
         for run in _WORDS.finditer(view.text, at, end):
             _add_words(pieces, run, budget)
         for run in _BITS.finditer(view.text, at, end):
-            _add_bits(pieces, [*_EACH_BYTE.finditer(view.text, *run.span())], budget)
-        for expected, each, base in _ROWS_OF_CODES:
-            for run in expected.finditer(view.text, at, end):
-                said = bytes([int(code, base) for code in each.findall(run[0])])
-                _add_bytes(pieces, said, _spans(each, run), 1, budget)
+            if b"1" in run[0]:
+                _add_bits(pieces, [*_EACH_BYTE.finditer(view.text, *run.span())], budget)
+        for inside, expected, columns, base in _ROWS_OF_CODES:
+            for run in expected.finditer(view.text, at, end) if inside.search(view.text, at, end) else ():
+                for each in columns:
+                    said = bytes([int(code, base) for code in each.findall(run[0])])
+                    _add_bytes(pieces, said, _spans(each, run), 1, budget)
     yield from pieces.parts()
 
 
