@@ -11,11 +11,13 @@ import pytest
 from mcpguard.core.redaction.beginnings import BEGINNINGS, Hit, OfFormat, triggers
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
+from mcpguard.core.redaction.engine.matching import PAD
+from mcpguard.core.redaction.engine.patterns import HyperscanPatterns, PlainPatterns
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.reading import QuickLook, TooMuchAtOnce, ViewReading
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.removal import neutral
-from mcpguard.core.redaction.views import View, escapes
+from mcpguard.core.redaction.views import View, escapes, signs
 from mcpguard.core.redaction.views.signs import SignsOfText, expressions
 
 GITHUB = "ghp_" + "aB3kQ9xZ7mT2" * 3
@@ -70,9 +72,55 @@ def test_a_text_that_ends_as_a_format_begins_goes_on_in_another_text_only(
     leaves: list[str], rare: bool
 ) -> None:
     text = padded(leaves)
-    signs = SignsOfText(text)
-    expressions().search(text, signs.see)
-    assert signs.rare is rare
+    seen = SignsOfText(text)
+    expressions().search(text, seen.see)
+    assert seen.rare is rare
+
+
+FLOODS = {
+    signs.ENDS: b"x7Zq3Hv7kP9xWb5nT2\n",
+    signs.BEGINS: b"\n1: x7Zq3Hv7kP9xWb5nT2 a",
+    signs.LEAVES: b"x7Zq3Hv7kP9xWb5nT2\x1f",
+}
+
+
+class Noted(SignsOfText):
+    """Notes where a pair may end; with `one`, that is a pair."""
+
+    def __init__(self, text: bytes, one: bool) -> None:
+        super().__init__(text)
+        self.one, self.pairs, self.seen = one, list[tuple[int, int]](), 0
+
+    def read(self, index: int, end: int, _text: bytes) -> bool:
+        self.pairs.append((index, end))
+        return self.one
+
+    def see(self, *about: Any) -> bool:
+        self.seen += 1
+        return super().see(*about)
+
+    def signs(self) -> tuple[Any, ...]:
+        return self.found, self.rare, self.may_be_marked, self.may_be_coded, sorted(self.pairs)
+
+
+@pytest.mark.parametrize("engine", [HyperscanPatterns, PlainPatterns])
+@pytest.mark.parametrize("sign", FLOODS)
+@pytest.mark.parametrize("other", FLOODS.values(), ids=("lines end", "lines begin", "leaves"))
+def test_a_flood_of_what_is_known_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch, engine: Any, sign: int, other: bytes
+) -> None:
+    tables = {part: engine(signs.EXPRESSIONS[:part]) for part in (None, signs._ENDS.start)}
+    monkeypatch.setattr(signs, "expressions", lambda: tables[None])
+    monkeypatch.setattr(signs, "_others", lambda: tables[signs._ENDS.start])
+    pair = b" password: Kx9-vT3q "
+    text = FLOODS[sign] * 50 + pair + other + b" 0x6162, 0x6364, \xc2\xad" + b"Ab1/" * 9 + pair + PAD
+    for one in (False, True):
+        made, few = Noted(text, one), Noted(text, one)
+        assert made.search(made.see) is one
+        monkeypatch.setattr(signs, "_FLOOD", 10)
+        assert few.search(few.see) is one
+        assert one or (few.signs() == made.signs() and few.seen < made.seen - 30)
+        monkeypatch.setattr(signs, "_FLOOD", 500)
 
 
 def hits_in(text: bytes) -> list[Hit]:

@@ -23,7 +23,7 @@ from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.detectors.named import accounts, apart, pairs, values
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.views import FlatView, View
-from mcpguard.core.redaction.views.signs import CHANCES, LINES, URL, SignsOfText, expressions
+from mcpguard.core.redaction.views.signs import CHANCES, LINES, URL, SignsOfText
 
 _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
@@ -126,7 +126,7 @@ class ViewReading:
 
     def any(self) -> bool:
         """Whether there is anything."""
-        if expressions().search(self._view.text, self.expression):
+        if self._signs.search(self.expression):
             return True
         self._view.signs = self._signs.of_views
         return self.begins(self._signs.rare)
@@ -331,6 +331,7 @@ class QuickLook(SignsOfText):
     def __init__(self, text: bytes, visits: int, most: int, budgets: list[Budget]) -> None:
         # As Signs does, on the road of every answer.
         self.found = set()
+        self._known = self._flood = 0
         self.rare = self.may_be_marked = self.may_be_coded = self.packed = False
         self.chances = CHANCES
         self._text = text
@@ -345,7 +346,7 @@ class QuickLook(SignsOfText):
         self._flat = flat
         some, rare = COMPILED[0] if COMPILED else triggers()
         return (
-            expressions().search(self._text, self.see)
+            self.search(self.see)
             or some.search(flat, self._literal)
             or (self.rare and rare.search(flat, self._literal))
         ) and (self._visits >= 0 or (self._perusal or self._peruse()).begins(self.rare))

@@ -23,6 +23,7 @@ from mcpguard.core.redaction.engine.matching import (
     PlainMatcher,
     compile_literals,
     keep_on,
+    stop,
 )
 from mcpguard.core.redaction.engine.patterns import compile_patterns, shape, shapes
 from mcpguard.core.redaction.redactor import Redactor
@@ -35,6 +36,7 @@ TABLES = frozenset(
         "formats",
         "rare",
         "signs",
+        "others",
         "marks",
         "codes",
         "digits",
@@ -158,6 +160,16 @@ def test_the_padding_is_not_searched(engine: type[Matcher]) -> None:
     matcher = engine([b"\xff", b"ab"])  # type: ignore[call-arg]
     assert hits(matcher, b"xab") == {(1, 3)}
     assert hits(matcher, b"") == set()
+
+
+@engines
+def test_a_search_may_begin_in_the_middle(engine: type[Matcher]) -> None:
+    matcher = engine([b"ab", b"b"])  # type: ignore[call-arg]
+    found: set[tuple[int, int]] = set()
+    assert not matcher.search(b"ab xab" + PAD, lambda index, _from, end, *_: found.add((index, end)), 1)
+    assert found == {(1, 2), (0, 6), (1, 6)}
+    assert matcher.search(b"ab xab" + PAD, stop, 4)
+    assert not matcher.search(b"ab xab" + PAD, stop, 6)
 
 
 @engines

@@ -99,6 +99,18 @@ def test_both_engines_see_the_same_shapes() -> None:
 
 
 @engines
+@pytest.mark.parametrize(
+    ("start", "found"), [(1, {(0, 16), (2, 7), (2, 16)}), (5, {(0, 16), (2, 16)}), (9, {(2, 16)})]
+)
+def test_a_search_may_begin_in_the_middle(engine: Any, start: int, found: set[tuple[int, int]]) -> None:
+    seen: set[tuple[int, int]] = set()
+    engine([*TWO, shape("[0-9]{3}", once=False)]).search(
+        b"key=123 pass=456" + PAD, lambda index, _from, end, *_: seen.add((index, end)), start
+    )
+    assert seen == found
+
+
+@engines
 def test_a_shape_that_is_wanted_once_is_visited_once(engine: Any) -> None:
     assert ends(engine([shape("a"), shape("b", once=False)]), b"abab") == {(0, 1), (1, 2), (1, 4)}
     assert engine([shape("a")]).search(b"abab" + PAD, stop)

@@ -38,8 +38,12 @@ def stop(_index: int, _from: int, _end: int, _flags: int, _text: bytes) -> bool:
 class Matcher(Protocol):
     """A compiled set of literals; any number of threads may search with it at once."""
 
-    def search(self, padded: bytes, visit: Visit) -> bool:
-        """Call `visit` for every match, overlapping ones too, in `padded` without its last 64 bytes.
+    in_order: bool
+    """Whether it reports what ends at a place before all that ends behind it."""
+
+    def search(self, padded: bytes, visit: Visit, start: int = 0) -> bool:
+        """Call `visit` for every match, overlapping ones too, in `padded` without its last 64 bytes, that
+        begins at `start` or behind it: not of a pattern that asks what stands before it.
 
         Answers whether a visit ended the scan. What `visit` raises leaves unchanged.
         """
@@ -73,6 +77,7 @@ class HyperscanMatcher:
     """Hyperscan (Vectorscan) in block mode. Raises ImportError where there is no wheel."""
 
     __slots__ = ("_database", "_scan", "_scratch", "_spare", "_terminated")
+    in_order = True
 
     def __init__(
         self, literals: Sequence[bytes], any_case: Container[int] = (), table: str = "", first: int = 0
@@ -123,15 +128,22 @@ class HyperscanMatcher:
         self._terminated: type[Exception] = hyperscan.ScanTerminated
         self._spare: list[Any] = []
 
-    def search(self, padded: bytes, visit: Visit) -> bool:
+    def search(self, padded: bytes, visit: Visit, start: int = 0) -> bool:
         """See Matcher."""
+        whole, body = visit, _BODY
+        if start:
+            body = slice(start, -len(PAD))
+
+            def visit(index: int, begin: int, end: int, flags: int, padded: bytes) -> object:
+                return whole(index, begin, end + start, flags, padded)
+
         # A scratch serves one scan at a time; list.pop and list.append are atomic.
         try:
             scratch = self._spare.pop()
         except IndexError:
             scratch = self._scratch(self._database)
         try:
-            self._scan(memoryview(padded)[_BODY], visit, 0, padded, scratch)
+            self._scan(memoryview(padded)[body], visit, 0, padded, scratch)
         except self._terminated:
             return True
         finally:
@@ -158,17 +170,18 @@ class PlainMatcher:
     """The same from the standard library, for machines without a wheel; slower, but linear too."""
 
     __slots__ = ("_literals",)
+    in_order = False
 
     def __init__(self, literals: Sequence[bytes], any_case: Container[int] = (), first: int = 0) -> None:
         self._literals = tuple((first + index, one, index in any_case) for index, one in enumerate(literals))
 
-    def search(self, padded: bytes, visit: Visit) -> bool:
+    def search(self, padded: bytes, visit: Visit, start: int = 0) -> bool:
         """See Matcher."""
         stop = len(padded) - len(PAD)
         lower = padded.lower() if any(one[-1] for one in self._literals) else padded
         for index, literal, any_case in self._literals:
             text = lower if any_case else padded
-            at = text.find(literal, 0, stop)
+            at = text.find(literal, start, stop)
             while at >= 0:
                 if visit(index, 0, at + len(literal), 0, padded):
                     return True

@@ -67,6 +67,7 @@ class PlainPatterns:
     """The same from the standard library: each word is found by itself, and what follows is matched there."""
 
     __slots__ = ("_patterns",)
+    in_order = False
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._patterns = [
@@ -79,24 +80,24 @@ class PlainPatterns:
             for index, pattern in enumerate(patterns)
         ]
 
-    def search(self, padded: bytes, visit: Visit) -> bool:
+    def search(self, padded: bytes, visit: Visit, start: int = 0) -> bool:
         """See Matcher."""
         stop = len(padded) - len(PAD)
         for index, words, expression, pattern in self._patterns:
             if not words:
-                matches = expression.finditer(padded, 0, stop)
+                matches = expression.finditer(padded, start, stop)
                 for match in islice(matches, 1) if pattern.once else matches:
                     if visit(index, 0, match.end(), 0, padded):
                         return True
                 continue
             any_case = pattern.any_case
             seen = -1
-            for begin in range(0, stop, _SLICE):
+            for begin in range(start, stop, _SLICE):
                 piece = padded[begin : min(stop, begin + _SLICE + len(PAD))]
                 piece = piece.lower() if any_case else piece
                 starts = sorted({begin + at for word in words for at in _all(piece, word) if at < _SLICE})
-                for start in starts:
-                    found = expression.match(padded, start, stop)
+                for place in starts:
+                    found = expression.match(padded, place, stop)
                     if found and found.end() != seen:
                         seen = found.end()
                         if visit(index, 0, seen, 0, padded):

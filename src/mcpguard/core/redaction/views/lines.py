@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.engine.matching import PAD
+from mcpguard.core.redaction.engine.matching import PAD, Matcher
 from mcpguard.core.redaction.engine.patterns import shapes
 from mcpguard.core.redaction.views.view import SEPARATOR, SQUEEZED, WHOLE, Size, View, ViewBuilder, lines_of
 
@@ -49,7 +49,22 @@ letters and digits."""
 _WIDTHS = 64, 76
 """Of lines of base64 (RFC 1421 and 2045)."""
 _COST_OF_A_LINE = 3
-_ENDS, _BEGINS, _BEGINNING = (LINE_END, KEY_END), (LINE_BEGIN,), 2
+_BEGINNING = 2
+
+
+def line_ends() -> Matcher:
+    """LINE_END, which is the first, and KEY_END."""
+    return shapes("ends", LINE_END, KEY_END, once=False)
+
+
+def line_begins() -> Matcher:
+    """LINE_BEGIN."""
+    return shapes("begins", LINE_BEGIN, once=False)
+
+
+def leaf_ends() -> Matcher:
+    """LEAF_END."""
+    return shapes("leaves", LEAF_END, once=False)
 
 
 def joined(view: View, budget: Budget) -> View | None:
@@ -57,7 +72,7 @@ def joined(view: View, budget: Budget) -> View | None:
     up."""
     text, pieces, done = view.text, ViewBuilder(view), 0
     # What is asked of each place waits until it is known that no run reaches over it.
-    for found in sorted(_places(text, "ends", _ENDS) + _places(text, "begins", _BEGINS, _BEGINNING)):
+    for found in sorted(_places(text, line_ends()) + _places(text, line_begins(), _BEGINNING)):
         end, sign = found >> 2, found & 3
         place = _goes_on_at(text, end, sign) if end > done else 0
         if place > done:
@@ -72,11 +87,10 @@ def joined(view: View, budget: Budget) -> View | None:
     return pieces.made(stretches=True)
 
 
-def _places(text: bytes, table: str, signs: tuple[str, ...], first: int = 0) -> "array[int]":
+def _places(text: bytes, signs: Matcher, first: int = 0) -> "array[int]":
     """Where each of the `signs` ends, as plain numbers: four times the place, and which sign it is."""
     places = array("I")
-    search = shapes(table, *signs, once=False).search
-    search(text, lambda index, _from, end, _flags, _text: places.append(4 * end + first + index))
+    signs.search(text, lambda index, _from, end, _flags, _text: places.append(4 * end + first + index))
     return places
 
 
@@ -91,30 +105,28 @@ def _goes_on_at(text: bytes, end: int, sign: int) -> int:
 def across(view: View, budget: Budget) -> View | None:
     """Each run of `view` that is cut up in leaves, in one piece: for what is encoded, since two words make a
     third by chance."""
-    pieces = ViewBuilder(view)
-    done = 0
+    pieces, text, done = ViewBuilder(view), view.text, 0
+    found: re.Match[bytes] | None = None
 
-    def join(_index: int, _from: int, place: int, _flags: int, text: bytes) -> None:
-        nonlocal done
-        stop = end = place - 1
+    def goes_on(_index: int, _from: int, place: int, _flags: int, text: bytes) -> bool:
+        nonlocal found
+        end = place - 1
         # First as `is_random` asks, for what most leaves are.
-        if (
-            place <= done
-            or not text[end - _SHORT : end].translate(None, LIKE_WORDS)
-            or not _goes_on(text, end)
-        ):
-            return
-        begin = _line(text, end, _BEFORE)
-        while found := _LEAVES.match(text, stop):
-            stop = found.end()
-            budget.read(stop - begin)
-            pieces.add(text[begin:stop].replace(SEPARATOR, b""), begin, stop, SQUEEZED)
-            begin = stop
-        if stop > end:
-            pieces.gap()
-            done = stop
+        if end < done or not text[end - _SHORT : end].translate(None, LIKE_WORDS) or not _goes_on(text, end):
+            return False
+        found = _LEAVES.match(text, end)
+        return found is not None
 
-    shapes("leaves", LEAF_END, once=False).search(view.text, join)
+    # Behind what is put together it begins again: to be told of all that is in it takes longer.
+    while leaf_ends().search(text, goes_on, max(0, done - _SHORT)) and found:
+        begin = _line(text, found.start(), _BEFORE)
+        while found:
+            done = found.end()
+            budget.read(done - begin)
+            pieces.add(text[begin:done].replace(SEPARATOR, b""), begin, done, SQUEEZED)
+            begin = done
+            found = _LEAVES.match(text, done)
+        pieces.gap()
     return pieces.made(stretches=True)
 
 

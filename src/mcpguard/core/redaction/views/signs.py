@@ -11,7 +11,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.detectors.format import REACH
 from mcpguard.core.redaction.detectors.named import accounts, pairs
-from mcpguard.core.redaction.engine.matching import Matcher, compile_literals, stop
+from mcpguard.core.redaction.engine.matching import Matcher, Visit, compile_literals, stop
 from mcpguard.core.redaction.engine.patterns import Pattern, compile_patterns, shape
 from mcpguard.core.redaction.removal.neutral import literals as hidden
 from mcpguard.core.redaction.views import arguments, cells, codes, dumps, escapes, letters, lines, rows, runs
@@ -24,7 +24,8 @@ ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, NUMBERS, ROWS, LETTERS, OPTIONS
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
-_AT_ENDS = frozenset((ENDS, BEGINS, LEAVES))
+_AT_ENDS = {ENDS: lines.line_ends, BEGINS: lines.line_begins, LEAVES: lines.leaf_ends}
+"""What there may be many of, and what finds only that."""
 
 _FORM = tuple(
     name + end
@@ -37,6 +38,10 @@ _SERVED_BY = b"io.modelcontextprotocol/serverInfo\x1f"
 
 CHANCES = 256
 """In how many places something packed may seem to begin: by chance that is one in 4,000 letters of base64."""
+
+_FLOOD = 500
+"""How often what is known already may be seen before it is searched for no longer: to be told of it takes
+longer than all else."""
 
 _LAST = 15
 """How much of a line is looked at, with its end."""
@@ -69,10 +74,7 @@ _ALL = (
     (PACKED, shape(runs.PACKED_RUN, once=False)),
     (QUOTED, shape(escapes.QUOTED)),
     (ESCAPED, shape(escapes.ESCAPED)),
-    (ENDS, shape(lines.LINE_END, once=False)),
     (KEYS, shape(lines.KEY_END)),
-    (BEGINS, shape(lines.LINE_BEGIN, once=False)),
-    (LEAVES, shape(lines.LEAF_END, once=False)),
     *((DUMPS, shape(one)) for one in (dumps.OFFSET, dumps.UNITS, *dumps.BARE_SIGNS)),
     (TABLE, shape(cells.ROW_END)),
     (ROWS, shape(rows.ROWS)),
@@ -80,16 +82,28 @@ _ALL = (
     *((CODED, shape(one)) for one in codes.CODES),
     *((NUMBERS, shape(one)) for one in codes.NUMBERS),
     *((OPTIONS, shape(one)) for one in arguments.SIGNS),
+    # Last, since there are tables without them.
+    (ENDS, shape(lines.LINE_END, once=False)),
+    (BEGINS, shape(lines.LINE_BEGIN, once=False)),
+    (LEAVES, shape(lines.LEAF_END, once=False)),
 )
 EXPRESSIONS = tuple(pattern for _, pattern in _ALL)
 SIGNS = tuple(sign for sign, _ in _ALL)
 """What each of EXPRESSIONS is a sign of."""
+_ENDS = range(len(SIGNS) - len(_AT_ENDS), len(SIGNS))
+"""The indices of those at ends."""
 
 
 @cache
 def expressions() -> Matcher:
     """EXPRESSIONS, compiled, which takes some fifty milliseconds."""
     return compile_patterns(EXPRESSIONS, "signs")
+
+
+@cache
+def _others() -> Matcher:
+    """Those that are not at ends, under the same indices."""
+    return compile_patterns(EXPRESSIONS[: _ENDS.start], "others")
 
 
 @cache
@@ -102,9 +116,13 @@ def marks() -> Matcher:
 class SignsOfText:
     """The signs of one text, of which `see` is a Visit of `expressions`; to be asked when that has ended."""
 
-    __slots__ = ("_text", "chances", "found", "may_be_coded", "may_be_marked", "packed", "rare")
+    __slots__ = (
+        *("_flood", "_known", "_text"),
+        *("chances", "found", "may_be_coded", "may_be_marked", "packed", "rare"),
+    )
 
     def __init__(self, text: bytes) -> None:
+        self._known = self._flood = 0
         self.found: set[int] = set()
         self.rare = False
         """Whether one of the formats with `rare` may be there."""
@@ -116,13 +134,40 @@ class SignsOfText:
         self.chances = CHANCES
         self._text = text
 
+    def search(self, visit: Visit) -> bool:
+        """Call `visit`, which calls `see`, for each of `expressions` in the text; whether it ended that. Once
+        it has seen what is known already very often, that is not searched for any longer."""
+        if not expressions().search(self._text, visit):
+            return False
+        cut = self._flood
+        if not cut:
+            return True
+        # An engine that does not go by places has seen all others.
+        cut = cut if expressions().in_order else len(self._text)
+        for index in _ENDS:
+            if SIGNS[index] not in self.found:
+                self._search_end(index)
+
+        def others(index: int, begin: int, end: int, flags: int, text: bytes) -> object:
+            return end > cut and visit(index, begin, end, flags, text)
+
+        return _others().search(self._text, others)
+
+    def _search_end(self, index: int) -> None:
+        sign = SIGNS[index]
+
+        def first(which: int, begin: int, end: int, flags: int, text: bytes) -> bool:
+            return not which and (self.see(index, begin, end, flags, text) or sign in self.found)
+
+        _AT_ENDS[sign]().search(self._text, first)
+
     def see(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """Note the sign. Many lines, names and words end as what is cut up or encoded does."""
         if index <= URL:
             return self.read(index, end, text)
         sign = SIGNS[index]
         if sign in self.found:
-            return False
+            return sign in _AT_ENDS and self._is_flood(end)
         if sign in _AT_ENDS:  # Most of what is seen.
             # As `is_random` asks, for what most lines and leaves are.
             if sign == LEAVES and (text.startswith(_FORM, end) or text.endswith(_SERVED_BY, 0, end)):
@@ -141,6 +186,11 @@ class SignsOfText:
         else:
             self.found.add(sign)
         return False
+
+    def _is_flood(self, end: int) -> bool:
+        self._known += 1
+        self._flood = end if self._known > _FLOOD else 0
+        return self._flood > 0
 
     def _is_packed(self, end: int, text: bytes) -> bool:
         """Whether what is packed may begin a run; where much looks so, that is not asked of each."""
@@ -178,6 +228,6 @@ def signs_of(view: View, budget: Budget) -> set[int]:
     """The signs of views in the text of `view`."""
     if view.signs is None:
         signs = SignsOfText(view.text)
-        expressions().search(view.text, signs.see)
+        signs.search(signs.see)
         view.signs = signs.of_views
     return view.signs(budget)
