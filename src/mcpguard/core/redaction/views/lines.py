@@ -117,7 +117,7 @@ def across(view: View, budget: Budget) -> View | None:
         found = _LEAVES.match(text, end)
         return found is not None
 
-    # Behind what is put together it begins again: to be told of all that is in it takes longer.
+    # It begins again behind what is put together: a visit of each leaf in that takes longer.
     while leaf_ends().search(text, goes_on, max(0, done - _SHORT)) and found:
         begin = _line(text, found.start(), _BEFORE)
         while found:

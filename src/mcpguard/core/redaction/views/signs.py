@@ -40,8 +40,8 @@ CHANCES = 256
 """In how many places something packed may seem to begin: by chance that is one in 4,000 letters of base64."""
 
 _FLOOD = 500
-"""How often what is known already may be seen before it is searched for no longer: to be told of it takes
-longer than all else."""
+"""How often a sign that is known may be seen before it is no longer searched for: the visits take longer than
+the search."""
 
 _LAST = 15
 """How much of a line is looked at, with its end."""
