@@ -23,7 +23,7 @@ from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.detectors.named import accounts, apart, pairs, values
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.views import FlatView, View
-from mcpguard.core.redaction.views.signs import CHANCES, LINES, URL, SignsOfText
+from mcpguard.core.redaction.views.signs import CHANCES, LINES, URL, SignsOfText, expressions
 
 _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
@@ -346,7 +346,7 @@ class QuickLook(SignsOfText):
         self._flat = flat
         some, rare = COMPILED[0] if COMPILED else triggers()
         return (
-            self.search(self.see)
+            (expressions().search(self._text, self.see) and self.ended(self.see))
             or some.search(flat, self._literal)
             or (self.rare and rare.search(flat, self._literal))
         ) and (self._visits >= 0 or (self._perusal or self._peruse()).begins(self.rare))

@@ -135,10 +135,12 @@ class SignsOfText:
         self._text = text
 
     def search(self, visit: Visit) -> bool:
-        """Call `visit`, which calls `see`, for each of `expressions` in the text; whether it ended that. Once
-        it has seen what is known already very often, that is not searched for any longer."""
-        if not expressions().search(self._text, visit):
-            return False
+        """Call `visit`, which calls `see`, for each of `expressions` in the text; whether it ended that."""
+        return expressions().search(self._text, visit) and self.ended(visit)
+
+    def ended(self, visit: Visit) -> bool:
+        """Whether `visit` ended the search for more than that a sign which is known was seen very often: if
+        not, the rest is searched without it."""
         cut = self._flood
         if not cut:
             return True
