@@ -56,9 +56,10 @@ def test_refusals_that_were_recorded_together_count_each() -> None:
     notice = Noticed(at(5), "refusals-folded", principal="os-user:1", folded=folded)
     watch = AlertWatch(TERMS, "h")
     (alert,) = watch.observe([EvidenceEvent(notice, place(1))])
-    assert (alert.alert, alert.about, alert.count, len(alert.records)) == ("denials", "os-user:1", 3, 1)
+    assert (alert.alert, alert.about, alert.count, len(alert.records)) == ("denials", "os-user:1", 50, 1)
+    watch.observe([EvidenceEvent(structs.replace(notice, at=at(6)), place(2))] * 100)
     (later,) = watch.due(at(9000))
-    assert later.count == 47
+    assert (later.count, len(later.records), later.since) == (5000, 1, at(6))
 
 
 def test_slow_refusals_and_those_of_several_principals_raise_none() -> None:
@@ -70,6 +71,25 @@ def test_after_the_quiet_time_the_next_one_counts_what_came_meanwhile() -> None:
     alerts = seen(*(denied(second) for second in range(0, 640, 10)))
     assert [one.at for one in alerts] == [at(20), at(620)]
     assert alerts[1].count > 3
+
+
+def test_what_came_in_the_quiet_time_is_told_once_though_something_follows_at_once() -> None:
+    watch = AlertWatch(TERMS, "h")
+    assert len(watch.observe(denied(second) for second in range(50))) == 1
+    (later,) = watch.observe([denied(603)])
+    assert (later.at, later.since, later.count, len(later.records)) == (at(602), at(3), 47, 20)
+    assert [one.count for one in watch.due(at(9000))] == [1]
+    assert watch.due(at(90000)) == []
+
+
+def test_those_of_whom_nothing_more_comes_are_forgotten() -> None:
+    watch = AlertWatch(TERMS, "h")
+    watch.observe(denied(second, f"http:{second}") for second in range(100))
+    watch.observe(denied(second) for second in (100, 101, 102))
+    watch.due(at(102))
+    assert len(watch._seen) == 58
+    watch.due(at(702))
+    assert not watch._seen
 
 
 def test_a_flood_of_questions_is_one_alert() -> None:
@@ -156,6 +176,26 @@ def test_a_target_that_fails_is_told_later_and_the_others_once() -> None:
     assert told.sink.deliver([(denied(3), "")]) == 0
     assert (len(told.good), len(told.bad)) == (1, 1)
     told.sink.close()
+
+
+def test_a_target_that_fails_between_two_alerts_is_told_of_neither_twice_however_late() -> None:
+    told, tried = Told(), list[str]()
+
+    def tell(alert: Alert) -> str:
+        tried.append(alert.about)
+        return told.problem if len(tried) > 1 else ""
+
+    told.sink = AlertSink(AlertWatch(TERMS, "h"), {"one": tell}, lambda: told.now)
+    lines = [(denied(second, f"http:{second % 3}"), "") for second in range(18)]
+    told.problem = "it is down"
+    for seconds in (20, 20, 50):
+        told.now = at(seconds)
+        with pytest.raises(TelemetryError, match="one: it is down"):
+            told.sink.deliver(lines)
+    assert tried == ["http:0", "http:1", "http:1", "http:1"]
+    told.problem, told.now = "", at(700)
+    assert told.sink.deliver(lines) == 0
+    assert tried[4:] == ["http:1", "http:2", "http:0", "http:1", "http:2"]
 
 
 def test_what_came_in_the_quiet_time_is_told_when_that_is_over_though_nothing_follows() -> None:

@@ -4,11 +4,13 @@ Law of this file: an alert names records and holds no value, no argument and no 
 follows within the quiet time is counted and not told again.
 """
 
-from collections import deque
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import deepcopy
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from msgspec import Struct, json
 
@@ -22,7 +24,6 @@ from mcpguard.core.redaction.removal.placeholder import CREDENTIAL
 MINUTE = timedelta(minutes=1)
 MOST_RECORDS = 20
 """How many records are named by an alert, the last ones."""
-MOST_KEPT = 1_000
 
 SUMMARIES = {
     "denials": "many requests of one principal were refused",
@@ -78,11 +79,22 @@ class Alert(Struct, frozen=True):
         return f"mcpguard: {self.alert}", "\n".join(lines)
 
 
-class _Tally(Struct):
-    """What was seen of one kind, of one principal or server."""
+class _AlertCause(NamedTuple):
+    """A record that stands for `number` of them: refusals that were recorded together are many."""
 
-    times: deque[tuple[datetime, AlertRecord]]
-    more: int = 0
+    at: datetime
+    record: AlertRecord
+    number: int
+
+
+class _Tally(Struct):
+    """What was seen of one kind, of one principal or server: in the last minute, or in the quiet time that
+    lasts until `quiet_until`. `kept` are the last ones of these, `count` is how many there were since
+    `since`."""
+
+    kept: tuple[_AlertCause, ...] = ()
+    count: int = 0
+    since: datetime | None = None
     quiet_until: datetime | None = None
 
 
@@ -95,6 +107,12 @@ class AlertWatch:
         self._seen: dict[tuple[str, str], _Tally] = {}
         self._lost_until: datetime | None = None
 
+    def copied(self) -> AlertWatch:
+        """One that goes on from here, while this one stays as it is."""
+        other = copy(self)
+        other._seen = dict(self._seen)
+        return other
+
     def lost(self, since: datetime) -> list[Alert]:
         """The alert that no evidence can be written since then; none where that was told, or not long after
         another one. No record says so before it is over."""
@@ -106,30 +124,32 @@ class AlertWatch:
         return [Alert(kind, SUMMARIES[kind], since, since, "", 1, (), self._host)]
 
     def due(self, now: datetime) -> list[Alert]:
-        """The alerts about what came in a quiet time that is over by `now`."""
+        """The alerts about what came in a quiet time that is over by `now`. What has no bearing on a later
+        alert is forgotten."""
         found = []
-        for (kind, about), seen in self._seen.items():
-            if seen.quiet_until is not None and now >= seen.quiet_until:
-                if seen.more:
-                    found.append(self._alert(kind, about, seen, now))
-                else:
-                    seen.quiet_until = None
+        for key, tally in list(self._seen.items()):
+            alerts, seen = self._after_quiet(key, tally, now)
+            found += alerts
+            if seen.quiet_until is None and not _since(seen.kept, now - MINUTE):
+                del self._seen[key]
+            else:
+                self._seen[key] = seen
         return found
 
     @property
     def next_due(self) -> datetime | None:
         """When the first quiet time is over in which something came; None for never."""
-        ends = (one.quiet_until for one in self._seen.values() if one.quiet_until and one.more)
+        ends = (one.quiet_until for one in self._seen.values() if one.quiet_until and one.count)
         return min(ends, default=None)
 
     def observe(self, happened: Iterable[EvidenceEvent]) -> list[Alert]:
         """Take these events; returns the alerts that they raise."""
-        found = []
-        for one in happened:
-            for kind, about, least in self._kinds(one):
-                alerts = (self._count(kind, about, least, one) for _ in range(_times(one)))
-                found += [alert for alert in alerts if alert is not None]
-        return found
+        return [
+            alert
+            for one in happened
+            for kind, about, least in self._kinds(one)
+            for alert in self._count((kind, about), least, one)
+        ]
 
     def _kinds(self, one: EvidenceEvent) -> Iterable[tuple[str, str, int]]:
         """What it counts as, of whom, and how many a minute raise an alert."""
@@ -151,37 +171,47 @@ class AlertWatch:
             if "held-secret" in terms.events and _has_held(record.findings):
                 yield "held-secret", record.server, 1
 
-    def _count(self, kind: str, about: str, least: int, one: EvidenceEvent) -> Alert | None:
-        seen = self._seen.setdefault((kind, about), _Tally(deque(maxlen=MOST_KEPT)))
-        identity = getattr(one.record, "id", "")
-        seen.times.append((one.at, AlertRecord(identity, one.place.file, one.place.hash)))
+    def _count(self, key: tuple[str, str], least: int, one: EvidenceEvent) -> list[Alert]:
+        folded = one.record.folded if isinstance(one.record, Noticed) else None
+        found = AlertRecord(getattr(one.record, "id", ""), one.place.file, one.place.hash)
+        latest = _AlertCause(one.at, found, 1 if folded is None else folded.count)
+        alerts, seen = self._after_quiet(key, self._seen.get(key, _Tally()), one.at)
         if seen.quiet_until is not None:
-            if one.at < seen.quiet_until:
-                seen.more += 1
-                return None
-            seen.quiet_until = None
-        while seen.times and least > 1 and seen.times[0][0] <= one.at - MINUTE:
-            seen.times.popleft()
-        if len(seen.times) < least:
-            return None
-        if seen.more:
-            seen.more += 1
-        return self._alert(kind, about, seen, one.at)
+            kept = (*seen.kept, latest)[-MOST_RECORDS:]
+            count, since = seen.count + latest.number, seen.since or one.at
+            self._seen[key] = _Tally(kept, count, since, seen.quiet_until)
+            return alerts
+        # As many as `least` within a minute raise an alert, so no more of them are kept.
+        kept = (*_since(seen.kept, one.at - MINUTE), latest)
+        seen = _Tally(kept, sum(each.number for each in kept), kept[0].at)
+        if seen.count < least:
+            self._seen[key] = seen
+            return alerts
+        self._seen[key] = _Tally(quiet_until=one.at + self._terms.quiet)
+        return [*alerts, self._alert(key, seen, one.at)]
 
-    def _alert(self, kind: str, about: str, seen: _Tally, at: datetime) -> Alert:
-        """What is told now, after which it is quiet for a time."""
-        records = tuple(dict.fromkeys(record for _at, record in seen.times))[-MOST_RECORDS:]
-        since = seen.times[0][0]
-        count = max(len(seen.times), seen.more)
-        seen.times.clear()
-        seen.more, seen.quiet_until = 0, at + self._terms.quiet
-        return Alert(kind, SUMMARIES[kind], at, since, about, count, records, self._host)
+    def _after_quiet(self, key: tuple[str, str], seen: _Tally, now: datetime) -> tuple[list[Alert], _Tally]:
+        """What is told where the quiet time is over by `now`, and what was seen since. It is told as of its
+        end, so that whoever is told again later is told the same."""
+        found = []
+        while (until := seen.quiet_until) is not None and until <= now:
+            if seen.count:
+                found.append(self._alert(key, seen, until))
+                seen = _Tally(quiet_until=until + self._terms.quiet)
+            else:
+                seen = _Tally()
+        return found, seen
+
+    def _alert(self, key: tuple[str, str], seen: _Tally, at: datetime) -> Alert:
+        kind, about = key
+        records = tuple(dict.fromkeys(one.record for one in seen.kept))[-MOST_RECORDS:]
+        since = seen.since or at
+        return Alert(kind, SUMMARIES[kind], at, since, about, seen.count, records, self._host)
 
 
-def _times(one: EvidenceEvent) -> int:
-    """How often it counts: refusals that were recorded together are many."""
-    folded = one.record.folded if isinstance(one.record, Noticed) else None
-    return 1 if folded is None else min(folded.count, MOST_KEPT)
+def _since(kept: tuple[_AlertCause, ...], begin: datetime) -> tuple[_AlertCause, ...]:
+    """Those after `begin`."""
+    return tuple(one for one in kept if one.at > begin)
 
 
 def _has_held(findings: Mapping[str, int]) -> bool:
@@ -215,26 +245,30 @@ class AlertSink:
         now, due, lost = self._now(), self._watch.next_due, self._lost()
         if not lines and lost is None and (due is None or now < due):
             return 0
-        watch = deepcopy(self._watch)
-        problems = []
+        watch = self._watch.copied()
         over = [] if lost is None else watch.lost(lost)
-        for alert in [*over, *watch.observe(one for one, _line in lines), *watch.due(now)]:
-            for name, tell in self._targets.items():
-                key = (name, json.encode(alert))
-                if key not in self._told:
-                    try:
-                        problem = tell(alert)
-                    except CredentialError as error:
-                        problem = str(error)
-                    if problem:
-                        problems.append(f"{name}: {problem}")
-                    else:
-                        self._told.add(key)
-        if problems:
+        alerts = [*over, *watch.observe(one for one, _line in lines), *watch.due(now)]
+        tried = ((name, self._tell(name, alerts)) for name in self._targets)
+        if problems := [f"{name}: {problem}" for name, problem in tried if problem]:
             raise TelemetryError("; ".join(problems))
         self._watch = watch
         self._told.clear()
         return 0
+
+    def _tell(self, name: str, alerts: list[Alert]) -> str:
+        """Send a target the alerts that it does not have yet, up to one that it does not accept; gives why."""
+        for alert in alerts:
+            key = (name, json.encode(alert))
+            if key in self._told:
+                continue
+            try:
+                problem = self._targets[name](alert)
+            except CredentialError as error:
+                problem = str(error)
+            if problem:
+                return problem
+            self._told.add(key)
+        return ""
 
     def close(self) -> None:
         """Nothing is open."""
