@@ -545,6 +545,22 @@ def test_replicas_that_start_at_once_make_the_tables_once(replicas: Replicas) ->
     assert sorted(labels(stores[0])) == ["0", "1", "2", "3"]
 
 
+def test_once_a_later_version_has_changed_the_tables_an_earlier_one_changes_nothing_any_more(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = replicas()
+    labels(earlier, add="a")
+    forms = (*connections.FORMS, "ALTER TABLE sessions ADD more TEXT; UPDATE form SET form = 2")
+    with monkeypatch.context() as patched:
+        patched.setattr(connections, "FORMS", forms)
+        assert labels(replicas(), add="b") == ["a", "b"]
+    with pytest.raises(SessionError, match="made by a later version of mcpguard: use that one"):
+        labels(earlier, add="c")
+    assert "made by a later version" in earlier.problem()
+    monkeypatch.setattr(connections, "FORMS", forms)
+    assert labels(replicas()) == ["a", "b"]
+
+
 def test_a_store_that_is_closed_keeps_no_thread(replicas: Replicas) -> None:
     before = set(threading.enumerate())
     store = replicas()

@@ -36,7 +36,7 @@ sooner."""
 SCHEMA = "mcpguard"
 _LOOKS = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 """What finds out that a connection nobody uses was forgotten on its way, unless the URL says otherwise."""
-_CONNECT = {"connect_timeout": 2, "application_name": "mcpguard", "client_encoding": "UTF8"}
+_CONNECT = {"connect_timeout": 2, "client_encoding": "UTF8"}
 
 FORMS = (
     """
@@ -84,6 +84,11 @@ _MAY = """
 """
 """A change whose commit waits for a standby ends neither with `statement_timeout` nor with its connection."""
 _TIMELINE = "SELECT pg_walfile_name(pg_current_wal_lsn())"
+_PART_OTHERS = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE usename = current_user AND datname = current_database()"
+    " AND application_name LIKE 'mcpguard%' AND application_name <> current_setting('application_name')"
+)
 _LOCK = "SELECT pg_advisory_xact_lock({})"
 _FORM_LOCK, _TICKETS_LOCK = (_LOCK.format(number) for number in (1_835_230_824, 1_835_230_825))
 T = TypeVar("T")
@@ -153,7 +158,8 @@ def connected(url: Callable[[], Secret]) -> StateConnection:
     """A connection to the tables, which are made or brought up to date where that is needed. Raises
     ConnectionError as `parameters` does, and psycopg.Error where the database fails."""
     where = parameters(url)
-    made = StateConnection(library().connect(**{**_LOOKS, **where, **_CONNECT}, autocommit=True))
+    where = {**_LOOKS, **where, **_CONNECT, "application_name": f"mcpguard/{len(FORMS)}"}
+    made = StateConnection(library().connect(**where, autocommit=True))
     with ExitStack() as opened:
         opened.callback(made.close)
         made.execute(_SETTLE)
@@ -178,6 +184,8 @@ def _bring_up_to_date(database: StateConnection) -> None:
     for statements in FORMS[form:]:
         database.execute(statements)
     database.execute("COMMIT")
+    if 0 < form < len(FORMS):  # Replicas of an earlier version see the form when they connect again.
+        database.execute(_PART_OTHERS)
 
 
 def _form(database: StateConnection) -> int:

@@ -256,7 +256,7 @@ class AlertSink:
         return 0
 
     def _tell(self, name: str, alerts: list[Alert]) -> str:
-        """Send a target the alerts that it does not have yet, up to one that it does not accept; gives why."""
+        """Send a target the alerts that it does not have yet, up to one that it refuses; gives why."""
         for alert in alerts:
             key = (name, json.encode(alert))
             if key in self._told:
