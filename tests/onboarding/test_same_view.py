@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+import yaml
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -186,17 +187,29 @@ def test_what_a_client_had_switched_off_is_not_a_loss(tmp_path: Path) -> None:
     assert f"Cursor: 1 server, 1 tool, as before; {back}" in said
 
 
-def test_the_tables_that_a_server_of_a_database_lists_may_be_read(tmp_path: Path) -> None:
+def test_the_tables_that_a_server_of_a_database_lists_may_be_read_and_joined(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    uris = [f"postgres://db.example/shop/{name}/schema" for name in ("orders", "users", "a b", "orders")]
+    columns = {"orders": ("id", "customer_id"), "Customers": ("id", "homeTown", 7, "a.b")}
+    schemas = {
+        table: json.dumps([{"column_name": one, "data_type": "text"} for one in names])
+        for table, names in columns.items()
+    }
+    schemas |= {"users": "", "notes": "no list", "a b": "[]"}
+    uris = [f"postgres://db.example/shop/{name}/schema={text}" for name, text in schemas.items()]
     db = {"command": program(desk, "mcp-server-postgres"), "args": ["db", "query", *uris]}
     desk.has(".cursor/mcp.json", {"mcpServers": {"db": db}})
     before = (desk.home / ".cursor/mcp.json").read_bytes()
     said = desk.mcpguard("import", "--yes", "--to", "file")
-    assert "db: its tables may be read: orders, users" in said
-    assert "until its columns are named: `mcpguard import --set db.columns=TABLE.COLUMN,TABLE.COLUMN`" in said
+    assert 'db: its tables may be read: "Customers", notes, orders, users' in said
+    sets = "`mcpguard import --set db.columns=TABLE.COLUMN,TABLE.COLUMN`"
+    assert f"in a query, `t.c` of notes, users is refused, as in a join, until {sets}" in said
     assert "to do" not in said
     config = desk.home / ".config/mcpguard/mcpguard.yaml"
-    assert 'tables: ["orders", "users"]' in config.read_text()
+    params = yaml.safe_load(config.read_text())["policies"][0]["params"]
+    assert params["tables"] == ['"Customers"', "notes", "orders", "users"]
+    assert params["columns"] == {'"Customers"': ["id", '"homeTown"'], "orders": ["id", "customer_id"]}
+    joined = 'SELECT c."homeTown" FROM orders o JOIN "Customers" c ON c.id = o.customer_id LIMIT 9'
+    words = ("--server", "db", "--tool", "query", "--agent", "cursor")
+    assert desk.mcpguard("explain", *words, "--args", json.dumps({"sql": joined})).startswith("allow: ")
     desk.mcpguard("undo")
     assert ((desk.home / ".cursor/mcp.json").read_bytes(), config.exists()) == (before, False)

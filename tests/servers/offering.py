@@ -1,12 +1,13 @@
 """A small MCP server of the legacy era: `offering.py LABEL TOOL…`. Each of its tools reads only and answers with
-LABEL, and with the length of $TOKEN; what looks like a URI is a resource. It writes nothing but answers."""
+LABEL, and with the length of $TOKEN; what looks like a URI is a resource, and URI=TEXT one that can be read. It writes
+nothing but answers."""
 
 import json
 import os
 import sys
 
 LABEL, TOOLS = sys.argv[1], [one for one in sys.argv[2:] if "://" not in one]
-RESOURCES = [one for one in sys.argv[2:] if "://" in one]
+RESOURCES = dict(one.partition("=")[::2] for one in sys.argv[2:] if "://" in one)
 
 
 def result(method, params):
@@ -30,6 +31,8 @@ def result(method, params):
         }
     if method == "resources/list":
         return {"resources": [{"uri": one, "name": one} for one in RESOURCES]}
+    if method == "resources/read" and (text := RESOURCES.get(params["uri"])):
+        return {"contents": [{"uri": params["uri"], "mimeType": "application/json", "text": text}]}
     return {} if method == "ping" else None
 
 

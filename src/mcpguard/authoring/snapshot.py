@@ -3,14 +3,16 @@ Each server is asked through a `mcpguard run` of its own.
 
 Law of this file: what upstreams said is data of any shape; a schema that cannot be read tells nothing, and
 never fails. There is no way around the one path: what starts a server, gives it its credentials, inspects
-what it says and leaves evidence is `mcpguard run`, under a policy that shows all and allows no call.
+what it says and leaves evidence is `mcpguard run`, under a policy that shows all and allows no call, and the
+reading of no resource but those that are asked for.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
@@ -35,6 +37,7 @@ from mcpguard.protocol.eras import CAPABILITIES_KEY, MODERN_VERSIONS, VERSION_KE
 if TYPE_CHECKING:
     from mcp import MCPError
     from mcp.shared.dispatcher import DispatchContext
+    from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
     from mcp.shared.transport_context import TransportContext
 
     from mcpguard.config.file import ConfigFile
@@ -232,12 +235,18 @@ rules:
     action: [tools/call, prompts/get, resources/read, elicitation/create, sampling/createMessage, roots/list]
     when: size(args) < 0
 """
+MOST_READ = 100
+"""How many resources of one server are read."""
 
 
-def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapshot, dict[str, str]]:
+def survey(
+    config: Config, names: list[str], most: float = 0.0, read: str = ""
+) -> tuple[Snapshot, dict[str, str]]:
     """What `mcpguard run` serves of the servers `names` of `config`, and a sentence for each of which a list
     is missing; such a server is left out if that is the list of its tools. Each may take `most` seconds; 0:
-    as long as its configuration says. Where mcpguard itself ends, the sentence says why.
+    as long as its configuration says. Where mcpguard itself ends, the sentence says why. Resources whose
+    whole URI matches the pattern `read` (RE2) are read, up to `MOST_READ` of a server: their entries have the
+    text as `text`.
 
     Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive, and what those
     reported is gone. Raises ConfigError where the file is not what it was when it was loaded.
@@ -252,7 +261,7 @@ def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapsho
         seconds = most or config.servers[name].start_timeout_seconds + LIST_SECONDS
         lists: dict[str, Any] = {}
         async with places:
-            problem = await _ask(lists, folder, name, entries[name], seconds, logs[name])
+            problem = await _ask(lists, folder, name, entries[name], seconds, logs[name], read)
         if "tools" in lists:  # Without them rules would be compared with nothing.
             offers[name] = Offer(**lists)
         if problem:
@@ -266,7 +275,7 @@ def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapsho
 
     logs: dict[str, TextIO] = {}
     with TemporaryDirectory(prefix="mcpguard-") as made, ExitStack() as opened:
-        (Path(made) / "policy.yaml").write_text(_POLICY)
+        (Path(made) / "policy.yaml").write_text(_POLICY + (_rule_to(read) if read else ""))
         for name in entries:
             logs[name] = opened.enter_context(open(Path(made) / f"{name}.log", "w+", encoding="utf-8"))
         anyio.run(ask_all, Path(made))
@@ -305,6 +314,12 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     return found
 
 
+def _rule_to(read: str) -> str:
+    when = f"resource.uri.matches({msgspec.json.encode(f'^(?:{read})$').decode()})"
+    rule = {"id": "read", "effect": "allow", "action": ["resources/read"], "when": when}
+    return f"  - {msgspec.json.encode(rule).decode()}\n"
+
+
 def _kept_with(config: Config, written: ConfigFile) -> dict[str, Any]:
     """Where evidence is, how it is kept, and where definitions are remembered: as for a client."""
     audit = {} if written.audit is None else written.audit.model_dump(exclude_unset=True)
@@ -325,9 +340,10 @@ def _bound_to(entry: CredentialEntry, server: str, remote: bool) -> Json:
 
 
 async def _ask(
-    lists: dict[str, Any], folder: Path, name: str, entry: Json, seconds: float, errors: TextIO
+    lists: dict[str, Any], folder: Path, name: str, entry: Json, seconds: float, errors: TextIO, read: str
 ) -> str:
-    """Put what the server of `entry` lists into `lists`; gives why one of them is missing, "" if none is."""
+    """Put what the server of `entry` lists into `lists`, with the texts that `read` asks for; gives why a
+    list is missing, "" if none is."""
     import anyio
     from mcp import MCPError, StdioServerParameters
     from mcp.client.stdio import stdio_client
@@ -356,10 +372,23 @@ async def _ask(
             if not problem:  # It has started, so what it said then is known.
                 hello = await asking.send_raw_request("server/discover", _ENVELOPE)
                 lists["instructions"] = hello.get("instructions", "")
+            await _read(asking, lists.get("resources", ()), read)
             group.cancel_scope.cancel()
     if waiting.cancelled_caught:
         return f"{name} could not be listed: it did not answer within {seconds:g} seconds"
     return problem
+
+
+async def _read(asking: JSONRPCDispatcher, entries: Iterable[dict[str, Any]], read: str) -> None:
+    from mcp import MCPError
+
+    wanted = [one for one in entries if read and re.fullmatch(read, str(one.get("uri")))]
+    for one in wanted[:MOST_READ]:
+        try:
+            said = await asking.send_raw_request("resources/read", {"uri": one["uri"], **_ENVELOPE})
+        except MCPError:
+            continue
+        one["text"] = "".join(part["text"] for part in said["contents"] if "text" in part)
 
 
 _ENVELOPE = {"_meta": {VERSION_KEY: MODERN_VERSIONS[0], CAPABILITIES_KEY: {}}}

@@ -82,6 +82,19 @@ def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
     assert capsys.readouterr().out == (folder / "s.json").read_text()
 
 
+def test_a_survey_reads_the_resources_that_it_was_asked_for_and_no_others(folder: Path) -> None:
+    at = "db://a.example/"
+    write(folder, one=server("offering.py", "db", f"{at}x=of x", f"{at}y", f"{at}x/z=of z"))
+    config = load_config(folder / "mcpguard.yaml")
+    found, failed = snapshot.survey(config, ["one"], read="db://[^/]+/[a-z]+")
+    read = {one["uri"]: one.get("text") for one in found.servers["one"].resources}
+    assert (read, failed) == ({f"{at}x": "of x", f"{at}x/z": None, f"{at}y": None}, {})
+    chains = [path.read_text() for path in (folder / "audit").glob("*.jsonl")]
+    records = [json.loads(line) for chain in chains for line in chain.splitlines()]
+    decided = (one for one in records if one["kind"] == "decision" and one["method"] == "resources/read")
+    assert [one["subject"] for one in decided] == [f"{at}x", f"{at}y"]
+
+
 def test_where_mcpguard_itself_ends_a_survey_says_why(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import DecodeError, Struct, json, structs
 
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.system.terminal import counted
@@ -15,6 +16,7 @@ from mcpguard.authoring.snapshot import Offer, Snapshot, survey
 from mcpguard.cli.onboarding.lock import system
 from mcpguard.config.loading import Config, config_option, load_config
 from mcpguard.config.policies import load_policies
+from mcpguard.core.functions.sql.tree import shown
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.visibility import visible
@@ -31,16 +33,17 @@ SECONDS = 30.0
 """How long all servers together may take; what a launcher has to download first takes longer."""
 
 _NAMED = 6
-_SCHEMA = re.compile(r"postgres(?:ql)?://[^?#]*/([A-Za-z_][A-Za-z0-9_]*)/schema")
+_SCHEMA = "postgres(?:ql)?://[^?#]*/([A-Za-z_][A-Za-z0-9_]*)/schema"
+"""The URI of the schema of a table, as a server of PostgreSQL lists it."""
 
 
 class FirstLook(Struct, frozen=True):
     """`lines` for the person: one for each client and project, then one for each server that was not seen.
-    `tables` are those of databases by server and param, as the servers list them; `instructed` are the
-    servers with instructions for the model."""
+    `found` are values for params, by server and param: the tables and columns of databases, as the servers
+    state them; `instructed` are the servers with instructions for the model."""
 
     lines: tuple[str, ...] = ()
-    tables: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     instructed: tuple[str, ...] = ()
 
 
@@ -48,16 +51,16 @@ def first_look(plan: ImportPlan) -> FirstLook:
     """Start the servers of `plan` once."""
     config = load_config(plan.config)
     names = [one.name for one in plan.servers if not config.servers[one.name].disabled]
-    snapshot, failed = survey(config, names, SECONDS)
+    snapshot, failed = survey(config, names, SECONDS, _SCHEMA)
     policies = load_policies(config.policies, OPT_IN).observing(config.observe)
     lines = [_line(plan, config, policies, snapshot, *view) for view in plan.views]
     wanting = [one.name for one in plan.servers if "tables" in one.unset and one.name in snapshot.servers]
-    tables = {(name, "tables"): found for name in wanting if (found := _tables(snapshot.servers[name]))}
+    stated = {(name, param): values for name in wanting for param, values in _stated(snapshot.servers[name])}
     silent = [f"no answer: {said}" for said in failed.values()]
     if silent:
         silent.append("a client's next start tries them again: `mcpguard status` shows the result")
     instructed = [name for name, offer in snapshot.servers.items() if offer.instructions]
-    return FirstLook((*lines, *silent), tables, tuple(instructed))
+    return FirstLook((*lines, *silent), stated, tuple(instructed))
 
 
 def unset_params(plan: ImportPlan) -> Iterator[str]:
@@ -70,12 +73,14 @@ def unset_params(plan: ImportPlan) -> Iterator[str]:
             yield f"{server.name}: what needs {param} is refused until `{sets}`"
 
 
-def of_tables(plan: ImportPlan, server: str, tables: str) -> Iterator[str]:
-    """Lines about the tables that a database server lists, which may now be read."""
-    yield f"{server}: its tables may be read: {tables}"
-    sets = f"mcpguard import --set {server}.columns=TABLE.COLUMN,TABLE.COLUMN"
-    sets += config_option(plan.config, os.environ)
-    yield f"  `t.c` in a query is refused, as in a join, until its columns are named: `{sets}`"
+def of_tables(plan: ImportPlan, server: str, tables: list[str], columns: list[str]) -> Iterator[str]:
+    """Lines about the `tables` that a database server lists, which may now be read, and their `columns`."""
+    yield f"{server}: its tables may be read: {_some(tables)}"
+    known = {one.partition(".")[0] for one in columns}
+    if missing := [one for one in tables if one not in known]:
+        sets = f"mcpguard import --set {server}.columns=TABLE.COLUMN,TABLE.COLUMN"
+        sets += config_option(plan.config, os.environ)
+        yield f"  in a query, `t.c` of {_some(missing)} is refused, as in a join, until `{sets}`"
 
 
 def refused_by_system(plan: ImportPlan) -> Iterator[str]:
@@ -95,10 +100,26 @@ def refused_by_system(plan: ImportPlan) -> Iterator[str]:
             yield f"{path} does not let {one.title} start {names}: `{run}` allows it"
 
 
-def _tables(offer: Offer) -> list[str]:
-    """The tables whose schemas a server of a database lists as resources, `postgres://HOST/DB/TABLE/schema`."""
-    found = (_SCHEMA.fullmatch(str(one.get("uri"))) for one in offer.resources)
-    return sorted({one[1] for one in found if one})
+def _stated(offer: Offer) -> Iterator[tuple[str, list[str]]]:
+    """(param, values) for the tables whose schemas a server of a database lists, and for their columns."""
+    found = ((re.fullmatch(_SCHEMA, str(one.get("uri"))), one.get("text", "")) for one in offer.resources)
+    schemas = {shown(uri[1], quoted=True, dialect="postgres"): text for uri, text in found if uri}
+    if schemas:
+        yield "tables", sorted(schemas)
+    columns = [f"{table}.{column}" for table in sorted(schemas) for column in _columns(schemas[table])]
+    if columns:
+        yield "columns", columns
+
+
+def _columns(schema: str) -> Iterator[str]:
+    """The columns in the schema of a table, a list of objects with `column_name`, as `sql()` shows them."""
+    try:
+        rows = json.decode(schema, type=list[dict[str, Any]])
+    except DecodeError:
+        return
+    names = (one.get("column_name") for one in rows)
+    usable = (one for one in names if isinstance(one, str) and one.isprintable() and "." not in one)
+    yield from (shown(one, quoted=True, dialect="postgres") for one in usable)
 
 
 def _line(

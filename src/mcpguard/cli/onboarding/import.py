@@ -418,8 +418,8 @@ def _after(plan: ImportPlan, vault: Vault) -> None:
 
 
 def _look(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> None:
-    """Say what clients see now, allow the tables that a server of a database lists, and see to it that
-    instructions of servers reach clients."""
+    """Say what clients see now, allow the tables that a server of a database lists, with their columns,
+    and see to it that instructions of servers reach clients."""
     from mcpguard.cli.onboarding import first_look
     from mcpguard.onboarding import configuration
     from mcpguard.onboarding.moves import carry_out, config_writing
@@ -433,9 +433,9 @@ def _look(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> None:
     before = configuration.read(plan.config)
     written = configuration.entries(before)
     eager = tuple(name for name in seen.instructed if "eager" not in written[name])
-    if not (seen.tables or eager):
+    if not (seen.found or eager):
         return
-    more = configuration.ConfigAddition(params=present_params(plan.config, seen.tables), eager=eager)
+    more = configuration.ConfigAddition(params=present_params(plan.config, seen.found), eager=eager)
     after = configuration.extended(before, str(plan.config), more)
     carry_out(journal, vault, {}, [config_writing(plan.config, before, after)])
     if eager:
@@ -443,7 +443,8 @@ def _look(plan: ImportPlan, journal: MoveJournal, vault: Vault) -> None:
         said = f"instructions for the model, so {starts} when a client connects (`eager`)"
         _say(f"{plain(', '.join(eager))} {has} {said}")
     for server in plan.servers:
-        if (server.name, "tables") in seen.tables:
+        if tables := seen.found.get((server.name, "tables")):
             del server.unset["tables"]
-            for said in first_look.of_tables(plan, server.name, _short(seen.tables[server.name, "tables"])):
+            columns = seen.found.get((server.name, "columns"), [])
+            for said in first_look.of_tables(plan, server.name, tables, columns):
                 _say(plain(said))
