@@ -52,6 +52,21 @@ async def test_a_connection_that_has_shown_a_good_token_is_never_closed_for_othe
             await silent(front, 30)
 
 
+async def test_clients_that_come_at_once_displace_idle_connections_and_not_one_another() -> None:
+    async with serving(TOKEN, FakeVerifier(), most_connections=8) as front:
+        headers, data = body(front, "good")
+        for _ in range(3):
+            for _ in range(8):
+                wire = await front.connect()
+                wire.send("POST", "/mcp", headers, data)
+                assert (await wire.answer()).status == 200
+            together = await silent(front, 4)
+            for wire in together:
+                wire.send("POST", "/mcp", headers, data)
+            assert [(await wire.answer()).status for wire in together] == [200] * 4
+        assert front.reports == []
+
+
 async def test_a_bad_token_and_a_health_check_leave_a_connection_unverified() -> None:
     async with serving(TOKEN, FakeVerifier(), most_connections=8) as front:
         bad, checks = await front.connect(), await front.connect()
@@ -110,6 +125,21 @@ def test_the_address_that_has_most_loses_its_oldest_first(monkeypatch: pytest.Mo
     room.add(Line("203.0.113.9"))
     assert said == [SAID, SAID]
     assert not UnverifiedConnections(4, said.append).spare()
+
+
+def test_where_all_places_are_used_up_a_silent_one_goes_first_and_one_that_has_just_come_last() -> None:
+    now = [0.0]
+    room = UnverifiedConnections(4, lambda _said: None, lambda: now[0])
+    silent, idle, fresh = (Line("203.0.113.9") for _ in range(3))
+    room.add(silent)
+    now[0] = 1.0
+    room.add(fresh)
+    room.idle[idle] = None
+    for gone in (silent, idle, fresh):
+        assert not gone.gave_way
+        assert room.spare()
+        assert gone.gave_way
+    assert not room.spare()
 
 
 def test_half_an_address_of_ipv6_is_one_party() -> None:

@@ -2,8 +2,8 @@
 
 Law of this file: these keep nobody out. The first share a part of the connections, and where that is used up,
 the address that holds most of them loses its oldest one. A connection is one of them until the token of the
-request that comes has been verified, whatever it has shown before. Where all connections are used up and none
-is one of them, the one that has been idle longest ends.
+request that comes has been verified, whatever it has shown before. Where all connections are used up, one
+that has been silent ends, else the one that has been idle longest, and only then one that has just come.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Protocol
 
+SILENT_SECONDS = 1.0
+"""Whoever has not shown a token for this long is silent."""
 QUIET_SECONDS = 60.0
 """How long the warning is not repeated."""
 SAID = (
@@ -33,21 +35,26 @@ class UnverifiedConnection(Protocol):
 class UnverifiedConnections:
     """Those that are open. At most `most` of them are kept."""
 
-    def __init__(self, most: int, report: Callable[[str], None]) -> None:
-        """`report(sentence)` tells the operator, once in a while, that some are closed."""
+    def __init__(
+        self, most: int, report: Callable[[str], None], seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`report(sentence)` tells the operator, once in a while, that some are closed; `seconds()` is a
+        monotonic clock."""
         self.most = most
         self._report = report
+        self._seconds = seconds
         self._count = 0
         self.idle: dict[UnverifiedConnection, None] = {}
         """Those whose clients have all that they asked for, the longest first."""
-        self._of: dict[bytes | str, dict[UnverifiedConnection, None]] = {}
+        self._of: dict[bytes | str, dict[UnverifiedConnection, float]] = {}
+        """Since when each is one of them, by the network that it comes from."""
         self._quiet_until = 0.0
 
     def add(self, one: UnverifiedConnection) -> None:
         """A new one; an older one may be closed for it."""
         if self._count >= self.most:
-            self.spare()
-        self._of.setdefault(network_of(one.peer), {})[one] = None
+            self._close(self._oldest())
+        self._of.setdefault(network_of(one.peer), {})[one] = self._seconds()
         self._count += 1
 
     def discard(self, one: UnverifiedConnection) -> None:
@@ -62,18 +69,31 @@ class UnverifiedConnections:
                 del self._of[network]
 
     def spare(self) -> bool:
-        """Close the oldest connection of the network with the most of them, else the one that has been idle
-        longest; False if there is neither."""
+        """Close the oldest connection of the network with the most of them, if it is silent; else the one
+        that has been idle longest, else that one all the same. False if there is none of these."""
+        oldest = self._oldest()
+        silent = oldest is not None and self._since(oldest) <= self._seconds() - SILENT_SECONDS
+        if self.idle and not silent:
+            idle = next(iter(self.idle))
+            self.discard(idle)
+            idle.give_way()
+            return True
+        return self._close(oldest)
+
+    def _oldest(self) -> UnverifiedConnection | None:
         if not self._of:
-            idle = next(iter(self.idle), None)
-            if idle is not None:
-                del self.idle[idle]
-                idle.give_way()
-            return idle is not None
-        oldest = next(iter(self._of[max(self._of, key=lambda network: len(self._of[network]))]))
-        self.discard(oldest)
-        oldest.give_way()
-        now = time.monotonic()
+            return None
+        return next(iter(self._of[max(self._of, key=lambda network: len(self._of[network]))]))
+
+    def _since(self, one: UnverifiedConnection) -> float:
+        return self._of[network_of(one.peer)][one]
+
+    def _close(self, one: UnverifiedConnection | None) -> bool:
+        if one is None:
+            return False
+        self.discard(one)
+        one.give_way()
+        now = self._seconds()
         if now >= self._quiet_until:
             self._quiet_until = now + QUIET_SECONDS
             self._report(SAID)
