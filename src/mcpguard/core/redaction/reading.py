@@ -345,11 +345,13 @@ class QuickLook(SignsOfText):
         """Whether there is anything in the text, which is `flat` without what stands between its leaves."""
         self._flat = flat
         some, rare = COMPILED[0] if COMPILED else triggers()
-        return (
+        found = (
             (expressions().search(self._text, self.see) and self.ended(self.see))
             or some.search(flat, self._literal)
             or (self.rare and rare.search(flat, self._literal))
         ) and (self._visits >= 0 or (self._perusal or self._peruse()).begins(self.rare))
+        self._flat, self._perusal = b"", None  # It takes as much as the text.
+        return found
 
     def _literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
         """A Visit of `triggers`. Many texts have a few letters that a format begins with."""

@@ -186,10 +186,9 @@ class Redactor:
         wanted, also = also, also and kinds_in(also)
         try:
             leaves = Leaves(value)
-            text, count = leaves.text()
+            (text, count), budgets = leaves.text(), list[Budget]()
             if len(text) // _MUCH > most:
                 raise TooMuchAtOnce(len(text))
-            budgets: list[Budget] = []
             found = (
                 self._found_reordered(leaves, text, also, most, count, budgets)
                 if leaves.reordered()
@@ -236,8 +235,8 @@ class Redactor:
         many things that begin or are found."""
         padded = text + PAD
         try:
-            found = self._may_have(padded, also)
-            return self._spans(padded, also, (), Budget(len(padded), patience)) if found else []
+            may = self._may_have(padded, also)
+            return self._spans(padded, also, (), Budget(len(padded), patience)) if may else []
         except InspectionError:
             raise
         except Exception:
@@ -318,9 +317,11 @@ class Redactor:
         visits = _VISITS if len(text) > most else maxsize
         some = _VISITS + len(flat) // _RARE if len(flat) > AT_ONCE else maxsize
         seen = QuickLook(text, some, visits, budgets)
+        if seen.any(flat):
+            return True
+        del flat  # As much as the text.
         if (
-            seen.any(flat)
-            or (seen.may_be_marked and seen.marked() and not visible and hides(text))
+            (seen.may_be_marked and seen.marked() and not visible and hides(text))
             or (also and any(OPT_IN_DETECTORS[kind].every(text) for kind in also))
             or found_in(self._held.busy, text)
         ):
@@ -386,11 +387,10 @@ class Redactor:
     ) -> Rebuild | None:
         """What puts the leaves in their places without what was found, None where that is nothing. What may
         be put together by what is dropped is looked for in the next turn."""
-        parts = leaves.parts()
-        cuts = self._cuts(leaves, parts, unredacted, budget, again)
+        cuts, parts = self._cuts(leaves, unredacted, budget, again)
         if cuts:
             return Rebuild(leaves, edited_parts(leaves, parts, cuts, numbers))
-        edited = None if hidden is None else neutralised(parts, hidden)
+        edited = None if hidden is None else neutralised(leaves.parts(), hidden)
         return None if edited is None else Rebuild(leaves, edited)
 
     def _sealed(self, findings: list[Detection]) -> tuple[Detection, ...]:
@@ -406,25 +406,26 @@ class Redactor:
             return True
 
     def _cuts(
-        self, leaves: Leaves, parts: list[str], unredacted: ExceptionsInForce, budget: Budget, again: bool
-    ) -> dict[int, list[Span]]:
-        """What is to be removed from each part, by its index, in order and without overlaps: all that is in
-        the first of the orders in which there is anything. `again`: most likely nothing, so that is looked at
-        first, as for what is cut up otherwise."""
+        self, leaves: Leaves, unredacted: ExceptionsInForce, budget: Budget, again: bool
+    ) -> tuple[dict[int, list[Span]], list[str]]:
+        """The cuts of each part, by its index, in the first order in which there is anything, and the parts.
+        `again`: most likely nothing, so that is looked at first, as for what is cut up otherwise."""
         for order in leaves.orders():
             first = order is AS_THEY_ARE
             more: Iterable[Hit] = members(leaves, budget) if first else ()
             if (again or not first) and not (more := [*more]):
-                seen = masked(padded(parts) if first else order.edges(), self._kinds)
+                seen = masked(padded(leaves.parts()) if first else order.edges(), self._kinds)
                 if not self._found(seen, unredacted.kinds, known=not first, budgets=[budget], visible=True):
                     continue
                 del seen
-            arranged = order.arranged(parts)
-            stays = unredacted.over(leaves, order, arranged)
-            spans = self._spans(masked(padded(arranged), self._kinds), unredacted.kinds, more, budget, stays)
-            if cuts := by_part(spans, order, arranged, budget):
-                return cuts
-        return {}
+            arranged = order.arranged(leaves.parts())
+            stays, text = unredacted.over(leaves, order, arranged), masked(padded(arranged), self._kinds)
+            del arranged  # There may be a part for each few bytes.
+            spans = self._spans(text, unredacted.kinds, more, budget, stays)
+            parts = leaves.parts() if spans else []
+            if parts and (cuts := by_part(spans, order, order.arranged(parts), budget)):
+                return cuts, parts
+        return {}, []
 
     def _spans(
         self, text: bytes, also: tuple[str, ...], more: Iterable[Hit], budget: Budget, stays: Stays = nothing

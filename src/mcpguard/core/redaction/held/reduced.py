@@ -14,6 +14,7 @@ Both are searched together with the skeleton and are not confused with it: each 
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from itertools import compress
 
 from mcpguard.core.expressions import expression
@@ -54,7 +55,10 @@ def _without(text: bytes, table: bytes | None, drop: bytes) -> bytes:
     # Of a long text a slice at a time, so that other threads run in between.
     if len(text) <= SLICE:
         return text.translate(table, drop)
-    return b"".join([text[at : at + SLICE].translate(table, drop) for at in range(0, len(text), SLICE)])
+    made = BytesIO()  # A list of the slices would be as much as all of it again.
+    for at in range(0, len(text), SLICE):
+        made.write(text[at : at + SLICE].translate(table, drop))
+    return made.getvalue()
 
 
 def spread_of(padded: bytes, skeleton: bytes) -> bytes:

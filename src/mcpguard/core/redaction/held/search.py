@@ -322,13 +322,15 @@ class HeldSet:
         # `share_of`, which would be a call.
         share = 0.0 if several else (len(skeleton) - len(PAD)) / (len(padded) - len(PAD) + 1)
         capitals, letters = self._signs
-        texts = [skeleton]
-        if share < RUNS and _has_one(padded, capitals):
-            texts.append(capitals_in(padded))
-        if share < SENTENCES and _has_one(skeleton, letters):
-            texts.append(letters_in(skeleton))
-        # One search is faster than several, and all in one take much of a long text.
-        for text in (b"".join(texts),) if len(padded) < SLICE else texts:
+        rows = share < RUNS and _has_one(padded, capitals), share < SENTENCES and _has_one(skeleton, letters)
+        if len(padded) < SLICE:
+            # One search is faster than several.
+            texts: Iterable[bytes] = (
+                (b"".join(_searched(padded, skeleton, *rows)),) if any(rows) else (skeleton,)
+            )
+        else:
+            texts = _searched(padded, skeleton, *rows)
+        for text in texts:
             for matcher, _ in loose.matchers:
                 if matcher.search(text, stop):
                     return True
@@ -403,6 +405,15 @@ def found_in(sets: Sequence[HeldSet], padded: bytes) -> bool:
             if one.found(text):
                 return True
     return False
+
+
+def _searched(padded: bytes, skeleton: bytes, capitals: bool, letters: bool) -> Iterator[bytes]:
+    """What is searched of a text: one at a time, since each is up to as much as the text."""
+    yield skeleton
+    if capitals:
+        yield capitals_in(padded)
+    if letters:
+        yield letters_in(skeleton)
 
 
 def _has_one(text: bytes, of: bytes) -> bool:

@@ -67,14 +67,14 @@ def by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget
 def edited_parts(
     leaves: Leaves, parts: list[str], cuts: dict[int, list[Span]], numbers: Numbers
 ) -> list[str]:
-    """The parts with placeholders in place of the `cuts`, which are used up: there may be many."""
-    edited, digits = list(parts), leaves.numbered()
+    """These parts with placeholders in place of the `cuts`. Both are used up: there may be many."""
+    digits = leaves.numbered()
     # In the order in which the texts stand, so that numbers ascend.
     for index in sorted(cuts):
         spans = cuts.pop(index)
         whole = [spans[0]._replace(start=0, end=len(parts[index]))] if index in digits else spans
-        edited[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
-    return edited
+        parts[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
+    return parts
 
 
 def _cut(text: bytes, spans: list[Span], numbers: Numbers) -> EditedLeaf:

@@ -59,7 +59,10 @@ def masked(text: bytes, kinds: Container[str]) -> bytes:
     for found in _ours(text, kinds):
         made = made or bytearray(text)
         made[found.start() : found.end()] = b"\xff" * len(found[0])
-    return bytes(made) if made else text
+    if made is None:
+        return text
+    del text  # Three times as much otherwise.
+    return bytes(made)
 
 
 def taken(text: bytes, kinds: Container[str]) -> int:
