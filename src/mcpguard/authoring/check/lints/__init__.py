@@ -2,8 +2,9 @@
 
 `reach.py` is about what never decides and limits that are never reached, `names.py` about names that no rule
 mentions or no server has, labels and facts, `evaluation.py` about what fails or is slow, `kinds.py` about
-values that are never found, `readings.py` about what is read by half, `shapes.py` about what another spelling
-passes, `attention.py` about what a person should look at. `entry.py` says what a lint is.
+values that are never found, `contradictions.py` about operands that exclude each other, `readings.py` about
+what is read by half, `shapes.py` about what another spelling passes, `attention.py` about what a person
+should look at. `entry.py` says what a lint is.
 
 To add a lint: its section in `lints.txt`, with the next free code of its subject, and a line in the table at
 the end of that module. A new subject is a module with its table, which `LINTS` unpacks.
@@ -14,6 +15,7 @@ import re
 from msgspec import convert
 
 from mcpguard.authoring.check.lints.attention import ATTENTION
+from mcpguard.authoring.check.lints.contradictions import CONTRADICTIONS
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject
 from mcpguard.authoring.check.lints.evaluation import EVALUATION
 from mcpguard.authoring.check.lints.kinds import KINDS
@@ -24,7 +26,7 @@ from mcpguard.authoring.check.lints.shapes import SHAPES
 from mcpguard.authoring.findings import Finding, Severity, at
 from mcpguard.core.tables import sections
 
-FINDERS = REACH | EVALUATION | KINDS | NAMES | ATTENTION | SHAPES | READINGS
+FINDERS = REACH | EVALUATION | KINDS | CONTRADICTIONS | NAMES | ATTENTION | SHAPES | READINGS
 """What finds what a lint is about, by its code."""
 _HEAD = "version: 1\npolicy: example\nowner: ada\nrules:\n"
 

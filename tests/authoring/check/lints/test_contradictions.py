@@ -1,0 +1,95 @@
+"""Lints on operands that exclude each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.authoring.check.lints import contradictions
+from mcpguard.core.conditions.cel import ConditionError
+from tests.authoring.check.linting import found, rules
+
+NEVER = "no value of `{}` makes all of this true, so it is always false: write `||` if one is enough"
+ALWAYS = (
+    "every value of `{}` makes a part of this true, so it excludes nothing: write `&&` if all must be true"
+)
+
+
+def said(when: str) -> list[str]:
+    text = rules(f"id: r, effect: allow, tools: [read], when: {when!r}")
+    return [one.partition("rule r: ")[2] for one in found("P208", text, snapshot=None)]
+
+
+@pytest.mark.parametrize(
+    ("when", "name"),
+    [
+        ('args.a == "x" && args.a == "y"', "args.a"),
+        ('"x" == args.a && args.b && args.a == "y"', "args.a"),
+        ('args.a == "x" && (has(args.b) && args.a == "y")', "args.a"),
+        ('principal.id == "ada" && principal.id == "bob"', "principal.id"),
+        ('server == "a" && server in ["b", "c"]', "server"),
+        ('args.a.b.c in ["x", "y"] && args.a.b.c == "z"', "args.a.b.c"),
+        ('args.a == "x" && args.a.startsWith("y")', "args.a"),
+        ('args.a == "x" && !has(args.a)', "args.a"),
+        ('args.a == "x" && size(args.a) > 1', "args.a"),
+        ('args.a == "x" && args.a != "x"', "args.a"),
+        ('args.a == "x" && (args.a == "y" || args.a == "z")', "args.a"),
+        ('!(args.a != "x") && args.a == "y"', "args.a"),
+        ("args.n > 5 && args.n < 3", "args.n"),
+        ("args.n > 5 && args.n <= 5", "args.n"),
+        ("args.n >= 5 && args.n < 5 && args.n <= 5", "args.n"),
+        ("!(args.n < 5.5) && args.n < 5", "args.n"),
+        ("has(args.b) && (args.b || args.n == 1 && args.n == 2)", "args.n"),
+    ],
+)
+def test_operands_of_which_no_value_makes_all_true_are_reported(when: str, name: str) -> None:
+    assert said(when) == [NEVER.format(name)]
+
+
+@pytest.mark.parametrize(
+    ("when", "name"),
+    [
+        ('args.a != "x" || args.a != "y"', "args.a"),
+        ('args.b || (args.a != "x" || "y" != args.a)', "args.a"),
+        ('!(args.a in ["x", "y"]) || args.a != "z"', "args.a"),
+        ('args.a != "x" || args.a == "x"', "args.a"),
+        ("args.n < 5 || args.n > 3", "args.n"),
+        ("args.n <= 5 || args.n > 5", "args.n"),
+    ],
+)
+def test_operands_of_which_every_value_makes_one_true_are_reported(when: str, name: str) -> None:
+    assert said(when) == [ALWAYS.format(name)]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        'args.a == "x" || args.a == "y"',
+        'args.a != "x" && args.a != "y"',
+        'args.a == "x" && args.b == "y"',
+        'args.a == "x" && args.a == args.b',
+        'args.a in ["x", "y"] && args.a != "x"',
+        'args.a in ["x", args.b] && args.a == "y"',
+        'args.a == "x" && args.a.matches(".")',
+        'args.a == "x" && args.a > 5',  # It fails, and P206 says so where the kind is known.
+        'args.a[0] == "x" && args.a[0] == "y"',
+        'args.a.exists(one, one == "x") && args.a.exists(one, one == "y")',
+        '"x" in session.labels && "y" in session.labels',
+        "args.n > 5 && args.n < 6",
+        "args.n >= 5 && args.n <= 5",
+        "args.n < 5 || args.n > 5",
+        "5 < args.n && args.n < 3",  # Not read in this order.
+        "args.n < args.m && args.n > 3",
+        '(args.a ? args.b : args.c) && args.a == "x"',
+        "1 == 1 && 2 == 2",
+    ],
+)
+def test_operands_that_a_value_can_satisfy_are_not_reported(when: str) -> None:
+    assert said(when) == []
+
+
+def test_what_only_the_other_engine_takes_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_text: str) -> object:
+        raise ConditionError([(0, "no")])
+
+    monkeypatch.setattr(contradictions, "parts_of", refuse)
+    assert said('args.a == "x" && args.a == "y"') == []
