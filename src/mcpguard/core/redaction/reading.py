@@ -107,7 +107,9 @@ class ViewReading:
         self._missed: dict[int, tuple[int, int]] = {}
         # Nothing here leads back to it: one is made for nearly each answer, and goes without the collector.
         self._pairs = pairs.Pairs(view.text, _Judge(self._budget, COST_OF_A_JUDGEMENT, joined=view.joined))
-        self._beside = apart.ApartFromName(view.text, _Judge(self._budget, COST_OF_A_CELL))
+        self._beside = apart.ApartFromName(
+            view.text, _Judge(self._budget, COST_OF_A_CELL), self._budget.trigger
+        )
         self._flat: FlatView | None = None
         self._signs = SignsOfText(view.text)
         self.hits: list[Hit] = []

@@ -8,7 +8,6 @@ import hmac
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
-from operator import itemgetter
 from sys import maxsize
 from threading import Lock
 
@@ -19,7 +18,6 @@ from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.beginnings import Hit, triggers
 from mcpguard.core.redaction.budget import MASKING, Budget, only
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
-from mcpguard.core.redaction.detectors.named.objects import OPENED
 from mcpguard.core.redaction.engine.matching import PAD, Span
 from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.held.search import found_in, mark_of
@@ -34,7 +32,6 @@ from mcpguard.core.redaction.scanning import (
     OPT_IN_DETECTORS,
     found_behind,
     hits,
-    may_have_tables,
     members,
     regather,
     telling,
@@ -64,7 +61,6 @@ _NAMES = 2000
 _LONGEST_NAME = 64
 _ROUNDS = 8
 _UNMARKED = b""
-_first = itemgetter(slice(1))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -197,10 +193,6 @@ class Redactor:
             if found or (
                 (
                     leaves.tables
-                    or (
-                        not OPENED.isdisjoint(map(_first, leaves.columns.get("text", ())))
-                        and may_have_tables(leaves)
-                    )
                     or not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                 )
                 and (

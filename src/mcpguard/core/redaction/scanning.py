@@ -38,10 +38,6 @@ _COST_OF_A_MEMBER = 12
 """Less than in a text, where the name has to be found: a table has one in each row."""
 
 
-_TEXTS = frozenset(["text"])
-"""Members in which a server may write its result as JSON."""
-
-
 def found_behind(
     behind: Iterable[View], holds: Callable[[bytes], bool], also: tuple[str, ...], budget: Budget
 ) -> bool:
@@ -117,10 +113,9 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
         for name in leaves.telling
         if name in objects.GATES or objects.is_value(name) or not leaves.columns[name]
     }
-    texts = [one for one in leaves.placed(_TEXTS) if objects.may_have_tables(one[2])]
-    if beside or leaves.tables or texts:
+    if beside or leaves.tables:
         text = padded(leaves.parts()) if text is None else text
-        yield from _beside(leaves, budget, text, texts, once)
+        yield from _beside(leaves, budget, text, once)
     known: dict[tuple[str, str], str] = {}
     for name, at, value in leaves.placed(leaves.telling - beside):
         data = value.encode("utf-8", "surrogatepass")
@@ -138,19 +133,12 @@ def _words() -> Matcher:
     return compile_literals(words, range(len(words)), "words")
 
 
-def may_have_tables(leaves: Leaves) -> bool:
-    """Whether a list stands in a list in a text that is JSON."""
-    return any(map(objects.may_have_tables, leaves.columns.get("text", ())))
-
-
 class _Enough(Exception):
     """One is found."""
 
 
-def _beside(
-    leaves: Leaves, budget: Budget, text: bytes, texts: list[tuple[str, int, str]], once: bool
-) -> Iterator[Hit]:
-    """What another text of the value names, or of the JSON that `texts` are."""
+def _beside(leaves: Leaves, budget: Budget, text: bytes, once: bool) -> Iterator[Hit]:
+    """What another text of the value names."""
     if not _words().search(text, stop):
         return
 
@@ -164,12 +152,6 @@ def _beside(
             budget.hit()
         return is_one
 
-    for _, at, written in texts:
-        data = written.encode("utf-8", "surrogatepass")
-        budget.read(len(data))
-        for start, end, kind in objects.in_text(data, judge):
-            yield at + start, at + end, kind
-    verdicts.clear()
     if once:
         yield from [(0, 0, "")] if _is_one_beside(leaves.value, judge) else ()
     elif objects.ObjectReading(judge, leaves.value).found:

@@ -16,13 +16,11 @@ from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.held.reduced import skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, found_in
 from mcpguard.core.redaction.leaves import Leaves
-from mcpguard.core.redaction.scanning import may_have_tables
 from mcpguard.core.redaction.views.runs import has_code
 from mcpguard.core.redaction.views.signs import EXPRESSIONS, SignsOfText, expressions
 
 _BETWEEN = PAD[:1]
 _END = -len(PAD)
-_OPENING = ord("[")
 _VISITS = 500
 """Signs in all of the texts; where there are more, each text is doubtful."""
 
@@ -52,7 +50,7 @@ def _text_of(value: Json, most: int, are_plain: Callable[[Iterable[str]], bool])
         text, count = leaves.text()
     except InspectionError:
         return None
-    apart = leaves.tables or leaves.reordered() or (_OPENING in text and may_have_tables(leaves))
+    apart = leaves.tables or leaves.reordered()
     if apart or len(text) > most or text.count(b"\x1f") >= (count or 1) or not are_plain(leaves.columns):
         return None
     return text[:_END]

@@ -59,6 +59,10 @@ FOUND: dict[str, Json] = {
     "headers-by-turns": {"rawHeaders": ["Host", "example.com", "X-Api-Key", RANDOM]},
     "options": {"Config": {"Cmd": ["app", 7, "--db-password", CHOSEN], "args": ["-v", "--api-key", RANDOM]}},
     "pairs": [["X-Api-Key", RANDOM], [1, 2]],
+    "stream of jq": [["db", 0, "password"], CHOSEN],
+    "terraform": {"attributes": {"bcrypt_hash": "$2a$10$x", "length": 11, "result": CHOSEN}, "type": "random_password"},
+    "dynamodb": {"Item": {"id": {"S": "7"}, "api_key": {"S": RANDOM}}},
+    "doppler": {"API_KEY": {"computed": RANDOM, "note": ""}},
 }  # fmt: skip
 
 LEFT: dict[str, Json] = {
@@ -90,6 +94,8 @@ LEFT: dict[str, Json] = {
     "a matrix": {"key": [[1.0, 2.0], [3.0, 4.0]], "columns": ["a", 5], "heads": [{"no": 1}, {"no": 2}]},
     "a longer row": {"columns": ["name", "password"], "rows": [["ada", "x", CHOSEN]]},
     "the heading again": {"columns": ["password", "name"], "rows": [["password", "name"]]},
+    "an empty path": [[], CHOSEN],
+    "a package": {"token": {"name": "token7x2k9q4m8v1"}},
     "a long name": [["x" * 200 + "_password", CHOSEN]],
 }
 
@@ -133,7 +139,7 @@ def test_a_header_of_cookies_in_an_archive_of_requests_loses_its_session(name: s
 @each("name", FOUND)
 @each("indent", [None, 2])
 def test_what_another_text_names_is_removed_from_a_text_that_is_json(name: str, indent: int | None) -> None:
-    text = json.dumps({"tables": [[]], "of": FOUND[name]}, indent=indent)
+    text = json.dumps({"a": 1, "of": FOUND[name]}, indent=indent)
     found = Redactor(b"key").inspect({"content": [{"type": "text", "text": text}]})
     said = found.value["content"][0]["text"]
     assert "[REDACTED:" in said
@@ -148,7 +154,6 @@ def test_what_another_text_names_is_removed_from_a_text_that_is_json(name: str, 
         '{"a": 1, "a": {"columns": ["user", "password"], "rows": [["ada", "Winter2024x"]]}}',
         "[" * 2000 + '"password"',
         "[" * 600 + '"password"' + "]" * 600,
-        "{" + "[1]" * 1100 + '{"columns": ["user", "password"], "rows": [["ada", "Winter2024x"]]}',
     ],
 )
 def test_a_text_that_is_no_json_is_read_as_text_alone(text: str) -> None:

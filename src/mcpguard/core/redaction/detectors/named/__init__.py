@@ -1,9 +1,9 @@
 """Secrets that their name gives away, whatever they look like. Begin with `pairs.py`.
 
-`naming.py` says what a name means, `languages.py` has the word for "password" in other languages, `values.py`
-says where a value ends, `shapes.py` and `plausible.py` whether it looks like a secret; their lists are those
-of `words.py`. `commands.py` reads command lines, configuration and output by the tables that `programs.py`
+`naming.py` says what a name means, `languages.py` has lists of words, also those for "password" in other
+languages, `values.py` says where a value ends, `shapes.py` and `plausible.py` whether it looks like a secret.
+`commands.py` reads command lines, configuration and output by the tables that `programs.py`
 reads, `sentences.py` reads prose, `owners.py` says what a `key` is a key of, `accounts.py` reads files of
-users and passwords, `objects.py` reads JSON, `beside.py` what is beside or below its name, and `apart.py`
-tables and lists, with `columns.py` for their heads.
+users and passwords, `objects.py` reads JSON and `documents.py` that in a text, `beside.py` what is beside or
+below its name, and `apart.py` tables and lists, with `columns.py` for their heads.
 """

@@ -9,12 +9,15 @@ from collections.abc import Callable
 from itertools import islice
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named import documents
 from mcpguard.core.redaction.detectors.named.beside import (
     BELOW,
     BLOCK_BELOW,
     CELLED,
     CLOSINGS,
+    DASHES,
     DEFAULT,
+    LIST,
     OBJECT_BELOW,
     STRING,
     STRING_WITH_A_DIGIT,
@@ -39,6 +42,7 @@ from mcpguard.core.redaction.detectors.named.columns import (
     separator_in,
     starts_of,
 )
+from mcpguard.core.redaction.detectors.named.documents import Documents
 from mcpguard.core.redaction.detectors.named.languages import (
     LEADS,
     SPOKEN,
@@ -49,13 +53,9 @@ from mcpguard.core.redaction.detectors.named.languages import (
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import (
-    BACK,
-    DIGIT,
     Found,
     Judge,
     crumbs,
-    name_at_end,
-    said,
 )
 
 _NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")
@@ -90,12 +90,6 @@ _VALUE_IN_YAML = expression(
     rb"""["']?([^\s"'\x00-\x1f\xff]{4,1024})["']?[ \t]{0,8}\r?\n"""
     rb"""[ \t]{1,32}(?:name|key):[ \t]{1,4}["']?([A-Za-z][\w.-]{2,63})"""
 )
-_LIST = expression(rb"""\\{0,2}["']?[ \t]{0,4}(?:=>|[:=])\s{0,4}\[(?=\s{0,64}\\{0,2}["'])""")
-_ITEM = expression(rb"""\s{0,64},?\s{0,64}\\{0,2}(["'])([^"'\\\x00-\x1f\xff]{4,1024})\\{0,2}\1""")
-_DASHES = expression(rb""":[ \t]{0,8}\r?\n(?=[ \t]{0,32}- )""")
-_DASH = expression(
-    rb"""[ \t]{0,32}- (["']?)([^\s"'\\\x00-\x1f\xff]{4,1024})\1[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
-)
 _BLOCK = expression(
     rb"""(?:^|[\n\x1f\xff])([ \t]{0,32})(data|stringData):[ \t]*\r?\n"""
     rb"""((?:\1[ \t]+[^\n\x1f]{1,4096}(?:\n|(?=\x1f)|$)){1,64})"""
@@ -127,11 +121,12 @@ _PGPASS = expression(
 class ApartFromName(BesideName):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ("_created",)
+    __slots__ = ("_created", "_documents")
 
-    def __init__(self, text: bytes, judge: Judge) -> None:
+    def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         super().__init__(text, judge)
         self._created: dict[bytes, int] = {}
+        self._documents = Documents(text, spend)
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
@@ -245,26 +240,6 @@ class ApartFromName(BesideName):
         found = _VALUE_IN_YAML.match(self._text, at)
         return self._one(found[2], *found.span(1)) if found else ([], at)
 
-    def several(self, at: int) -> Seen:
-        """A list under the name of one or several: `"passwords": ["…", "…"]`, also in YAML."""
-        tail = self._text[max(0, at - 4) : at]
-        at -= len(tail) - len(tail.rstrip(b"\"': [\n"))
-        opening, item = _LIST.match(self._text, at), _ITEM
-        if opening is None:
-            opening, item = _DASHES.match(self._text, at), _DASH
-        name = name_at_end(self._text[max(0, at - BACK) : at])
-        strength = said(name.rstrip("sS")) if opening else ""
-        if opening is None or not strength:
-            return [], at
-        hits: list[Found] = []
-        end = opening.end()
-        while found := item.match(self._text, end):
-            end = found.end()
-            # A word is a word in a list, such as one of passwords that are not to be used.
-            if DIGIT.search(found[2]) and (hit := self._secret(*found.span(2), strength)):
-                hits.append(hit)
-        return hits, end
-
     def secret(self, at: int) -> Seen:
         """A Secret of Kubernetes, as YAML or JSON: its data in base64, and as text."""
         start, end = max(0, at - _AROUND), min(len(self._text), at + 2 * _AROUND)
@@ -277,6 +252,10 @@ class ApartFromName(BesideName):
                     if hit := self._of_kubernetes(member, plain):
                         hits.append(hit)
         return hits, end
+
+    def document(self, at: int) -> Seen:
+        """The JSON in which a text ends that names something."""
+        return self._documents.secrets(at, self._is_secret)
 
     def pgpass(self, at: int) -> Seen:
         """A line of `.pgpass`, from behind its port on."""
@@ -393,7 +372,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (("insert into ", "replace into ", "copy "), True, _COLUMNS.pattern.decode(), ApartFromName.inserted),
     (('"kty',), False, "", ApartFromName.jwk),
     (("value",), True, _VALUE.pattern.decode(), ApartFromName.valued),
-    (_SEVERAL, True, f"{_LIST.pattern.decode()}|{_DASHES.pattern.decode()}", ApartFromName.several),
+    (_SEVERAL, True, f"{LIST.pattern.decode()}|{DASHES.pattern.decode()}", ApartFromName.several),
     (_LISTED, True, r"[ \t]{0,32}- |\s{0,64}\\{0,2}[\"']", ApartFromName.several),
     (
         tuple(f"{name}:" for name in _ALONE),
@@ -417,6 +396,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (WRITTEN, False, LEADS, ApartFromName.foreign),
     (SPOKEN_KEYS, True, LEADS, ApartFromName.foreign_key),
     (WRITTEN_KEYS, False, LEADS, ApartFromName.foreign_key),
+    (documents.LITERALS, True, documents.PEEK, ApartFromName.document),
     (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), ApartFromName.listed),
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", ApartFromName.secret),
     (('variable "',), False, DEFAULT.pattern.decode(), ApartFromName.default),

@@ -65,6 +65,12 @@ _LINE_IN_IT = expression(
     rb"""([ \t]{1,32})([\w.-]{1,64}):[ \t]{1,8}(["']?)([^\s"'\\\x00-\x1f\xff]{1,1024})\3"""
     rb"""[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
 )
+LIST = expression(rb"""\\{0,2}["']?[ \t]{0,4}(?:=>|[:=])\s{0,4}\[(?=\s{0,64}\\{0,2}["'])""")
+_ITEM = expression(rb"""\s{0,64},?\s{0,64}\\{0,2}(["'])([^"'\\\x00-\x1f\xff]{4,1024})\\{0,2}\1""")
+DASHES = expression(rb""":[ \t]{0,8}\r?\n(?=[ \t]{0,32}- )""")
+_DASH = expression(
+    rb"""[ \t]{0,32}- (["']?)([^\s"'\\\x00-\x1f\xff]{4,1024})\1[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
+)
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
 CLOSINGS = tuple(
     f"{ahead}{name}>"
@@ -219,6 +225,26 @@ class BesideName(Values):
             end = found.end()
             about = is_about_one(found[2].decode())
             if not about and DIGIT.search(found[4]) and (hit := self._secret(*found.span(4), strength)):
+                hits.append(hit)
+        return hits, end
+
+    def several(self, at: int) -> Seen:
+        """A list under the name of one or several: `"passwords": ["…", "…"]`, also in YAML."""
+        tail = self._text[max(0, at - 4) : at]
+        at -= len(tail) - len(tail.rstrip(b"\"': [\n"))
+        opening, item = LIST.match(self._text, at), _ITEM
+        if opening is None:
+            opening, item = DASHES.match(self._text, at), _DASH
+        name = name_at_end(self._text[max(0, at - BACK) : at])
+        strength = said(name.rstrip("sS")) if opening else ""
+        if opening is None or not strength:
+            return [], at
+        hits: list[Found] = []
+        end = opening.end()
+        while found := item.match(self._text, end):
+            end = found.end()
+            # A word is a word in a list, such as one of passwords that are not to be used.
+            if DIGIT.search(found[2]) and (hit := self._secret(*found.span(2), strength)):
                 hits.append(hit)
         return hits, end
 

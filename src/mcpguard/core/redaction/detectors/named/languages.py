@@ -1,4 +1,5 @@
-"""The words for a password, a key and a token in other languages, and what stands between them and a secret.
+"""The lists of words by which names and values are judged, and the words for a password, a key and a token in
+other languages, with what stands between them and a secret.
 
 Law of this file: in these languages a password has a digit, since no table here knows their other words.
 """
@@ -6,6 +7,10 @@ Law of this file: in these languages a password has a digit, since no table here
 import re
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.tables import names, sections
+
+WORDS = {title: names(text) for title, text in sections(__package__, "words.txt").items()}
+"""The lists of `words.txt`, by title."""
 
 # ruff: noqa: RUF001 - letters of other scripts look like those of ours
 _LATIN = """

@@ -9,8 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.languages import STEMS
-from mcpguard.core.redaction.detectors.named.words import WORDS
+from mcpguard.core.redaction.detectors.named.languages import STEMS, WORDS
 from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.engine.patterns import shapes
 

@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
 from typing import Any
 
-import msgspec
-
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, Columns
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about_one
 from mcpguard.core.redaction.detectors.named.owners import signal_of_owner
-from mcpguard.core.redaction.detectors.named.values import KINDS, Found, crumbs, given, kind_of, said
+from mcpguard.core.redaction.detectors.named.values import KINDS, crumbs, given, kind_of, said
 
 Judge = Callable[[str, bytes], bool]
 """Whether a value is a secret under a name that says so much."""
@@ -34,6 +32,7 @@ GATES = frozenset(
         "key",
         "Key",
         "payload",
+        "bcrypt_hash",
         *ARGUMENTS,
     ]
 )
@@ -77,6 +76,8 @@ _SCHEMES = ("bearer ", "basic ", "token ", "apikey ", "api-key ")
 _KEY = "account_key"
 _LONGEST = 128
 _HEADINGS = 4
+_SHORTEST = 4
+"""Characters of any secret."""
 
 
 class NumberedLeaf(str):
@@ -94,9 +95,6 @@ class NumberedLeaf(str):
 _DIGIT, _OPTION = expression("[0-9]"), expression(r"--?[A-Za-z][\w-]*")
 _LOGINS = frozenset(["auth", "basicAuth", "basic_auth", "credentials", "login"])
 """Names of lists of a user and a password."""
-_NESTED = expression(r"\[\s{0,64}\[")
-_LISTS = 1000
-_STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
 
 Claim = tuple[str, int, str]
 """A text, how many bytes before the secret stay, and the kind of what is to be removed."""
@@ -150,7 +148,7 @@ class ObjectReading:
             elif kind is list:
                 below += 1
                 self._list(child, name)
-            elif isinstance(child, str) and child and is_value(name):
+            elif isinstance(child, str) and len(child) >= _SHORTEST and is_value(name):
                 values.append(child)
             elif name in _OF_OWNERS and (strength := signal_of_owner(owner)):
                 self._one(strength, child)
@@ -165,7 +163,7 @@ class ObjectReading:
 
     def _known(self, members: dict[str, Any]) -> None:
         """Objects that are known by their form: JSON Web Keys, Secrets of Kubernetes, logins of registries,
-        and answers of Google's Secret Manager."""
+        passwords that Terraform has made, and answers of Google's Secret Manager."""
         for name in _PRIVATE if "kty" in members else ():
             self._one("token", members.get(name))
         for block in ("data", "stringData") if members.get("kind") == "Secret" else ():
@@ -175,6 +173,8 @@ class ObjectReading:
                     kind := of_kubernetes(name, _bytes(text), block != "data", self._judge)
                 ):
                     self.found.append((text, 0, kind))
+        if "bcrypt_hash" in members:
+            self._one("password", members.get("result"))
         payload = members.get("payload")
         if type(payload) is dict and "/secrets/" in str(members.get("name")):
             self._encoded(payload.get("data"))
@@ -189,8 +189,9 @@ class ObjectReading:
 
     def _owned(self, members: dict[str, Any], strength: str, owner: str) -> None:
         """`{"password": {"current": "…"}}`, `{"tokens": {"bob": "…"}}`, but not a schema of one. What is
-        called a token or cookie is often a thing that has texts of its own, such as a package."""
-        several = strength == "password" or owner.endswith("s")
+        called a token or cookie is often a thing that has texts of its own, such as a package; one text alone
+        is its value, as in `{"S": "…"}`."""
+        several = strength == "password" or owner.endswith("s") or len(members) == 1
         for name, text in members.items():
             if (
                 isinstance(text, str)
@@ -242,7 +243,9 @@ class ObjectReading:
             elif kind is list:
                 below = True
                 self._list(child, owner)
-        if below:
+        if len(items) == 2 and type(items[0]) is list and isinstance(items[1], str):
+            self._pairs((name, items[1]) for name in items[0][-1:])  # `[["db", "password"], "…"]` of jq
+        elif below:
             self._rows(items)
         elif "header" in owner.lower():
             self._pairs(zip(items[::2], items[1::2], strict=False))
@@ -289,54 +292,6 @@ class ObjectReading:
         ahead = low.index(" ") + 1 if low.startswith(_SCHEMES) else 0
         if self._judge(strength, _bytes(text[ahead:])):
             self.found.append((text, ahead, KINDS[2] if ahead else kind_of(strength)))
-
-
-OPENED = frozenset("{[")
-"""JSON that is an object or a list begins so."""
-
-
-def may_have_tables(text: str) -> bool:
-    """Whether a text is JSON, as far as its beginning says, in which a list stands in a list."""
-    if text[:1] not in OPENED:
-        return False
-    # One character is found ten times as fast as two, and most texts have few lists.
-    at = -1
-    for _ in range(_LISTS):
-        at = text.find("[", at + 1)
-        if at < 0 or _NESTED.match(text, at):
-            return at >= 0
-    return False
-
-
-def in_text(data: bytes, judge: Judge) -> list[Found]:
-    """What is to be removed from a text that is JSON; nothing where it is not."""
-    strings = [found.span(1) for found in _STRING.finditer(data)]
-    places = iter(range(len(strings)))
-    try:
-        value = _numbered(msgspec.json.decode(data), places)
-        if next(places, None) is not None:
-            return []  # A name stands twice in an object.
-        found = ObjectReading(judge, value).found
-    except (msgspec.DecodeError, RecursionError, StopIteration, UnicodeDecodeError):
-        return []
-    made = []
-    for leaf, ahead, kind in found:
-        assert isinstance(leaf, NumberedLeaf)  # noqa: S101 - as all of that value
-        start, end = strings[leaf.part]
-        made.append((start + ahead, end, kind))
-    return made
-
-
-def _numbered(value: Any, places: Iterator[int]) -> Any:
-    """`value` with texts that know which string of the text they are; names of members are strings too."""
-    kind = type(value)
-    if kind is str:
-        return NumberedLeaf(value, next(places))
-    if kind is list:
-        return [_numbered(child, places) for child in value]
-    if kind is dict:
-        return {name: _numbered(child, places) for name, child in value.items() if next(places) >= 0}
-    return value
 
 
 def _said(name: str) -> str:

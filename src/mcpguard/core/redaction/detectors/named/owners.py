@@ -6,8 +6,8 @@ Law of this file: the owner of a name is looked for before it, over a bounded nu
 from functools import lru_cache
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.languages import WORDS
 from mcpguard.core.redaction.detectors.named.naming import Signal, words_of
-from mcpguard.core.redaction.detectors.named.words import WORDS
 
 _REACH = 512
 _SOME = 48

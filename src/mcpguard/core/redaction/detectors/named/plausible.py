@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.checks import CHECKS
-from mcpguard.core.redaction.detectors.named.languages import STEMS, is_foreign
+from mcpguard.core.redaction.detectors.named.languages import STEMS, WORDS, is_foreign
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about
 from mcpguard.core.redaction.detectors.named.shapes import (
     LEET,
@@ -24,7 +24,6 @@ from mcpguard.core.redaction.detectors.named.shapes import (
     is_uuid,
     looks_random,
 )
-from mcpguard.core.redaction.detectors.named.words import WORDS
 
 _TEMPLATE = expression(
     r"\{[A-Za-z_.][\w.:\[\]()!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|=%[sdr]$|^\$[A-Za-z_]\w*\]?$|^&[a-z-]+:[A-Z]|^@[A-Z0-9_]+@?$|^#\{"

@@ -8,8 +8,8 @@ from functools import cache, lru_cache
 from itertools import pairwise
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.languages import WORDS
 from mcpguard.core.redaction.detectors.named.naming import Signal
-from mcpguard.core.redaction.detectors.named.words import WORDS
 
 _REFERENCE = expression(
     r"\$?\{\{[^}]{0,200}\}\}|\$\{[^}]{0,200}\}|\$\(?[A-Za-z_][A-Za-z0-9_]{0,200}\)?|%[A-Za-z_]\w{0,200}%"

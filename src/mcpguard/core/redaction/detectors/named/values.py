@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from types import ModuleType
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.languages import is_foreign, is_foreign_key
+from mcpguard.core.redaction.detectors.named.languages import WORDS, is_foreign, is_foreign_key
 from mcpguard.core.redaction.detectors.named.naming import (
     GIVEN,
     Signal,
@@ -21,7 +21,6 @@ from mcpguard.core.redaction.detectors.named.naming import (
 )
 from mcpguard.core.redaction.detectors.named.owners import says_little
 from mcpguard.core.redaction.detectors.named.shapes import LONG, looks_random
-from mcpguard.core.redaction.detectors.named.words import WORDS
 
 KINDS = "password", "secret-value", "authorization"
 

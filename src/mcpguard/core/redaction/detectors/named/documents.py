@@ -1,0 +1,209 @@
+"""JSON in a text: the whole text, a line of it, or a part of it, read as the value that it is.
+
+Law of this file: JSON is read once from each place at which it may begin, and of many such places a bounded
+number is tried. If JSON is cut off, what stands before the cut is read.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.detectors.named.objects import Judge, NumberedLeaf, ObjectReading
+from mcpguard.core.redaction.detectors.named.values import Found
+
+_WORDS = (
+    *("password", "passwd", "passphrase", "_pass", "pwd", "secret", "token", "key", "auth", "credentials"),
+    *("authorization", "cookie", "jwt", "passwords", "secrets", "tokens", "securestring", "concealed"),
+)
+_ENDS = (",", "]", "}", "\n", " }", " ]", ":{", ": {", ":[{", ": [{", ": [\n")
+_MARKS = ("sensitive", "secure", "secret", "masked", "httponly")
+LITERALS = (
+    *(f'{word}"{end}' for word in _WORDS for end in _ENDS),
+    *('keyname":"', 'keyname": "'),
+    *(f'{mark}":{blank}true' for mark in _MARKS for blank in ("", " ")),
+)
+"""How a text ends that names something beside it or below it, in lower case, and what stands behind it. What
+stands right behind its name is found by `pairs`, and `key` alone says nothing."""
+PEEK = r"""(?<!\"key\".)(?<!\"key\"..)(?<!\"key\"...)(?<!\"key\"....)(?:(?<!\n)|\s{0,32}[}\]])"""
+
+_KEYS = tuple(
+    word.encode()
+    for word in (
+        *("name", "key", "id", "variable", "parameter", "option", "setting", "field", "label", "header"),
+        *("property", "title", '"k'),
+    )
+)
+"""How the names of members end whose text names something beside it, in lower case."""
+_TYPES = b"securestring", b"concealed", b"password", b"secret"
+_decode_lines = msgspec.json.Decoder().decode_lines
+_STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
+_SIGN = expression(rb'"(?:[^"\\\x1f\xff]|\\.)*+"?|[{}\[\],\x1f\xff]')
+_OPENS, _SPACE = b"{[", b" \t\r\n"
+_CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}
+_COMMA, _QUOTE = b',"'
+_BEHIND, _ENDING = b" \t\r,;)", b"}]"
+_LOCAL, _FAR = 4096, 64 * 1024
+_BLANKS, _LONGEST = 8, 160
+_NEAR, _HOPS = 512, 16
+_DEEPEST = 100
+_FOR_ONE = 8
+"""Bytes of JSON that take as long to read as a unit of work."""
+
+Part = tuple[int, Any, bytes]
+"""Where JSON ends, or up to where something else was read; the value, or None; and the bytes that it was read
+from."""
+
+
+class Documents:
+    """The JSON in one text. `spend` is called with what each reading costs."""
+
+    __slots__ = ("_leaf", "_read", "_spend", "_text")
+
+    def __init__(self, text: bytes, spend: Callable[[int], None]) -> None:
+        self._text = text
+        self._spend = spend
+        self._leaf = 0, 0
+        self._read: dict[int, Part] = {}
+
+    def secrets(self, at: int, judge: Judge) -> tuple[list[Found], int]:
+        """What is to be removed from the JSON that a place is in, and how far that was read."""
+        stop = at
+        leaf, end = self._around(at)
+        for start, most in self._starts(at, leaf, end) if _names_another(self._text, at) else ():
+            if start < leaf:
+                continue
+            reaches, value, data = self._read.get(start) or self._part(start, most, start == leaf)
+            if reaches >= at and data:
+                found = _secrets(value, data, judge)
+                return [(start + first, start + last, kind) for first, last, kind in found], reaches
+            stop = max(stop, min(reaches, self._text.find(b"\n", at, end)))
+        return [], stop
+
+    def _around(self, at: int) -> tuple[int, int]:
+        """Where the leaf that a place is in begins, without spaces, and ends."""
+        begin, end = self._leaf
+        if not begin <= at <= end:
+            text = self._text
+            begin = text.rfind(b"\x1f", 0, at) + 1
+            begin = max(begin, text.rfind(b"\xff", begin, at) + 1)
+            last = text.find(b"\x1f", at)
+            end = text.find(b"\xff", at, last if last >= 0 else len(text))
+            head = text[begin : min(begin + _NEAR, at)]
+            begin, end = begin + len(head) - len(head.lstrip(_SPACE)), end if end >= 0 else last
+            self._leaf = begin, end
+        return begin, end
+
+    def _starts(self, at: int, leaf: int, end: int) -> Iterator[tuple[int, int]]:
+        """Where JSON may begin that a place is in, and up to where it is looked for: the text; the first
+        bracket in the line of the place, or a line above that begins with one; and the bracket that is open
+        there. Before `leaf` for nothing."""
+        yield leaf, end
+        text, least, most = self._text, max(leaf, at - _LOCAL), min(end, at + _LOCAL)
+        line = max(text.rfind(b"\n", least, at - 1) + 1, least)
+        if places := [place for one in (b"{", b"[") if (place := text.find(one, line, at)) >= 0]:
+            yield min(places), most
+        else:
+            yield max(text.rfind(b"\n{", least, at), text.rfind(b"\n[", least, at)) + 1, min(end, at + _FAR)
+        yield self._open(at, max(leaf, at - _NEAR)), most
+
+    def _open(self, at: int, least: int) -> int:
+        """The bracket before a place that is open there; -1 for none."""
+        depth, text = 0, self._text
+        for _ in range(_HOPS):
+            at = max(text.rfind(one, least, at) for one in (b"{", b"[", b"}", b"]"))
+            depth += 1 if text[at] in _OPENS else -1
+            if at < 0 or depth > 0:
+                return at
+        return -1
+
+    def _part(self, start: int, most: int, whole: bool) -> Part:
+        """What begins at a place, as far as another: that may be the `whole` text."""
+        made = self._read[start] = self._json(start, most, whole)
+        self._spend((made[0] - start) // _FOR_ONE)
+        return made
+
+    def _json(self, start: int, most: int, whole: bool) -> Part:
+        text = self._text
+        if text[start] not in _OPENS:
+            return start, None, b""
+        line = text.find(b"\n", start, most)
+        if whole:
+            data = text[start:most]
+            value = _decoded(data) or (line >= 0 and _decoded(data, _decode_lines))
+            if value := value or _decoded(b"[%b]" % data.rstrip(_BEHIND)):
+                return most, value, data
+        data = text[start : line if line >= 0 else most].rstrip(_BEHIND)
+        if data[-1] in _ENDING and (value := _decoded(data)):
+            return start + len(data), value, data
+        return self._bracketed(start, most)
+
+    def _bracketed(self, start: int, most: int) -> Part:
+        """What begins with a bracket and ends with the one that closes it, or is cut off."""
+        stack: list[int] = []
+        cut = depth = 0
+        for sign in _SIGN.finditer(self._text, start, most):
+            at, char = sign.start(), self._text[sign.start()]
+            if char in _CLOSING:
+                stack.append(_CLOSING[char])
+            elif char == _COMMA:
+                cut, depth = at, len(stack)
+            elif char != _QUOTE:
+                if stack.pop() != char:
+                    return at, None, b""
+                cut, depth = at + 1, len(stack)
+            if not 0 < len(stack) < _DEEPEST:
+                break
+        data = self._text[start:cut] + bytes(reversed(stack[:depth]))
+        value = _decoded(data)
+        return most if stack else cut, value, data if value else b""
+
+
+def _names_another(text: bytes, at: int) -> bool:
+    """Whether the text in quotes that ends shortly before a place may name another, or what is in it."""
+    quote = text.rfind(b'"', at - _BLANKS, at)
+    opening = text.rfind(b'"', max(0, at - _LONGEST), quote)
+    before = text[max(0, opening - _LONGEST) : max(0, opening)].rstrip(_SPACE)
+    if quote == at - 1 or not before.endswith(b":"):
+        return quote == at - 1 or before[-1:] in (b"[", b",", b"{")
+    key = before[:-1].rstrip(_SPACE)[:-1].lower()
+    return key.endswith(_KEYS) or (key.endswith(b"type") and text[opening:quote].lower().endswith(_TYPES))
+
+
+def _secrets(value: Any, data: bytes, judge: Judge) -> list[Found]:
+    """What is to be removed from the JSON that a value was read from."""
+    if not ObjectReading(judge, value).found:
+        return []  # Texts that know their place take much.
+    strings = [found.span(1) for found in _STRING.finditer(data)]
+    places = iter(range(len(strings)))
+    numbered = _numbered(value, places)
+    if next(places, None) is not None:
+        return []  # A name stands twice in an object.
+    made = []
+    for leaf, ahead, kind in ObjectReading(judge, numbered).found:
+        assert isinstance(leaf, NumberedLeaf)  # noqa: S101 - as all of that value
+        start, end = strings[leaf.part]
+        made.append((start + ahead, end, kind))
+    return made
+
+
+def _decoded(data: bytes, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
+    """The object or list that it is; None for anything else."""
+    try:
+        value = decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return value if type(value) in (dict, list) else None
+
+
+def _numbered(value: Any, places: Iterator[int]) -> Any:
+    """`value` with texts that know which string of the text they are; names of members are strings too."""
+    kind = type(value)
+    if kind is str:
+        return NumberedLeaf(value, next(places))
+    if kind is list:
+        return [_numbered(child, places) for child in value]
+    if kind is dict:
+        return {name: _numbered(child, places) for name, child in value.items() if next(places) >= 0}
+    return value
