@@ -105,6 +105,7 @@ def standby(primary: Database) -> Iterator[Database]:
             primary.run("SELECT pg_reload_conf()")
             asked = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
             eventually(lambda: primary.run(asked) == "1", "the standby follows", SECONDS)
+            primary.run("CHECKPOINT")  # The process that does it is the one that has commits wait.
             yield running
         finally:
             running.stop()

@@ -214,6 +214,22 @@ def test_a_connection_that_is_lost_in_use_costs_a_call_and_no_more(
     assert labels(store) == ["a"]
 
 
+@each(
+    ("server_says", "used"),
+    [("off", "on"), ("on", "on"), ("local", "local"), ("remote_apply", "remote_apply")],
+)
+def test_what_is_acknowledged_is_on_the_disk_though_the_server_need_not_wait_for_it(
+    replicas: Replicas, server_says: str, used: str
+) -> None:
+    replicas.server.run(f"ALTER ROLE guard SET synchronous_commit = {server_says}")
+    try:
+        connection = connections.connected(lambda: Secret(replicas.url))
+        assert connection.execute("SHOW synchronous_commit").fetchone() == (used,)
+        connection.close()
+    finally:
+        replicas.server.run("ALTER ROLE guard RESET ALL")
+
+
 def test_a_replica_that_stands_still_within_a_transaction_holds_the_others_up_for_a_moment_only(
     replicas: Replicas,
 ) -> None:
@@ -550,6 +566,7 @@ def test_once_a_later_version_has_changed_the_tables_an_earlier_one_changes_noth
 ) -> None:
     earlier = replicas()
     labels(earlier, add="a")
+    eventually(lambda: _served(earlier) and not any(one.open for one in earlier._threads), "none connects")
     forms = (*connections.FORMS, "ALTER TABLE sessions ADD more TEXT; UPDATE form SET form = 2")
     with monkeypatch.context() as patched:
         patched.setattr(connections, "FORMS", forms)

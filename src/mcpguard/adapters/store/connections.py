@@ -69,8 +69,11 @@ _SETTLE = f"""
     SELECT set_config('search_path', '{SCHEMA}, pg_temp', false),
     set_config('statement_timeout', '{STATEMENT_SECONDS}s', false),
     set_config('idle_in_transaction_session_timeout', '1s', false),
-    set_config('default_transaction_isolation', 'read committed', false)
+    set_config('default_transaction_isolation', 'read committed', false),
+    set_config('synchronous_commit',
+    coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)
 """
+"""What was acknowledged outlasts a crash, though the server may be set not to wait for its disk."""
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = ? AND tablename = 'form')"
 """Not by `to_regclass`, which may remember what was so before another replica made the tables."""
 _FORM = "SELECT form FROM form"
@@ -85,7 +88,7 @@ _MAY = """
 """A change whose commit waits for a standby ends neither with `statement_timeout` nor with its connection."""
 _TIMELINE = "SELECT pg_walfile_name(pg_current_wal_lsn())"
 _PART_OTHERS = (
-    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    "SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity"
     " WHERE usename = current_user AND datname = current_database()"
     " AND application_name LIKE 'mcpguard%' AND application_name <> current_setting('application_name')"
 )
