@@ -131,6 +131,19 @@ def disk(free: int) -> Scene:
     return make
 
 
+def mounted_by(kind: str) -> Scene:
+    """The home is on such a file system, and its name has a blank."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.configured()
+        local = "22 1 8:1 / / rw - ext4 /dev/sda1 rw"
+        place = str(machine.state.resolve()).replace("t", "\\164", 1)
+        mounts = f"{local}\n40 22 0:50 / {place} rw,relatime shared:9 - {kind} host:/export rw\n"
+        machine.write(machine.system / "proc/self/mountinfo", mounts)
+
+    return make
+
+
 def no_folder(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
     machine.configured()
     shutil.rmtree(machine.state / "audit")
@@ -328,6 +341,7 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D603": (no_folder, config()),
     "D604": (disk(1), disk(1 << 40)),
     "D605": (signing(there=False), signing(there=True)),
+    "D606": (mounted_by("nfs4"), mounted_by("ext4")),
     "D701": (program(0o666), program(0o644)),
     "D702": (running(3600), running(-3600)),
     "D703": (text("home/.config/mcpguard/mcpguard.yaml", "version: 2\n"), config()),

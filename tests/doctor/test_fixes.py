@@ -113,6 +113,7 @@ SENTENCES = {
     "D603": "where room is, or another folder, is a decision",
     "D605": "which key signs is a decision",
     "D604": "what may be deleted is a decision",
+    "D606": "where sessions go is a decision",
     "D702": "only the client that started mcpguard can restart it",
     "D705": "which of two programs is to go is a decision",
     "D703": "the mistake is a person's, and `mcpguard check` shows where",

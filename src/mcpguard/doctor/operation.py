@@ -5,6 +5,7 @@ not, since a new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)
 """
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -35,6 +36,13 @@ _TOLD = 5
 _UV_LOCK = ".lock"
 """What uv leaves in an environment, for everybody to write; nothing reads what is in it."""
 
+_NETWORKS = frozenset(
+    (
+        "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "gpfs",
+        "lustre", "nfs", "nfs4", "smb3", "smbfs",
+    )
+)  # fmt: skip
+"""File systems that other machines may have mounted too, as Linux calls them."""
 _NOTICED_SECONDS = 3.0
 """Within this time a process has noticed a change, and its status says whether it is in force."""
 
@@ -193,9 +201,12 @@ VERIFIED_BYTES = 64 * 1024 * 1024
 
 
 def check_evidence(subject: CheckSubject) -> Iterator[Checked]:
-    """D602 to D605."""
+    """D602 to D606."""
     folder = subject.audit
     if subject.config is not None:
+        mounts = subject.at.system / "proc" / "self" / "mountinfo"
+        if not subject.config.session_postgres and (kind := _network(mounts, subject.sessions)):
+            yield found("D606", subject.sessions, f"it is on a network file system ({kind})")
         if reason := trouble(folder):
             yield found("D603", folder, f"the audit folder cannot be used: {reason}")
         elif (free := disk_usage(nearest(folder)).free) < FREE_BYTES:
@@ -203,6 +214,22 @@ def check_evidence(subject: CheckSubject) -> Iterator[Checked]:
         yield from _key(subject)
     if folder.is_dir():
         yield from _chains(folder)
+
+
+def _network(mounts: Path, folder: Path) -> str:
+    """The kind of the network file system that a folder is on, "" where it is on none. `mounts` lists what is
+    mounted (proc_pid_mountinfo(5))."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    place, kinds = nearest(folder).resolve(), dict[Path, str]()
+    for line in lines:
+        about, _, rest = line.partition(" - ")
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), about.split(" ")[4])
+        kinds[Path(point)] = rest.partition(" ")[0]
+    kind = next((kinds[one] for one in (place, *place.parents) if one in kinds), "")
+    return kind if kind in _NETWORKS else ""
 
 
 def _key(subject: CheckSubject) -> Iterator[Checked]:
