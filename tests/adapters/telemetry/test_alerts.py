@@ -82,6 +82,19 @@ def test_what_came_in_the_quiet_time_is_told_once_though_something_follows_at_on
     assert watch.due(at(90000)) == []
 
 
+def test_after_the_clock_was_set_back_it_is_not_quiet_until_it_has_caught_up() -> None:
+    watch = AlertWatch(TERMS, "h")
+    assert len(watch.observe(denied(second) for second in (90_000, 90_001, 90_002))) == 1
+    assert watch.lost(at(90_000))
+    assert watch.observe([denied(0)]) == watch.due(at(90_010)) == []
+    (alert,) = watch.due(at(5))
+    assert (alert.count, alert.at) == (1, at(5))
+    assert [one.at for one in watch.lost(at(5))] == [at(5)]
+    assert watch.lost(at(6)) == []
+    assert watch.due(at(700)) == []
+    assert len(watch.observe(denied(second) for second in (700, 701, 702))) == 1
+
+
 def test_those_of_whom_nothing_more_comes_are_forgotten() -> None:
     watch = AlertWatch(TERMS, "h")
     watch.observe(denied(second, f"http:{second}") for second in range(100))

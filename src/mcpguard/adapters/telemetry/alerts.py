@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from mcpguard.adapters.telemetry.destinations import Rendered
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
@@ -117,7 +117,9 @@ class AlertWatch:
         """The alert that no evidence can be written since then; none where that was told, or not long after
         another one. No record says so before it is over."""
         until = self._lost_until
-        if "evidence-gap" not in self._terms.events or (until is not None and since < until):
+        if "evidence-gap" not in self._terms.events or (
+            until is not None and since < until and not self._is_set_back(until, since)
+        ):
             return []
         self._lost_until = since + self._terms.quiet
         kind = "evidence-lost"
@@ -127,7 +129,10 @@ class AlertWatch:
         """The alerts about what came in a quiet time that is over by `now`. What has no bearing on a later
         alert is forgotten."""
         found = []
-        for key, tally in list(self._seen.items()):
+        for key, before in list(self._seen.items()):
+            until = before.quiet_until
+            is_over = until is not None and self._is_set_back(until, now)
+            tally = structs.replace(before, quiet_until=now) if is_over else before
             alerts, seen = self._after_quiet(key, tally, now)
             found += alerts
             if seen.quiet_until is None and not _since(seen.kept, now - MINUTE):
@@ -189,6 +194,11 @@ class AlertWatch:
             return alerts
         self._seen[key] = _Tally(quiet_until=one.at + self._terms.quiet)
         return [*alerts, self._alert(key, seen, one.at)]
+
+    def _is_set_back(self, until: datetime, now: datetime) -> bool:
+        """Whether the clock was set to a time before the quiet time that ends at `until`, which would then
+        last too long."""
+        return now < until - self._terms.quiet - MINUTE
 
     def _after_quiet(self, key: tuple[str, str], seen: _Tally, now: datetime) -> tuple[list[Alert], _Tally]:
         """What is told where the quiet time is over by `now`, and what was seen since. It is told as of its
