@@ -22,7 +22,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.store import default_folder, sqlite
-from mcpguard.adapters.store.sqlite import FILE, SqliteStore
+from mcpguard.adapters.store.sqlite import FILE, FORM, SqliteStore
 from mcpguard.adapters.store.upkeep import REPLACED, UPDATED
 from mcpguard.adapters.system import clock as system_clock
 from mcpguard.adapters.system import disk
@@ -30,7 +30,7 @@ from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import Session, name_of
-from tests.adapters.store.test_store import ADA, DAILY, given_by, labels, later
+from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, later
 from tests.fakes import FixedClock
 
 ROOT = Path(__file__).parents[3]
@@ -352,6 +352,21 @@ def of_an_earlier_version(folder: Path, tickets: str) -> None:
 
 
 OLD_TICKETS = "CREATE TABLE tickets (id TEXT, state TEXT, expires REAL)"
+
+
+def test_a_file_that_a_later_version_updates_is_refused_by_processes_that_have_it_open(
+    tmp_path: Path, machine: Machine
+) -> None:
+    store = machine.store(tmp_path / "s")
+    labels(store, add="a")
+    with sqlite3.connect(tmp_path / "s" / FILE) as database:
+        database.execute(f"PRAGMA user_version = {FORM + 1}")
+    for _ in range(2):
+        with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
+            labels(store)
+        with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
+            given_by(store.ask(TICKET))
+        assert "later version" in store.failing
 
 
 def test_a_file_of_an_earlier_version_is_updated_by_a_process_that_serves_and_says_what_is_lost(

@@ -253,6 +253,7 @@ class SqliteStore(SharedState):
         if database is not None:
             with suppress(FileNotFoundError):
                 if os.stat(self._path).st_ino == self._inode:
+                    self._note_others(database)
                     return database
             self.close()
             self._before |= self._rows
@@ -271,6 +272,15 @@ class SqliteStore(SharedState):
             opened.pop_all()
         self._database = database
         return database
+
+    def _note_others(self, database: "sqlite3.Connection") -> None:
+        """Read the file again where others have changed it, unless a later version has updated it."""
+        ((seen,),) = database.execute("PRAGMA data_version").fetchall()
+        if seen != self._seen:
+            ((form,),) = database.execute("PRAGMA user_version").fetchall()
+            upkeep.check_form(self._path, form, FORM, self._updates)
+            self._seen = seen
+            self._fresh.clear()
 
     def _prepare(self, database: "sqlite3.Connection") -> None:
         ((form,),) = database.execute("PRAGMA user_version").fetchall()
@@ -322,10 +332,6 @@ class SqliteStore(SharedState):
     # --- a session -------------------------------------------------------------------------------
 
     def _row(self, database: "sqlite3.Connection", name: str) -> SessionRow:
-        ((seen,),) = database.execute("PRAGMA data_version").fetchall()
-        if seen != self._seen:
-            self._seen = seen
-            self._fresh.clear()
         if name in self._fresh:
             return self._rows[name]
         found = database.execute(sessions.READ, (name,)).fetchone()
