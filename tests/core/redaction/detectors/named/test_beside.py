@@ -142,3 +142,74 @@ def test_what_is_known_of_a_package_or_a_thing_called_a_token_stays(value: dict[
 def test_a_token_in_an_object_of_its_own_is_found_where_its_name_says_which() -> None:
     for value in ({"tokens": {"bob": TOKEN}}, {"token": {"current": TOKEN}}, {"api_key": {"prod": TOKEN}}):
         assert cleaned(json.dumps(cleaned(value))).count("[REDACTED:secret-value#1]") == 1
+
+
+PRINTED = [
+    *(
+        "db_password -> {}\n",
+        "password \u2192 {}",
+        "- **DB Password** \u2013 `{}`\n",
+        "* API Key \u2014 {}\n",
+    ),
+    *("Map(user -> x, api_key -> {})", "db_password ........ {}\n", '((user . "x") (api-key . "{}"))'),
+    *("DB Password:: {}\n", "- Client Secret :: {}\n", '      ~ db_password = "old" -> "{}"\n'),
+    *('[{{user,<<"x">>}},{{api_key,<<"{}">>}}]', '#{{<<"db_password">> => <<"{}">>}}'),
+    *(' $ api_key: chr "{}"\n', "map[api_key:[{}] host:[h]]", '    token: Some(\n        "{}",\n    ),'),
+    *('Config(apiKey: Optional("{}"))', 'Config {{ api_key: SecretString("{}") }}'),
+    *("db_password = <<EOT\n{}\nEOT\n", "  api_key = <<-EOF\n    {}\n  EOF\n", 'token = """\n{}"""'),
+    *("[db]\ndb_password =\n    {}\n", "db.apiKey=\\\n    {}\n"),
+    *(
+        '  ["api_key":protected]=>\n  string(24) "{}"\n',
+        '  ["token":"Config":private]=>\n  string(24) "{}"\n',
+    ),
+    *("    [api_key:protected] => {}\n", "    [db_password:Config:private] => {}\n"),
+    *(
+        "{{Name:my app ApiKey:{} Host:h}}",
+        "&{{Token:{} User:x}}",
+        "Config(user:x, apiKey:{})",
+        "user:x,token:{}",
+    ),
+    *("[[:db_password, '{}'], [:user, 'x']]", "INSERT INTO settings VALUES('api_key','{}');"),
+    *(
+        "## DB Password\n\n{}\n",
+        "## API Key\n\n```\n{}\n```\n",
+        "# Token\n`{}`",
+        "Client secret:\n\n```text\n{}\n```\n",
+    ),
+    *('<property value="{}" name="apiKey"/>', "<input value='{}' type='text' name='db_password'>"),
+    *('1) "user"\n2) "x"\n3) "db_password"\n4) "{}"\n', '1) "requirepass"\n2) "{}"\n'),
+    *("- name: db_password\n  type: string\n  value: {}\n", 'config.setApiKey("{}");'),
+    *('"user","db_password"\n"x","{}"\n', "DB_PASSWORD                                  {}\n"),
+]
+
+
+@each("form", PRINTED)
+def test_what_languages_and_programs_print_is_found(form: str) -> None:
+    kept, removed = form.format(TOKEN), cleaned(form.format(TOKEN))
+    assert removed in (form.format(f"[REDACTED:{kind}#1]") for kind in ("password", "secret-value"))
+    assert cleaned({"a": kept, "b": "x"}) == {"a": removed, "b": "x"}
+
+
+@each(
+    "text",
+    [
+        *(
+            "def read(token) -> Str4ng3Type:\n",
+            "password -> see page 12\n",
+            "the token \u2014 Abcdef12 or so",
+        ),
+        *("ns:: Abc123def456 . x", "a :: Abc123def456", "token:[A-Za-z0-9]{8,64}", "| a | b |\n|---|\n"),
+        *("cat <<EOT\nabc123def456\nEOT\n", "x =\n    abc123def456\n", "see the key\n\nabc123def456\n"),
+        *(
+            "# A word\n\nabc123def456\n",
+            "# Key\n\nabc123def456 and more\n",
+            '<b value="abc123def456" name="color">',
+        ),
+        *('3) "color"\n4) "abc123def456"\n', '3) "color"\n  "token"\n4) "q7Zt2Wb9Kx4Lm8Rv"\n'),
+        *("- name: color\n  type: string\n  value: abc123def456\n", 'getApiKey("q7Zt2Wb9Kx4Lm8Rv");'),
+        *("value: abc123def456 x\n", "[id:protected] => q7Zt2Wb9Kx4Lm8Rv\n", "password -> 'hunting'\n"),
+        "${TOKEN:-q7Zt2Wb9Kx4Lm8Rv",
+    ],
+)
+def test_what_stands_behind_the_same_marks_without_a_name_or_a_secret_stays(text: str) -> None:
+    assert cleaned(text) == text

@@ -27,7 +27,8 @@ FOUND = {
 LEFT = {
     "no JSON": f"{{ name: 'token', \"password\", {SECRET} }}",
     "brackets that do not match": f'{{"a": ["password"], (1]}} "{SECRET}"',
-    "a bracket that closes another": f'{{"names": "password", ] "{SECRET}"',
+    "a bracket that closes another": f'{{"name": "password", ] "{SECRET}"',
+    "a list of names": f'{{"topics": ["token", "cli"], "id": "{SECRET}"}}',
     "a type": f'{{"type": "token", "note": "{"x" * 450}", "value": "{SECRET}"}}',
     "too deep": "[" * 120 + '"password", "x"' + f', "{SECRET}"',
     "no bracket": f'"password", "name": "{SECRET}"',

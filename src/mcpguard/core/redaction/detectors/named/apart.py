@@ -17,13 +17,20 @@ from mcpguard.core.redaction.detectors.named.beside import (
     CLOSINGS,
     DASHES,
     DEFAULT,
+    HEADED,
     LIST,
+    MARKED_NAMES,
+    MARKS_OF_PAIRS,
+    NUMBERED,
     OBJECT_BELOW,
+    PEEK_MARKED,
+    REVERSED,
     STRING,
     STRING_WITH_A_DIGIT,
     TAGGED,
     BesideName,
     Seen,
+    unended,
 )
 from mcpguard.core.redaction.detectors.named.columns import (
     BARS,
@@ -59,7 +66,7 @@ from mcpguard.core.redaction.detectors.named.values import (
 )
 
 _NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")
-_ALONE = ("password", "passphrase", "passwd", "passcode", "token", "secret", "key", "pwd", "_pass")
+_ALONE = ("password", "passphrase", "passwd", "passcode", "token", "secret", "key", "pwd", "pass")
 _BARS = (" |", "  ", "|", "` |", "** |", " \u2502", " \u2551")
 _SEVERAL = ("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikeys", "api-keys")
 _LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', ":\n"))
@@ -86,6 +93,11 @@ _NAME = expression(
     rb"(?:/(?:[\w.-]{1,64}/){0,8})?([A-Za-z][A-Za-z0-9_.-]{2,63})"
 )
 _OWNER = expression(rb"""["']([A-Za-z][A-Za-z0-9_.-]{2,63})\\?["']\s{0,4}:\s{0,4}\{$""")
+_BELOW_NAME = expression(
+    rb"""(?:^|\n)[ \t-]{0,32}(?:name|key):[ \t]{1,4}["']?([A-Za-z][\w.-]{2,63})["']?[ \t]*\r?\n"""
+    rb"""(?:[ \t]{1,32}\w{1,32}:[^\n\x1f]{0,80}\n){1,4}[ \t]{1,32}value: ["']?$"""
+)
+_IN_YAML = expression(rb"""["']?([^\s"'\x00-\x1f\xff]{4,1024})["']?[ \t]{0,8}(?:\r?\n|[\x1f\xff]|$)""")
 _VALUE_IN_YAML = expression(
     rb"""["']?([^\s"'\x00-\x1f\xff]{4,1024})["']?[ \t]{0,8}\r?\n"""
     rb"""[ \t]{1,32}(?:name|key):[ \t]{1,4}["']?([A-Za-z][\w.-]{2,63})"""
@@ -236,9 +248,12 @@ class ApartFromName(BesideName):
         return self._one(name[1], *found.span(2)) if name else ([], at)
 
     def listed(self, at: int) -> Seen:
-        """`value: …` in YAML, and `name: DB_PASSWORD` below it."""
-        found = _VALUE_IN_YAML.match(self._text, at)
-        return self._one(found[2], *found.span(1)) if found else ([], at)
+        """`value: …` in YAML, and `name: DB_PASSWORD` below it, or above with others between."""
+        if found := _VALUE_IN_YAML.match(self._text, at):
+            return self._one(found[2], *found.span(1))
+        above = _BELOW_NAME.search(self._text[max(0, at - 400) : at])
+        found = _IN_YAML.match(self._text, at) if above else None
+        return self._one(above[1], *found.span(1)) if above and found else ([], at)
 
     def secret(self, at: int) -> Seen:
         """A Secret of Kubernetes, as YAML or JSON: its data in base64, and as text."""
@@ -360,7 +375,7 @@ _SEPARATORS = tuple(
     for name in _NAMES
     for form in (
         *("N,", ",N", "N\t", "\tN", "N;", ";N", "N|", "|N", 'N",', ',"N', 'N";', "N',", ",'N"),
-        *("N\n", "N\r\n", "N  "),
+        *("N\n", "N\r\n", "N  ", 'N"\n', 'N"\r\n'),
     )
 )
 LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
@@ -377,13 +392,13 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (
         tuple(f"{name}:" for name in _ALONE),
         True,
-        f"{BELOW.pattern.decode()}|{TAGGED.pattern.decode()}",
+        f"{unended(BELOW)}|{TAGGED.pattern.decode()}",
         ApartFromName.below,
     ),
     (
         tuple(f"{name}{bar}" for name in _ALONE for bar in _BARS),
         True,
-        CELLED.pattern.decode(),
+        unended(CELLED),
         ApartFromName.celled,
     ),
     (
@@ -396,8 +411,13 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (WRITTEN, False, LEADS, ApartFromName.foreign),
     (SPOKEN_KEYS, True, LEADS, ApartFromName.foreign_key),
     (WRITTEN_KEYS, False, LEADS, ApartFromName.foreign_key),
+    (tuple(f"{name}\n" for name in _ALONE), True, unended(HEADED), ApartFromName.titled),
+    (tuple(f'{name}"\n' for name in _ALONE), True, NUMBERED.pattern.decode(), ApartFromName.numbered),
+    (('value="', "value='"), True, REVERSED.pattern.decode(), ApartFromName.attributed),
+    (MARKED_NAMES, True, PEEK_MARKED, ApartFromName.marked),
+    (MARKS_OF_PAIRS, False, PEEK_MARKED, ApartFromName.marked),
     (documents.LITERALS, True, documents.PEEK, ApartFromName.document),
-    (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), ApartFromName.listed),
+    (("value: ",), False, unended(_IN_YAML), ApartFromName.listed),
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", ApartFromName.secret),
     (('variable "',), False, DEFAULT.pattern.decode(), ApartFromName.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", ApartFromName.number),

@@ -3,6 +3,8 @@
 Law of this file: that of `apart`, whose readers these are.
 """
 
+import re
+
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns, columns_of
 from mcpguard.core.redaction.detectors.named.languages import ACROSS, LEADS, VALUE
@@ -39,9 +41,20 @@ _FIELD = expression(rb"""\bvalue\s{0,4}=\s{0,4}\\?(["'])([^"'<>\\\x00-\x1f\xff]{
 _REACH = 400
 
 BELOW = expression(
-    rb"""\*{0,2}[ \t]{0,8}(?:\r?\n[ \t>]{0,8}){1,3}["'`*]{0,3}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])"""
+    rb"""\*{0,2}[ \t]{0,8}(?:\r?\n[ \t>]{0,8}){1,3}(?:`{3}\w{0,12}\r?\n[ \t>]{0,8})?["'`*]{0,3}"""
+    rb"""(?=[^\s\x00-\x1f\xff]{0,64}[0-9])"""
     rb"""([^\s\x00-\x1f\xff]{5,511}[^\s:,"'`*\x00-\x1f\xff])["'`*]{0,3}[ \t]{0,8}(?:\r?\n|[\x1f\xff]|$)"""
 )
+HEADED = expression(
+    rb"""(?:[ \t]{0,8}\r?\n){0,2}(?:`{3}\w{0,12}\r?\n)?["`*]{0,3}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])"""
+    rb"""([^\s"`*\x00-\x1f\xff]{6,512})["`*]{0,3}[ \t]{0,8}(?:\r?\n|[\x1f\xff]|$)"""
+)
+REVERSED = expression(
+    rb"""([^"'<>\x00-\x1f\xff]{6,512})["'][^<>\x1f\xff]{0,160}?\b(?:name|key|id)=["']([\w.:-]{3,64})["']"""
+)
+NUMBERED = expression(rb"""[0-9]{1,5}[)#] "([^"\\\x00-\x1f\xff]{4,1024})\"""")
+_NUMBERED_NAME = expression(rb"""(?:^|\n)[ \t]{0,16}[0-9]{0,4}[13579][)#] "([\w.:-]{3,64})"\n$""")
+_CHANGED = expression(rb"""([\w.-]{3,64})["']?[ \t]{0,64}[=:][ \t]{0,4}"[^"\n]{0,80}"$""")
 CELLED = expression(
     rb"""(?:(?<=[|\x82\x91])|[`"'*]{0,2}[ \t]{0,40}(?:\||\xe2\x94[\x82\x83]|\xe2\x95\x91))\|?"""
     rb"""[ \t]{0,8}[`"'*]{0,2}"""
@@ -71,6 +84,37 @@ DASHES = expression(rb""":[ \t]{0,8}\r?\n(?=[ \t]{0,32}- )""")
 _DASH = expression(
     rb"""[ \t]{0,32}- (["']?)([^\s"'\\\x00-\x1f\xff]{4,1024})\1[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
 )
+_MARK = expression(
+    rb"(?:[ \t](?:->|\xe2\x86\x92|\xe2\x80[\x93\x94]|\.{4,64}|\.)[ ]|::[ ]|(?:>>)?[ ]?(?:,|=>)[ ]?<<"
+    rb"|[:=][ ]?(?:chr[ ]|\[|(?:Some|Optional|SecretString)\()"
+    rb"|=[ ]?(?:<<[-~]?[A-Z]{3}|\\|\"{3})?\n[ \t]?|:(?:protected|[\"\w\\]{1,48}:private)\])[\"\n]?$"
+)
+_MARKED = expression(
+    rb"""(?:[ \t]{0,8}=>\s{1,9}(?:&?string\([0-9]{1,4}\) )?|[ \t]{0,32})(["'`]?)"""
+    rb"""(?=[^\s"'`\x00-\x1f\xff]{0,64}[0-9])(?=[^\s"'`(){}\x00-\x1f\xff]{6})"""
+)
+_NAMES = "password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "key"
+MARKED_NAMES = tuple(
+    f"{name}{mark}"
+    for name in _NAMES
+    for mark in (
+        *(
+            f"{closing}{mark}"
+            for closing in ("", "**", "`")
+            for mark in (" -> ", " \u2192 ", " \u2013 ", " \u2014 ")
+        ),
+        *(" ..... ", " ........ ", " . ", ":: ", " :: ", ":["),
+        *("=\n ", "= \n ", " =\n ", " = \n ", "=\n\t", " =\n\t"),
+    )
+)
+"""Names, in any case, with what some languages and lists write behind them."""
+MARKS_OF_PAIRS = (
+    *('" -> "', ',<<"', '=> <<"', '=><<"', ': chr "', "Some(\n", 'Optional("', 'SecretString("'),
+    *("<<EOT\n", "<<-EOT\n", "<<~EOT\n", "<<EOF\n", "<<-EOF\n", "=\\\n", "= \\\n", '= """\n'),
+    *(":protected]", ":private]"),
+)
+"""What they write that is rare."""
+PEEK_MARKED = _MARKED.pattern.decode()
 _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
 CLOSINGS = tuple(
     f"{ahead}{name}>"
@@ -108,6 +152,11 @@ def _rows_in(line: bytes, least: int, several: bool) -> tuple[list[tuple[int, in
     if longest[1] - longest[0] < least:
         return [], size
     return spans[::-1] if several else [longest], longest[1] - longest[0]
+
+
+def unended(pattern: re.Pattern[bytes]) -> str:
+    """Without the end of a line or a text: where a beginning is looked for, nothing shows that."""
+    return pattern.pattern.decode().removesuffix(r"(?:\r?\n|[\x1f\xff]|$)")
 
 
 class BesideName(Values):
@@ -176,6 +225,41 @@ class BesideName(Values):
         start = stop - len(found[2])
         hit = self._secret(start, stop, strength) if strength else None
         return [hit] if hit else [], at
+
+    def marked(self, at: int) -> Seen:
+        """A secret behind another mark than a colon or an equals sign, such as `password -> …`; in the line
+        below, as configurations go on; or behind what PHP shows of a member."""
+        before = self._text[max(0, at - BACK) : at]
+        mark, lead = _MARK.search(before), _MARKED.match(self._text, at)
+        if mark is None or lead is None:
+            return [], at
+        ahead = before[: mark.start()]
+        changed = _CHANGED.search(ahead)  # `password = "old" -> "new"`
+        name = changed[1].decode() if changed else name_at_end(ahead.rstrip(b" \t\"'`*]"))
+        strength, opening = said(name), lead[1] or (b'"' if before.endswith(b'"') else b"")
+        hit = self._judged(lead.end(), strength, opening, ends=b" \t\r\n\x1f\xff]") if strength else None
+        return [hit] if hit and DIGIT.search(self._text, *hit[:2]) else [], at
+
+    def titled(self, at: int) -> Seen:
+        """A secret alone in a line or a fence below a heading of Markdown that is its name."""
+        head = self._text[self._start_of_line(at - 2) : at - 1].rstrip(b" \r*`")
+        lead = HEADED.match(self._text, at) if head.startswith(b"#") else None
+        strength = said(name_at_end(head)) if lead else ""
+        hit = self._secret(*lead.span(1), strength, known_end=False) if lead and strength else None
+        return [hit] if hit else [], at
+
+    def attributed(self, at: int) -> Seen:
+        """A value of an element that has its name in an attribute behind: `value="…" name="password"`."""
+        found = REVERSED.match(self._text, at)
+        strength = said(found[2].decode()) if found else ""
+        hit = self._secret(*found.span(1), strength) if found and strength else None
+        return [hit] if hit else [], at
+
+    def numbered(self, at: int) -> Seen:
+        """The item below its name in a list that Redis prints: `1) "password"`, and `2) "…"`."""
+        name = _NUMBERED_NAME.search(self._text[max(0, at - BACK) : at])
+        found = NUMBERED.match(self._text, at)
+        return self._one(name[1], *found.span(1)) if name and found else ([], at)
 
     def filled_in(self, at: int) -> Seen:
         """A field of a form that shows no letters: its value, on either side of its type."""

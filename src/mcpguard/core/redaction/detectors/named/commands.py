@@ -80,7 +80,7 @@ _IDENTIFIED = expression(
 _LOGIN = expression(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
 
 _WORDED = expression(
-    rb"""[ \t]{0,24}(?:REG_SZ[ \t]{1,24})?(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"""
+    rb"""[ \t]{0,64}(?:REG_SZ[ \t]{1,24})?(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"""
     rb"""(?!\|)([^\s"';\x00-\x1f\xff]{6,1024})\1;?(?=[\s,)]|""" + ENDS.encode() + rb")"
 )
 _ENDS_LINE = expression(ENDS.encode())
@@ -164,6 +164,12 @@ class Commands(Values):
         value = found[2].rstrip(b".,:?)")
         return self._secret(found.start(2), found.start(2) + len(value), strength, known_end=False)
 
+    def set_to(self, at: int) -> Found | None:
+        """`Setting --password (password) to …`, as wget says it."""
+        if b"Setting --" not in self._text[max(0, at - BACK) : at]:
+            return None
+        return self._judged(at, GIVEN, b"", ends=b"\n\r\x1f\xff\\")
+
     def user(self, at: int) -> Found | None:
         """Of an option for USER:PASSWORD."""
         found = _USER.match(self._text, at)
@@ -229,7 +235,8 @@ LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
                 "assword1 ",
                 "assword2 ",
             ),
-            *("Pass ", "passphrase "),
+            *("Pass ", "passphrase ", "Key ", "Secret "),
+            *("PASSWORD ", "TOKEN ", "SECRET ", "_KEY "),
         ),
         _WORDED.pattern.decode(),
         Commands.worded,

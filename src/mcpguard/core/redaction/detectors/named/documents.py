@@ -25,8 +25,9 @@ LITERALS = (
     *(f'{mark}":{blank}true' for mark in _MARKS for blank in ("", " ")),
 )
 """How a text ends that names something beside it or below it, in lower case, and what stands behind it. What
-stands right behind its name is found by `pairs`, and `key` alone says nothing."""
-PEEK = r"""(?<!\"key\".)(?<!\"key\"..)(?<!\"key\"...)(?<!\"key\"....)(?:(?<!\n)|\s{0,32}[}\]])"""
+stands right behind its name is found by `pairs`, and `key` and `auth` alone say nothing."""
+PEEK = "".join(rf"(?<!\"{word}\"{'.' * size})" for word in ("key", "auth") for size in range(1, 5))
+PEEK += r"(?:(?<!\n)|\s{0,32}[}\]])"
 
 _KEYS = tuple(
     word.encode()
@@ -42,7 +43,9 @@ _STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
 _SIGN = expression(rb'"(?:[^"\\\x1f\xff]|\\.)*+"?|[{}\[\],\x1f\xff]')
 _OPENS, _SPACE = b"{[", b" \t\r\n"
 _CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}
-_COMMA, _QUOTE = b',"'
+_TABLE = expression(rb"(?i)\[\s{0,64}\[|headers|\"(?:args|argv|cmd|command|entrypoint)\"")
+_IN_A_LIST = 2
+_COMMA, _QUOTE, _COLON = b',":'
 _BEHIND, _ENDING = b" \t\r,;)", b"}]"
 _LOCAL, _FAR = 4096, 64 * 1024
 _BLANKS, _LONGEST = 8, 160
@@ -59,19 +62,23 @@ from."""
 class Documents:
     """The JSON in one text. `spend` is called with what each reading costs."""
 
-    __slots__ = ("_leaf", "_read", "_spend", "_text")
+    __slots__ = ("_leaf", "_read", "_searched", "_spend", "_text")
 
     def __init__(self, text: bytes, spend: Callable[[int], None]) -> None:
         self._text = text
         self._spend = spend
         self._leaf = 0, 0
+        self._searched = -1, False
         self._read: dict[int, Part] = {}
 
     def secrets(self, at: int, judge: Judge) -> tuple[list[Found], int]:
         """What is to be removed from the JSON that a place is in, and how far that was read."""
         stop = at
         leaf, end = self._around(at)
-        for start, most in self._starts(at, leaf, end) if _names_another(self._text, at) else ():
+        names = _names_another(self._text, at)
+        if names == _IN_A_LIST and not self._has_tables(leaf, end):
+            names = 0
+        for start, most in self._starts(at, leaf, end) if names else ():
             if start < leaf:
                 continue
             reaches, value, data = self._read.get(start) or self._part(start, most, start == leaf)
@@ -80,6 +87,12 @@ class Documents:
                 return [(start + first, start + last, kind) for first, last, kind in found], reaches
             stop = max(stop, min(reaches, self._text.find(b"\n", at, end)))
         return [], stop
+
+    def _has_tables(self, leaf: int, end: int) -> bool:
+        """Whether a text may have a list in which names stand beside values, or above them."""
+        if leaf != self._searched[0]:
+            self._searched = leaf, _TABLE.search(self._text, leaf, end) is not None
+        return self._searched[1]
 
     def _around(self, at: int) -> tuple[int, int]:
         """Where the leaf that a place is in begins, without spaces, and ends."""
@@ -160,13 +173,16 @@ class Documents:
         return most if stack else cut, value, data if value else b""
 
 
-def _names_another(text: bytes, at: int) -> bool:
-    """Whether the text in quotes that ends shortly before a place may name another, or what is in it."""
+def _names_another(text: bytes, at: int) -> int:
+    """Whether the text in quotes that ends shortly before a place may name another, or what is in it; and
+    whether it stands in a list."""
     quote = text.rfind(b'"', at - _BLANKS, at)
     opening = text.rfind(b'"', max(0, at - _LONGEST), quote)
     before = text[max(0, opening - _LONGEST) : max(0, opening)].rstrip(_SPACE)
-    if quote == at - 1 or not before.endswith(b":"):
+    if quote == at - 1 or text[quote + 1] == _COLON:
         return quote == at - 1 or before[-1:] in (b"[", b",", b"{")
+    if not before.endswith(b":"):
+        return _IN_A_LIST * (before[-1:] in (b"[", b","))
     key = before[:-1].rstrip(_SPACE)[:-1].lower()
     return key.endswith(_KEYS) or (key.endswith(b"type") and text[opening:quote].lower().endswith(_TYPES))
 

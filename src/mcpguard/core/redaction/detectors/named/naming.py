@@ -21,7 +21,7 @@ GIVEN = "given"
 """The strength of a value that can be nothing but a password, since a program reads it as one."""
 _WORDS = expression(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSWORDS = (
-    r".*(?:password|passwd|passphrase|passwort)|(?:ssh|db|user|root|admin|mail|smtp|imap|ftp|sudo|my|app|remote|wifi|wlan|mqtt|proxy|bind)?pass"
+    r".*(?:password|passwd|passphrase|passwort)|(?:require|ssh|db|user|root|admin|mail|smtp|imap|ftp|sudo|my|app|remote|wifi|wlan|mqtt|proxy|bind)?pass"
     r"|passcode|pwd|(?:user|root|admin|db|my|sudo)?pw|psk|mnemonic|authtok"
 )
 _TOKENS = (

@@ -10,7 +10,7 @@ from re import Match
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named import commands, sentences
-from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal
+from mcpguard.core.redaction.detectors.named.naming import Signal
 from mcpguard.core.redaction.detectors.named.owners import says_little, signal_in
 from mcpguard.core.redaction.detectors.named.sentences import Sentences
 from mcpguard.core.redaction.detectors.named.values import (
@@ -216,8 +216,11 @@ class Pairs(Sentences):
         if block := bare.endswith(b"\n"):
             bare = bare.rstrip(b"\r\n").rstrip(b"+-").rstrip(b"|>").rstrip(b" \t")
         equals, colon = bare.endswith(b"="), bare.endswith(b":")
-        if (block and not (equals or colon)) or (colon and not opening and not spaced):
+        if block and not (equals or colon):
             return None
+        if colon and not opening and not spaced:
+            name = name_at_end(bare[:-1])
+            return self._dumped(at, bare[: -1 - len(name)], said(name)) if said(name) else None
         bare = bare[:-2] if bare.endswith((b"=>", b":=", b"?=")) else bare[:-1]
         typed = _TYPED.search(bare[-24:]) if equals and b":" in bare[-24:] else None
         # In the keys of .NET a colon stands between the names of sections.
@@ -302,18 +305,13 @@ class Pairs(Sentences):
         found = self._judged(at, given(strength) if name.isupper() else strength, opening, ends=_ENDS)
         return found if found and _CLOSED.match(self._text, found[1]) else None
 
-    def set_to(self, at: int) -> Found | None:
-        """`Setting --password (password) to …`, as wget says it."""
-        if b"Setting --" not in self._text[max(0, at - BACK) : at]:
-            return None
-        return self._judged(at, GIVEN, b"", ends=_ENDS)
-
     def called(self, at: int) -> Found | None:
-        """`setPassword("…")`; `.password("…")` may ask for one."""
+        """`setPassword("…")`; `.password("…")` may ask for one, and `getKey("…")` for another thing."""
         before = self._text[max(0, at - BACK) : at - 2]
         name = name_at_end(before)
         strength = said(name)
-        sets = name[:3].lower() == "set" or DIGIT.search(self._text, at, at + NEAR) is not None
+        sets = name.rpartition(".")[2][:3].lower() == "set"
+        sets = sets or (strength == "password" and DIGIT.search(self._text, at, at + NEAR) is not None)
         return self._judged(at, strength, self._text[at - 1 : at]) if strength and sets else None
 
     def field(self, at: int) -> Found | None:
@@ -408,7 +406,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (_FALLBACKS, r"[^\s\"'`{}$\\<>\x00-\x1f\xff]{4}", Pairs.fallback),
     (('default="', "default='"), r"[^\s\"'\\\x00-\x1f\xff]{4}", Pairs.defaulted),
     (("assword) to ",), r"[^\x00-\x1f\x7f\xff]{4}", Pairs.set_to),
-    (('assword("', "assword('"), r"[^\s\"'\\\x00-\x1f\xff]{6}", Pairs.called),
+    (('assword("', "assword('", 'Key("', 'Token("', 'Secret("'), r"[^\s\"'\\\x00-\x1f\xff]{6}", Pairs.called),
     (_FIELDS, r"[^\x00-\x20\x7f\xff]{4}", Pairs.field),
     (sentences.BEHIND, sentences.STOPS, Pairs.named_behind),
     *commands.LOOKS,

@@ -63,9 +63,9 @@ _SINGLE = expression(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=
 _ESCAPED = expression(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
 _TICKED = expression(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
 _OF_FORM = expression(rb"([^&=]{1,512})&[\w.-]{1,64}=")
-_OF_GO = expression(rb"""(?:map\[|\{)(?:[\w.-]{1,64}:[^\s{}\[\]"',;]{0,64} ){0,16}$""")
-_APART = expression(rb"(?:^|(?<!\?)[\s;\x1f\xff])$")
-_PAIR = expression(rb"(?:^|[\s,\[({\x1f\xff])[\[({]\s{0,4}$")
+_OF_GO = expression(rb"""(?:map\[|(?<!\$)\{)(?:[\w.-]{1,64}:[^\s{}\[\]"',;]{0,64} ){0,16}$""")
+_APART = expression(rb"(?:^|(?<!\?)[\s;,(\x1f\xff])$")
+_PAIR = expression(rb"(?:^|[\s,\[({\x1f\xff]|(?i:values))[\[({]\s{0,4}:?$")
 _END_OF_PAIR = expression(rb"""\\?["'`]\s{0,4}[\])}]""")
 _PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@")
 WRAPS = "some|sensitive|secretstr|string::from|new string|std::string"
@@ -163,14 +163,15 @@ class Values:
         return self._secret(at, at + len(value), strength, known_end=known)
 
     def _dumped(self, at: int, ahead: bytes, strength: Signal) -> Found | None:
-        """`map[user:ada password:…]` and `{User:ada Password:…}`, as Go shows them, and `Password:…`."""
+        """`map[user:ada password:…]` and `{User:ada Password:…}`, as Go shows them, and `Password:…`
+        alone or in a row."""
         of_go = _OF_GO.search(ahead)
-        if not of_go and (strength != "password" or not _APART.search(ahead)):
+        if not of_go and not _APART.search(ahead):
             return None
         found = self._judged(at, strength, b"", ends=b" ]}" if of_go else b"\r\n\x1f\xff")
         if found is None or DIGIT.search(self._text, *found[:2]) is None:
             return None
-        behind = (b" ", b"]", b"}") if of_go else (b" ", b",", b";", b"\r", b"\n", b"\x1f", b"\xff")
+        behind = (b" ", b"]", b"}") if of_go else (b" ", b",", b";", b")", b"\r", b"\n", b"\x1f", b"\xff")
         return found if self._text[found[1] : found[1] + 1] in behind else None
 
     def _paired(self, at: int, name: str, ahead: bytes, opening: bytes) -> Found | None:
