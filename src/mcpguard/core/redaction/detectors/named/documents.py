@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.objects import Judge, NumberedLeaf, ObjectReading
+from mcpguard.core.redaction.detectors.named.objects import ARGUMENTS, Judge, NumberedLeaf, ObjectReading
 from mcpguard.core.redaction.detectors.named.values import Found
 
 _WORDS = (
@@ -43,7 +43,9 @@ _STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
 _SIGN = expression(rb'"(?:[^"\\\x1f\xff]|\\.)*+"?|[{}\[\],\x1f\xff]')
 _OPENS, _SPACE = b"{[", b" \t\r\n"
 _CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}
-_TABLE = expression(rb"(?i)\[\s{0,64}\[|headers|\"(?:args|argv|cmd|command|entrypoint)\"")
+_TABLE = expression(rb"\[\s{0,64}\[")
+_LISTS = tuple(f'{name}"'.encode() for name in (*ARGUMENTS, "eaders"))
+"""How the names of lists end in which an option or a header stands before its value."""
 _IN_A_LIST = 2
 _COMMA, _QUOTE, _COLON = b',":'
 _BEHIND, _ENDING = b" \t\r,;)", b"}]"
@@ -91,7 +93,9 @@ class Documents:
     def _has_tables(self, leaf: int, end: int) -> bool:
         """Whether a text may have a list in which names stand beside values, or above them."""
         if leaf != self._searched[0]:
-            self._searched = leaf, _TABLE.search(self._text, leaf, end) is not None
+            text = self._text
+            some = any(text.find(name, leaf, end) >= 0 for name in _LISTS)
+            self._searched = leaf, some or _TABLE.search(text, leaf, end) is not None
         return self._searched[1]
 
     def _around(self, at: int) -> tuple[int, int]:
