@@ -1,5 +1,8 @@
 """Secrets in JSON that stands in a text, whole, in lines, in part, and cut off."""
 
+from typing import Any
+
+from mcpguard.core.redaction.detectors.named.documents import Documents
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
@@ -73,3 +76,26 @@ def test_a_text_without_an_end_is_read_as_far_as_it_goes() -> None:
     text = f"[{OF_A_NAME}, " + '{"a": ["b", {"c": 1}]}, ' * 4000
     made = Redactor(b"key").inspect({"any": text})
     assert SECRET not in made.value["any"]
+
+
+class Searched(bytes):
+    """Counts over how many bytes it is searched for the end of a line."""
+
+    count = 0
+
+    def find(self, sub: Any, start: Any = 0, end: Any = None) -> int:
+        Searched.count += (len(self) if end is None else min(end, len(self))) - start if sub == b"\n" else 0
+        return super().find(sub, start, end)
+
+
+def test_a_long_line_is_not_searched_to_its_end_from_each_place_in_it() -> None:
+    one = b'{"name":"password","value":"x1"},'
+    counts = []
+    for many in (1_000, 4_000):
+        Searched.count, text = 0, Searched(one * many + b'{"name":' + b"\xff" * 64)
+        documents = Documents(text, lambda _cost: None)
+        for number in range(many):
+            at = number * len(one) + len(b'{"name":"password",')
+            assert documents.secrets(at, lambda _strength, _value: False) == ([], (number + 1) * len(one) - 1)
+        counts.append(Searched.count)
+    assert counts[1] < 5 * counts[0]

@@ -87,7 +87,9 @@ class Documents:
             if reaches >= at and data:
                 found = _secrets(value, data, judge)
                 return [(start + first, start + last, kind) for first, last, kind in found], reaches
-            stop = max(stop, min(reaches, self._text.find(b"\n", at, end)))
+            if reaches > at:
+                # Not as far as the leaf goes: each place in a long line would search all of it.
+                stop = max(stop, min(reaches, self._text.find(b"\n", at, min(end, reaches + _LOCAL))))
         return [], stop
 
     def _has_tables(self, leaf: int, end: int) -> bool:
