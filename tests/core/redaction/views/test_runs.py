@@ -129,3 +129,10 @@ def test_base32_that_says_nothing_is_decoded_once_and_counts_for_that() -> None:
 def test_a_run_that_is_too_short_for_something_packed_is_not_unpacked() -> None:
     text = b"id eJwLz0xJ1yvJT1Xk end"
     assert [view.text for view in views(text + PAD, every_run=True)] == [text + PAD]
+
+
+def test_rows_of_zeros_hide_nothing_beside_them() -> None:
+    bits = " ".join(f"{one:08b}" for one in TOKEN.encode())
+    for row in ("00" * 12 + TOKEN.encode().hex() + "00" * 12, f"bits\n{bits}\nend"):
+        text = "\n".join(["0" * 64, row, *["0" * 64] * 9, ""])
+        assert Redactor(b"key").inspect_text(text).count("REDACTED") == 1

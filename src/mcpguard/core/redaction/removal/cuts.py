@@ -45,8 +45,6 @@ def by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget
     """The spans of a text that is `arranged` in this order, by the part in which they lie. They are used up:
     there may be many."""
     cuts: dict[int, list[Span]] = {}
-    if not spans:
-        return cuts
     layout = Layout(arranged)
     spans.reverse()
     while spans:
