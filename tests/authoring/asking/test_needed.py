@@ -125,7 +125,7 @@ def test_too_many_alternatives_need_nothing() -> None:
     assert clauses(needed(" || ".join(two.format(n) for n in range(9)), DECIDED)) == ()
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(
     text=CONDITIONS,
     arguments=ARGUMENTS,

@@ -107,7 +107,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(urls=st.lists(URLS, min_size=1, max_size=3), text=TEXTS)
 def test_no_call_with_such_a_url_is_left_out(urls: list[str], text: str) -> None:
     rows = [{"u": one, "l": urls} for one in urls]

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,7 @@ VARIABLES = {
 @pytest.mark.parametrize("name", [name for name in ("bash", "dash", "busybox", "zsh") if name in SHELLS])
 def test_what_stands_behind_a_variable_is_text_where_it_is_read(name: str) -> None:
     for variable, value in VARIABLES.items():
-        behind = list(_read_behind(variable))
+        behind = _read_behind(variable)
         script = "set -- x\nfor f in a/b.c; do\n"
         script += "".join(f'true; printf "%s\\0" "{variable}{text}"\n' for text in ["", *behind]) + "done"
         environment = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
@@ -185,8 +186,10 @@ def test_what_stands_behind_a_variable_is_text_where_it_is_read(name: str) -> No
         ]
 
 
-def _read_behind(variable: str) -> Iterator[str]:
+@cache
+def _read_behind(variable: str) -> tuple[str, ...]:
     """What may stand behind `variable` to shell(), without another one."""
+    found = []
     for behind in BEHIND:
         another = variable == "$f" and re.match(r"\w", behind, re.ASCII)
         if another or "$" in behind or behind.endswith("\\"):
@@ -195,7 +198,8 @@ def _read_behind(variable: str) -> Iterator[str]:
             shell(f'for f in a/b.c; do cat "{variable}{behind}"; done')
         except FunctionError:
             continue
-        yield behind
+        found.append(behind)
+    return tuple(found)
 
 
 KORN = {"mksh": ["mksh", "-c"], "ksh93": ["ksh93", "-c"]}
