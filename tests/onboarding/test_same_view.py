@@ -202,7 +202,9 @@ def test_the_tables_that_a_server_of_a_database_lists_may_be_read_and_joined(tmp
     said = desk.mcpguard("import", "--yes", "--to", "file")
     assert 'db: its tables may be read: "Customers", notes, orders, users' in said
     sets = "`mcpguard import --set db.columns=TABLE.COLUMN,TABLE.COLUMN`"
-    assert f"in a query, `t.c` of notes, users is refused, as in a join, until {sets}" in said
+    assert (
+        f"queries that write columns of notes, users as `t.c`, as joins do, are refused until {sets}" in said
+    )
     assert "to do" not in said
     config = desk.home / ".config/mcpguard/mcpguard.yaml"
     params = yaml.safe_load(config.read_text())["policies"][0]["params"]
@@ -213,3 +215,22 @@ def test_the_tables_that_a_server_of_a_database_lists_may_be_read_and_joined(tmp
     assert desk.mcpguard("explain", *words, "--args", json.dumps({"sql": joined})).startswith("allow: ")
     desk.mcpguard("undo")
     assert ((desk.home / ".cursor/mcp.json").read_bytes(), config.exists()) == (before, False)
+
+
+def test_of_many_columns_those_of_some_tables_are_allowed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    columns = json.dumps([{"column_name": f"a_column_of_some_length_{number}"} for number in range(12)])
+    uris = [f"postgres://db.example/shop/orders_{number}/schema={columns}" for number in range(40)]
+    odd = [
+        f"postgres://db.example/shop/odd_{at}/schema={text}" for at, text in enumerate(("[" * 9_999, "[7]"))
+    ]
+    db = {"command": program(desk, "mcp-server-postgres"), "args": ["db", "query", *uris, *odd]}
+    desk.has(".cursor/mcp.json", {"mcpServers": {"db": db}})
+    said = desk.mcpguard("import", "--yes", "--to", "file")
+    params = yaml.safe_load((desk.home / ".config/mcpguard/mcpguard.yaml").read_text())["policies"][0][
+        "params"
+    ]
+    assert len(params["tables"]) == 42
+    assert 5 < len(params["columns"]) < 40
+    assert {len(one) for one in params["columns"].values()} == {12}
+    assert "as `t.c`, as joins do, are refused until" in said

@@ -1,6 +1,6 @@
 """A small MCP server of the legacy era: `offering.py LABEL TOOL…`. Each of its tools reads only and answers with
-LABEL, and with the length of $TOKEN; what looks like a URI is a resource, and URI=TEXT one that can be read. It writes
-nothing but answers."""
+LABEL, and with the length of $TOKEN; what looks like a URI is a resource, URI=TEXT one that can be read, URI={…} one
+whose reading gives this result, and URI=never one whose reading is not answered. It writes nothing but answers."""
 
 import json
 import os
@@ -32,6 +32,8 @@ def result(method, params):
     if method == "resources/list":
         return {"resources": [{"uri": one, "name": one} for one in RESOURCES]}
     if method == "resources/read" and (text := RESOURCES.get(params["uri"])):
+        if text.startswith("{"):
+            return json.loads(text)
         return {"contents": [{"uri": params["uri"], "mimeType": "application/json", "text": text}]}
     return {} if method == "ping" else None
 
@@ -39,6 +41,8 @@ def result(method, params):
 for line in sys.stdin:
     message = json.loads(line)
     if "id" not in message:
+        continue
+    if RESOURCES.get((message.get("params") or {}).get("uri")) == "never":
         continue
     answer = {"jsonrpc": "2.0", "id": message["id"]}
     found = result(message.get("method", ""), message.get("params") or {})

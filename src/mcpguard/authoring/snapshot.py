@@ -205,6 +205,9 @@ _OURS = "mcpguard: "
 _ENDED = "`mcpguard run` ended before it answered"
 _LONGEST = 300
 
+_LEFT = 1.0
+"""Seconds that are left for the end of a server whose resources are read."""
+
 PATIENCE = 600.0
 """`limits.list_seconds` here, the most there is."""
 
@@ -372,7 +375,9 @@ async def _ask(
             if not problem:  # It has started, so what it said then is known.
                 hello = await asking.send_raw_request("server/discover", _ENVELOPE)
                 lists["instructions"] = hello.get("instructions", "")
-            await _read(asking, lists.get("resources", ()), read)
+            # It has answered: what it does not let be read in time is missing, and nothing else.
+            with anyio.CancelScope(deadline=waiting.deadline - _LEFT):
+                await _read(asking, lists.get("resources", ()), read)
             group.cancel_scope.cancel()
     if waiting.cancelled_caught:
         return f"{name} could not be listed: it did not answer within {seconds:g} seconds"
@@ -388,7 +393,10 @@ async def _read(asking: JSONRPCDispatcher, entries: Iterable[dict[str, Any]], re
             said = await asking.send_raw_request("resources/read", {"uri": one["uri"], **_ENVELOPE})
         except MCPError:
             continue
-        one["text"] = "".join(part["text"] for part in said["contents"] if "text" in part)
+        contents = said.get("contents")
+        parts = contents if type(contents) is list else []
+        texts = (part.get("text") for part in parts if type(part) is dict)
+        one["text"] = "".join(text for text in texts if type(text) is str)
 
 
 _ENVELOPE = {"_meta": {VERSION_KEY: MODERN_VERSIONS[0], CAPABILITIES_KEY: {}}}

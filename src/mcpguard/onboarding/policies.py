@@ -282,7 +282,7 @@ def present_params(config: Path, wanted: Mapping[tuple[str, str], list[str]]) ->
         found.setdefault(file, {})[name] = value
         params[name] = _together(params.get(name), value)
         if refusal := refusal_of(text, params):
-            said = ", ".join(values)
+            said = ", ".join(values)[:300]
             raise MoveError(f"{plain(said)} is not a value for {server}.{name}: {refusal}; nothing was done")
     return found
 

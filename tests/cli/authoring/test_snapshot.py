@@ -95,6 +95,21 @@ def test_a_survey_reads_the_resources_that_it_was_asked_for_and_no_others(folder
     assert [one["subject"] for one in decided] == [f"{at}x", f"{at}y"]
 
 
+def test_what_is_no_resource_has_no_text(folder: Path) -> None:
+    odd = ("{}", '{"contents": 7}', '{"contents": ["x", ["y"], {"text": 5}, {"blob": ""}]}')
+    write(folder, one=server("offering.py", "db", *(f"db://a/{at}={text}" for at, text in enumerate(odd))))
+    found, failed = snapshot.survey(load_config(folder / "mcpguard.yaml"), ["one"], read="db://.*")
+    assert [one.get("text", "") for one in found.servers["one"].resources] == ["", "", ""]
+    assert failed == {}
+
+
+def test_a_server_that_lets_nothing_be_read_is_still_listed(folder: Path) -> None:
+    write(folder, one=server("offering.py", "db", "act", "db://a/x=never"))
+    found, failed = snapshot.survey(load_config(folder / "mcpguard.yaml"), ["one"], 6, read="db://.*")
+    assert [tool["name"] for tool in found.servers["one"].tools] == ["act"]
+    assert failed == {}
+
+
 def test_where_mcpguard_itself_ends_a_survey_says_why(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

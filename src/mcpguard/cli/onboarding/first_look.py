@@ -22,12 +22,13 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.visibility import visible
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.onboarding.discovery.reading import here
+from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
 from mcpguard.onboarding.installing import as_administrator
 from mcpguard.onboarding.locks.forms import is_locked, refused, says
 from mcpguard.onboarding.locks.lockable import LOCKABLE, look
 from mcpguard.onboarding.plan import ImportPlan
-from mcpguard.onboarding.policies import HiddenTools
+from mcpguard.onboarding.policies import HiddenTools, present_params
 
 SECONDS = 30.0
 """How long all servers together may take; what a launcher has to download first takes longer."""
@@ -35,6 +36,12 @@ SECONDS = 30.0
 _NAMED = 6
 _SCHEMA = "postgres(?:ql)?://[^?#]*/([A-Za-z_][A-Za-z0-9_]*)/schema"
 """The URI of the schema of a table, as a server of PostgreSQL lists it."""
+_LONGEST = 63
+"""The most characters that PostgreSQL keeps of a name."""
+
+
+Stated = dict[tuple[str, str], list[str]]
+"""Values by server and param."""
 
 
 class FirstLook(Struct, frozen=True):
@@ -43,7 +50,7 @@ class FirstLook(Struct, frozen=True):
     state them; `instructed` are the servers with instructions for the model."""
 
     lines: tuple[str, ...] = ()
-    found: dict[tuple[str, str], list[str]] = {}
+    found: Stated = {}
     instructed: tuple[str, ...] = ()
 
 
@@ -60,7 +67,7 @@ def first_look(plan: ImportPlan) -> FirstLook:
     if silent:
         silent.append("a client's next start tries them again: `mcpguard status` shows the result")
     instructed = [name for name, offer in snapshot.servers.items() if offer.instructions]
-    return FirstLook((*lines, *silent), stated, tuple(instructed))
+    return FirstLook((*lines, *silent), _fitting(plan.config, stated), tuple(instructed))
 
 
 def unset_params(plan: ImportPlan) -> Iterator[str]:
@@ -80,7 +87,8 @@ def of_tables(plan: ImportPlan, server: str, tables: list[str], columns: list[st
     if missing := [one for one in tables if one not in known]:
         sets = f"mcpguard import --set {server}.columns=TABLE.COLUMN,TABLE.COLUMN"
         sets += config_option(plan.config, os.environ)
-        yield f"  in a query, `t.c` of {_some(missing)} is refused, as in a join, until `{sets}`"
+        of = _some(missing)
+        yield f"  queries that write columns of {of} as `t.c`, as joins do, are refused until `{sets}`"
 
 
 def refused_by_system(plan: ImportPlan) -> Iterator[str]:
@@ -115,11 +123,40 @@ def _columns(schema: str) -> Iterator[str]:
     """The columns in the schema of a table, a list of objects with `column_name`, as `sql()` shows them."""
     try:
         rows = json.decode(schema, type=list[dict[str, Any]])
-    except DecodeError:
+    except (DecodeError, RecursionError, UnicodeError):
         return
     names = (one.get("column_name") for one in rows)
     usable = (one for one in names if isinstance(one, str) and one.isprintable() and "." not in one)
-    yield from (shown(one, quoted=True, dialect="postgres") for one in usable)
+    yield from (shown(one, quoted=True, dialect="postgres") for one in usable if len(one) <= _LONGEST)
+
+
+def _fitting(config: Path, stated: Stated) -> Stated:
+    """What the policies take of what servers `stated`: a condition has a greatest length, so of columns those
+    of as many tables as fit in half of all, or a quarter."""
+    found: Stated = {}
+    for server in dict.fromkeys(name for name, _ in stated):
+        tables, columns = ((server, "tables"), (server, "columns"))
+        wanted = {key: stated[key] for key in (tables, columns) if key in stated}
+        while wanted:
+            try:
+                present_params(config, wanted)
+                break
+            except MoveError:
+                wanted = _fewer(wanted, columns)
+        found |= wanted
+    return found
+
+
+def _fewer(
+    wanted: dict[tuple[str, str], list[str]], columns: tuple[str, str]
+) -> dict[tuple[str, str], list[str]]:
+    """Without half of the columns, in whole tables; without anything where there are no columns."""
+    some = wanted.get(columns, [])
+    last = some[len(some) // 2].partition(".")[0] if some else ""
+    kept = [one for one in some[: len(some) // 2] if one.partition(".")[0] != last]
+    if kept:
+        return {**wanted, columns: kept}
+    return {key: value for key, value in wanted.items() if some and key != columns}
 
 
 def _line(

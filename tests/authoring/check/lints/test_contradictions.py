@@ -8,10 +8,8 @@ from mcpguard.authoring.check.lints import contradictions
 from mcpguard.core.conditions.cel import ConditionError
 from tests.authoring.check.linting import found, rules
 
-NEVER = "no value of `{}` makes all of this true, so it is always false: write `||` if one is enough"
-ALWAYS = (
-    "every value of `{}` makes a part of this true, so it excludes nothing: write `&&` if all must be true"
-)
+NEVER = "no value of `{}` makes all of this true, so it is always false: use `||` if one is enough"
+ALWAYS = "every value of `{}` makes a part of this true, so it excludes nothing: use `&&` if all must be true"
 
 
 def said(when: str) -> list[str]:
@@ -35,6 +33,7 @@ def said(when: str) -> list[str]:
         ('args.a == "x" && (args.a == "y" || args.a == "z")', "args.a"),
         ('!(args.a != "x") && args.a == "y"', "args.a"),
         ("args.n > 5 && args.n < 3", "args.n"),
+        ("5 < args.n && args.n < 3", "args.n"),
         ("args.n > 5 && args.n <= 5", "args.n"),
         ("args.n >= 5 && args.n < 5 && args.n <= 5", "args.n"),
         ("!(args.n < 5.5) && args.n < 5", "args.n"),
@@ -77,7 +76,19 @@ def test_operands_of_which_every_value_makes_one_true_are_reported(when: str, na
         "args.n > 5 && args.n < 6",
         "args.n >= 5 && args.n <= 5",
         "args.n < 5 || args.n > 5",
-        "5 < args.n && args.n < 3",  # Not read in this order.
+        'size(args.a) == 2 && args.a == "ab"',
+        'args.a.size() in [1, 2] && args.a == "ab"',
+        'size(args.a) != 2 || args.a != "ab"',
+        "args.n * 2 > 100 && args.n < 80",
+        "10 - args.n > 5 && args.n < 3",
+        "-args.n > 5 && args.n < 3",
+        "args.n % 2 == 1 && args.n == 3",
+        "args.n % 10 != 5 || args.n < 100",
+        'int(args.a) == 5 && args.a == "5"',
+        'has(args.a) == true && args.a == "x"',
+        '(args.a == "x") == false && args.a == "y"',
+        "args.n == 1 && type(args.n) == double",
+        f"args.n in {list(range(600))} && args.n == 700",  # Too many to try.
         "args.n < args.m && args.n > 3",
         '(args.a ? args.b : args.c) && args.a == "x"',
         "1 == 1 && 2 == 2",

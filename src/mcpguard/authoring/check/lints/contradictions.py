@@ -36,6 +36,13 @@ _NEGATED = {
     **{"relation_lt": "relation_ge", "relation_ge": "relation_lt"},
     **{"relation_eq": "relation_ne", "relation_ne": "relation_eq"},
 }
+_SWAPPED = {
+    **{"relation_gt": "relation_lt", "relation_lt": "relation_gt"},
+    **{"relation_ge": "relation_le", "relation_le": "relation_ge"},
+    **{"relation_eq": "relation_eq", "relation_ne": "relation_ne"},
+}
+_MOST = 1_000
+"""How many times an operand is evaluated for a value."""
 
 
 class _Demand(Struct, frozen=True):
@@ -86,10 +93,10 @@ def _parts(text: str) -> tuple[SubExpression, ...]:
 def _said(name: str, logic: Logic) -> str:
     if logic == "and":
         return (
-            f"no value of `{name}` makes all of this true, so it is always false: write `||` if one is enough"
+            f"no value of `{name}` makes all of this true, so it is always false: use `||` if one is enough"
         )
     return (
-        f"every value of `{name}` makes a part of this true, so it excludes nothing: write `&&` if all must "
+        f"every value of `{name}` makes a part of this true, so it excludes nothing: use `&&` if all must "
         "be true"
     )
 
@@ -121,12 +128,21 @@ def _demand(text: str, truth: bool) -> _Demand:
     if tree.data != "relation" or len(tree.children) != 2:
         return _Demand(text)
     how, left, right = tree.children[0].data, tree.children[0].children[0], tree.children[1]
+    # Not of what is computed of the value, such as its size.
+    if path_of(left, {}) is None:
+        how, left, right = _SWAPPED.get(how, ""), right, left
+    if path_of(left, {}) is None:
+        return _Demand(text)
     if how == "relation_in":
         return _Demand(text, _constants(right) if truth else None)
-    how = how if truth else _NEGATED.get(how, "")
-    (bound,) = constant_in(right) or (None,)
+    constant = constant_in(right)
+    return _compared(text, how if truth else _NEGATED.get(how, ""), constant) if constant else _Demand(text)
+
+
+def _compared(text: str, how: str, constant: tuple[Json]) -> _Demand:
+    (bound,) = constant
     if how == "relation_eq":
-        return _Demand(text, tuple(one[0] for one in map(constant_in, (left, right)) if one) or None)
+        return _Demand(text, constant)
     if type(bound) in (int, float) and how in _LOWER:
         return _Demand(text, low=(cast(float, bound), _LOWER[how]))
     if type(bound) in (int, float) and how in _UPPER:
@@ -145,7 +161,10 @@ def _constants(tree: Any) -> tuple[Json, ...] | None:
 def _possible(path: Path, demands: list[_Demand], truth: bool) -> bool:
     pinned = next((one.values for one in demands if one.values is not None), None)
     if pinned is not None:
-        return any(_fits(path, value, demands, truth) for value in pinned)
+        # A whole number may be of either type.
+        values = [*pinned, *(float(one) for one in pinned if type(one) is int)]
+        many = len(values) * len(demands) > _MOST
+        return many or any(_fits(path, value, demands, truth) for value in values)
     low, above = max(one.low for one in demands)
     high, below = min((one.high for one in demands), key=lambda bound: (bound[0], not bound[1]))
     return low < high or (low == high and not (above or below))
