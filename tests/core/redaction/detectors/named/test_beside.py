@@ -213,3 +213,28 @@ def test_what_languages_and_programs_print_is_found(form: str) -> None:
 )
 def test_what_stands_behind_the_same_marks_without_a_name_or_a_secret_stays(text: str) -> None:
     assert cleaned(text) == text
+
+
+@each(
+    "text",
+    [
+        *(
+            "    DB_PASSWORD=\n    DB_HOST2=db.internal",
+            "  PASSWORD=\n  PORT=5432",
+            "  PASSWORD=\n\tDB_PORT2: 5432\n",
+        ),
+        *("  password = \n  host=db1.internal", "  POSTGRES_PASSWORD= \n  POSTGRES_USER=app1"),
+        *("--password=\n  --user2=ada", "--password=\n  --user2 ada", "requirepass=\n  port6379=1"),
+        *("password=\n  [section12]", "password=\n  #comment12", "password=\n  ;comment12"),
+        *("token=\n  'host12': db", "DB_PASSWORD= \\\n  DB_HOST2=db.internal run"),
+    ],
+)
+def test_an_entry_below_an_empty_password_stays(text: str) -> None:
+    assert cleaned(text) == text
+
+
+@each("value", [TOKEN, f"{TOKEN}=="])
+def test_a_value_in_the_line_below_its_name_is_found(value: str) -> None:
+    assert cleaned(f"  DB_PASSWORD=\n    {value}\n  HOST=x\n").startswith(
+        "  DB_PASSWORD=\n    [REDACTED:password#1]"
+    )

@@ -93,6 +93,8 @@ _MARKED = expression(
     rb"""(?:[ \t]{0,8}=>\s{1,9}(?:&?string\([0-9]{1,4}\) )?|[ \t]{0,32})(["'`]?)"""
     rb"""(?=[^\s"'`\x00-\x1f\xff]{0,64}[0-9])(?=[^\s"'`(){}\x00-\x1f\xff]{6})"""
 )
+_NEXT_ENTRY = expression(rb"""[ \t]{0,32}(?:--|[\[#;]|(["']?)[\w.-]{1,64}\1[ \t]{0,8}[=:](?!=))""")
+"""A line that no value goes on in, though the one above it ends with `=`."""
 _NAMES = "password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "key"
 MARKED_NAMES = tuple(
     f"{name}{mark}"
@@ -231,7 +233,7 @@ class BesideName(Values):
         below, as configurations go on; or behind what PHP shows of a member."""
         before = self._text[max(0, at - BACK) : at]
         mark, lead = _MARK.search(before), _MARKED.match(self._text, at)
-        if mark is None or lead is None:
+        if mark is None or lead is None or (b"\n" in mark[0] and _NEXT_ENTRY.match(self._text, at)):
             return [], at
         ahead = before[: mark.start()]
         changed = _CHANGED.search(ahead)  # `password = "old" -> "new"`
