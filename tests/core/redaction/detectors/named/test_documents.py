@@ -24,6 +24,9 @@ FOUND = {
     "nested lists alone": f'[["db", "password"], "{SECRET}"]',
     "a mark": f'{{"sensitive": true, "note": "{"x" * 450}", "value": "{SECRET}"}}',
     "an owner": f'{{"api_key": {{"of": "{"x" * 450}", "value": {{"stringValue": "{SECRET}"}}}}}}',
+    "a heading in few letters": f'[["user", "pw"], ["ada", "{SECRET}"]]',
+    "a heading in another language": f'[["Name","Passwort"],["ada","{SECRET}"]]',
+    "lines of Windows": f'[\r\n  [\r\n    "user",\r\n    "password"\r\n  ],\r\n  [\r\n    "ada",\r\n    "{SECRET}"\r\n  ]\r\n]',
     "columns": f'{{"columns": ["id", "password"], "rows": [[1, "{SECRET}"]]}}',
 }
 

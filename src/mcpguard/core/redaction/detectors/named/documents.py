@@ -17,10 +17,16 @@ _WORDS = (
     *("password", "passwd", "passphrase", "_pass", "pwd", "secret", "token", "key", "auth", "credentials"),
     *("authorization", "cookie", "jwt", "passwords", "secrets", "tokens", "securestring", "concealed"),
 )
-_ENDS = (",", "]", "}", "\n", " }", " ]", ":{", ": {", ":[{", ": [{", ": [\n")
+_CELLS = (
+    *("pass", "_pw", '"pw', "psk", "passcode", "mnemonic", "credential", "creds", "authtok", "bearer"),
+    *("passwort", "dsn", "sessionid"),
+)
+"""Further names, as cells of lists alone: as names of members they say less."""
+_ENDS = (",", "]", "}", "\n", "\r\n", " }", " ]", ":{", ": {", ":[{", ": [{", ": [\n")
 _MARKS = ("sensitive", "secure", "secret", "masked", "httponly")
 LITERALS = (
     *(f'{word}"{end}' for word in _WORDS for end in _ENDS),
+    *(f'{word}"{end}' for word in _CELLS for end in (",", "]", " ]", "\n", "\r\n")),
     *('keyname":"', 'keyname": "'),
     *(f'{mark}":{blank}true' for mark in _MARKS for blank in ("", " ")),
 )
