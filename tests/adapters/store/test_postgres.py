@@ -317,6 +317,53 @@ def test_a_change_that_was_lost_is_not_taken_for_the_one_that_another_replica_ma
     assert "c" in labels(store, add="d")
 
 
+def test_what_was_lost_counts_until_it_is_stored_though_others_store_first(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, told, tries = replicas(), list[str](), list[list[str]]()
+    store.replaced = told.append
+    store.enter(ADA.principal, ADA.agent)
+    labels(store, add="a")
+    labels(store, add="b")
+    older = labels_only("a")
+    replicas.server.run(f"UPDATE mcpguard.sessions SET version = version - 1, state = '{older}'")
+    swapped = store._swapped
+
+    def late(*place: Any) -> Any:
+        if len(tries) > 1:  # The second try and the third find that another replica was quicker.
+            bump = "UPDATE mcpguard.sessions SET version = version + 10000000000"
+            if len(tries) < 4:
+                replicas.server.run(bump)
+        return swapped(*place)
+
+    def change(session: Session) -> None:
+        tries.append(sorted(session.kept.labels))
+
+    monkeypatch.setattr(store, "_swapped", late)
+    given_by(store.change(ADA, change))
+    assert tries == [["a", "b"]] * 4
+    assert sorted(labels(replicas())) == ["a", "b"]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "less",
+    [
+        {"calls": 9},
+        {"tools": {"s/t": 1}},
+        {"labels": []},
+        {"facts": []},
+        {"spent": {DAILY.key: [(int(ADA.now.timestamp() * 60 // 86_400), 8)]}},
+    ],
+)
+def test_each_part_of_a_session_can_be_what_was_lost(less: dict[str, Any]) -> None:
+    now = ADA.now.timestamp()
+    spent = {DAILY.key: [(int(now * 60 // 86_400), 10)]}
+    known = StoredSession(10, {"s/t": 2}, ["a"], ["f"], spent)
+    assert not postgres._lacks(known, known, now)
+    assert postgres._lacks(structs.replace(known, **less), known, now)
+
+
 # --- a standby -------------------------------------------------------------------------------------
 
 

@@ -96,9 +96,16 @@ class Row(Struct):
     timeline: str
 
 
-def _lacks(found: StoredSession, known: StoredSession) -> bool:
-    """Whether what is stored seems to have lost something that we know."""
-    return known.calls > found.calls or not set(known.labels) <= set(found.labels)
+def _lacks(found: StoredSession, known: StoredSession, now: float) -> bool:
+    """Whether what is stored seems to have lost something that we know, and that counts `now`: a session only
+    grows."""
+    return (
+        known.calls > found.calls
+        or any(count > found.tools.get(tool, 0) for tool, count in known.tools.items())
+        or not set(known.labels) <= set(found.labels)
+        or not set(known.facts) <= set(found.facts)
+        or found.joined(known).used(now) != found.used(now)
+    )
 
 
 class _PendingChange(Struct, eq=False):
@@ -205,10 +212,11 @@ class PostgresStore(SharedState):
     async def _stored(self, name: str, changes: list[_PendingChange]) -> list[Callable[[], None]]:
         """What resumes those who wait, once what they change is stored. Raises SessionError."""
         last = changes[-1].invocation
-        row = self._rows.get(name)
-        if row is None:
-            row = await self._doing(partial(self._read, name))
-        found = row
+        known = self._rows.get(name)
+        if known is None:
+            known = await self._doing(partial(self._read, name))
+        found = row = known
+        lost = False
         for _ in range(TRIES):
             state, outcomes = self._made(row, changes)
             place = name, last.principal.text, last.agent, name in self._clients, found, state
@@ -217,7 +225,13 @@ class PostgresStore(SharedState):
                 if name in self._clients:
                     self._rows[name] = found
                 return outcomes
-            row = self._strictest(found, row)
+            if not lost and self._lost(found, known, last.now.timestamp()):
+                lost = True
+                self.replaced(_LOST)
+            if lost:  # Until it is stored: others may change what lacks it meanwhile.
+                row = self._joined(found, known)
+            else:
+                row = known = found
         raise SessionError(_BUSY)
 
     def _made(self, row: Row, changes: list[_PendingChange]) -> tuple[bytes, list[Callable[[], None]]]:
@@ -235,16 +249,18 @@ class PostgresStore(SharedState):
                 state = encode(session.kept)
         return state, outcomes
 
-    def _strictest(self, found: Row, known: Row) -> Row:
-        """What a change is to be made of, where `found` is not the `known` one: what the database has lost
-        counts all the same."""
-        if found.version >= known.version and found.timeline == known.timeline:
-            return found
-        before, ours = self._read_state(found.state), self._read_state(known.state)
-        if found.version >= known.version and not _lacks(before, ours):
-            return found
-        self.replaced(_LOST)
-        return structs.replace(found, idle=0.0, state=encode(before.joined(ours)))
+    def _lost(self, found: Row, known: Row, now: float) -> bool:
+        """Whether the database has lost changes that made the `known` one."""
+        if found.version < known.version:
+            return True
+        if found.timeline == known.timeline:
+            return False
+        return _lacks(self._read_state(found.state), self._read_state(known.state), now)
+
+    def _joined(self, found: Row, known: Row) -> Row:
+        """What a change is to be made of: what the database has lost counts all the same."""
+        state = self._read_state(found.state).joined(self._read_state(known.state))
+        return structs.replace(found, idle=0.0, state=encode(state))
 
     def _doing(self, work: Callable[[], T]) -> Wait[T]:
         """Do `work` in a thread. Fails with SessionError, after ANSWER_SECONDS at the latest."""
