@@ -142,6 +142,21 @@ def test_where_all_places_are_used_up_a_silent_one_goes_first_and_one_that_has_j
     assert not room.spare()
 
 
+def test_a_silent_one_goes_first_though_another_network_has_more_that_have_just_come() -> None:
+    now = [0.0]
+    room = UnverifiedConnections(100, lambda _said: None, lambda: now[0])
+    silent, fresh = [Line("10.0.0.1") for _ in range(2)], [Line("10.0.0.2") for _ in range(3)]
+    idle = Line("10.0.0.3")
+    for one in silent:
+        room.add(one)
+    now[0] = 60.0
+    for one in fresh:
+        room.add(one)
+    room.idle[idle] = None
+    assert [room.spare() for _ in range(4)] == [True] * 4
+    assert [one.gave_way for one in (*silent, idle, *fresh)] == [True, True, True, True, False, False]
+
+
 def test_half_an_address_of_ipv6_is_one_party() -> None:
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff")
     assert network_of("2001:db8::1") != network_of("2001:db8:1::1")

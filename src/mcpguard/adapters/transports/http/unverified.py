@@ -11,6 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from ipaddress import IPv6Address
+from math import inf
+from operator import itemgetter
 from typing import Protocol
 
 SILENT_SECONDS = 1.0
@@ -69,24 +71,24 @@ class UnverifiedConnections:
                 del self._of[network]
 
     def spare(self) -> bool:
-        """Close the oldest connection of the network with the most of them, if it is silent; else the one
-        that has been idle longest, else that one all the same. False if there is none of these."""
-        oldest = self._oldest()
-        silent = oldest is not None and self._since(oldest) <= self._seconds() - SILENT_SECONDS
-        if self.idle and not silent:
+        """Close the oldest connection of the network with the most of them, of those with a silent one; else
+        the one that has been idle longest, else the oldest without a token. False if there is none."""
+        since = self._seconds() - SILENT_SECONDS
+        silent = self._oldest(since)
+        if self.idle and silent is None:
             idle = next(iter(self.idle))
             self.discard(idle)
             idle.give_way()
             return True
-        return self._close(oldest)
+        return self._close(silent or self._oldest())
 
-    def _oldest(self) -> UnverifiedConnection | None:
-        if not self._of:
-            return None
-        return next(iter(self._of[max(self._of, key=lambda network: len(self._of[network]))]))
-
-    def _since(self, one: UnverifiedConnection) -> float:
-        return self._of[network_of(one.peer)][one]
+    def _oldest(self, since: float = inf) -> UnverifiedConnection | None:
+        """That of the network with the most of them, of those whose oldest is there since then or earlier."""
+        firsts = ((len(of), *next(iter(of.items()))) for of in self._of.values())
+        most = max(
+            ((count, one) for count, one, at in firsts if at <= since), key=itemgetter(0), default=None
+        )
+        return None if most is None else most[1]
 
     def _close(self, one: UnverifiedConnection | None) -> bool:
         if one is None:
