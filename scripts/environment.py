@@ -25,8 +25,8 @@ STAMP = VENV / "installed-from"
 CONSTRAINTS = ROOT / "constraints.txt"
 INSTALL = ("install", "--quiet", "--disable-pip-version-check", "--no-compile")
 """Of most packages only a part is imported; that is compiled then."""
-PARALLEL = ("-n", "6")
-"""How many processes run the tests: most wait for another one, so six keep two cores busy."""
+PARALLEL = ("-n", "8")
+"""How many processes run the tests: most wait for another one, so eight keep two cores busy."""
 
 
 def say(text: str) -> None:

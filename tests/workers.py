@@ -1,4 +1,4 @@
-"""`pytest -n 6` runs the tests in six processes, which are forked when all tests are collected.
+"""`pytest -n 8` runs the tests in eight processes, which are forked when all tests are collected.
 
 What is imported, collected and computed before the first test is so once, and not in each of them. A worker takes one
 file after another, in the order of the collection.
