@@ -71,8 +71,8 @@ class UnverifiedConnections:
                 del self._of[network]
 
     def spare(self) -> bool:
-        """Close the oldest connection of the network with the most of them, of those with a silent one; else
-        the one that has been idle longest, else the oldest without a token. False if there is none."""
+        """Close one connection; False if all have requests in progress. Of the networks with a silent one,
+        that with the most connections loses its oldest; else the longest idle one goes; else the oldest."""
         since = self._seconds() - SILENT_SECONDS
         silent = self._oldest(since)
         if self.idle and silent is None:
