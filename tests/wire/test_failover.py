@@ -19,7 +19,7 @@ from tests.wire.test_replicas import Replicas, ready
 
 pytestmark = pytest.mark.skipif(not installed(), reason="PostgreSQL is not installed")
 
-NO_PRIMARY = "has no primary now: only a standby answers"
+NO_PRIMARY = "currently has no primary; only a standby responds"
 APPROVED = 6
 """Calls that a person approved, each once, before the standby takes over."""
 

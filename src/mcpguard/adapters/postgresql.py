@@ -12,6 +12,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PROTECTED = frozenset({"require", "verify-ca", "verify-full"})
 _NOT_SAID = {"hostaddr": "", "port": "5432", "options": ""}
 """What the library would take from variables (PGHOSTADDR …) where the URL does not say it."""
+_CHANGING = "is being stopped or started"
+READ_ONLY = "is read-only: connect to a primary that accepts changes"
 _WHY = (
     ("password authentication failed", "does not accept the password of {}"),
     ("no password supplied", "requires a password, and {} has none"),
@@ -20,8 +22,18 @@ _WHY = (
     ("does not support SSL", "does not support TLS, which `sslmode` requires"),
     ("does not exist", "has no such database or role: check {}"),
     ("too many", "accepts no more connections"),
-    ("read-only", "has no primary now: only a standby answers"),
+    ("connection slots", "accepts no more connections"),
+    ("the database system is", _CHANGING),
+    ("hot standby", "currently has no primary; only a standby responds"),
+    ("read-only", READ_ONLY),
 )
+_STATES = (
+    ("57P", _CHANGING),
+    ("25006", READ_ONLY),
+    ("53100", "has no space left on its disk"),
+    ("53", "has too little memory or too few connections"),
+)
+"""By what a state begins with (PostgreSQL, appendix A)."""
 
 
 def library() -> Any:
@@ -62,6 +74,5 @@ def failure(error: Any, name: str) -> str:
         said = str(error)
         found = next((why for sign, why in _WHY if sign in said), "")
         return found.format(name) or "does not accept connections: check that it is running"
-    if error.sqlstate.startswith("57P"):
-        return "is being stopped or started"
-    return f"refused it ({type(error).__name__}, {error.sqlstate}): see what {name} may do"
+    refused = f"refused it ({type(error).__name__}, {error.sqlstate}): see what {name} may do"
+    return next((why for sign, why in _STATES if error.sqlstate.startswith(sign)), refused)

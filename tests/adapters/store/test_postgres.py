@@ -384,7 +384,7 @@ def test_after_a_failover_replicas_know_what_the_standby_did_not_have(replicas: 
         labels(one, add="lost")
         primary.stop()
         second.start()
-        with pytest.raises(SessionError, match="has no primary now: only a standby answers"):
+        with pytest.raises(SessionError, match="currently has no primary; only a standby responds"):
             labels(one)
         second.promote()
         assert labels(other, add="b") == ["a", "b"]
@@ -566,7 +566,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(
         ),
         (
             "ALTER ROLE guard SET default_transaction_read_only = on",
-            "takes no changes: connect to the primary",
+            "the PostgreSQL of `session.postgres` is read-only: connect to a primary that accepts changes",
         ),
         ("DROP TABLE mcpguard.sessions", "refused it (UndefinedTable, 42P01)"),
     ],
@@ -624,6 +624,118 @@ def test_once_a_later_version_has_changed_the_tables_an_earlier_one_changes_noth
         labels(earlier, add="c")
     monkeypatch.setattr(connections, "FORMS", forms)
     assert labels(replicas()) == ["a", "b"]
+
+
+OTHER_ROLE = f"""
+DO $$ BEGIN CREATE ROLE other LOGIN PASSWORD '{PASSWORD}'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+REVOKE pg_signal_backend FROM guard;
+GRANT USAGE ON SCHEMA mcpguard TO other;
+GRANT SELECT, INSERT, UPDATE, DELETE ON mcpguard.sessions, mcpguard.tickets, mcpguard.waits TO other;
+GRANT SELECT ON mcpguard.form TO other;
+"""
+LATER = "ALTER TABLE sessions ADD more TEXT; UPDATE form SET form = 2"
+
+
+def test_the_tables_are_changed_once_replicas_of_an_earlier_version_with_another_role_are_stopped(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels(replicas(), add="a")
+    replicas.server.run(OTHER_ROLE)
+    earlier = replicas(url=lambda: Secret(replicas.server.url("other", PASSWORD)))
+    labels(earlier)
+    monkeypatch.setattr(connections, "FORMS", (*connections.FORMS, LATER))
+    why = "connected to the database .* with a role that this one may not disconnect: stop them"
+    with pytest.raises(SessionError, match=why):
+        labels(replicas(), add="b")
+    assert replicas.server.run("SELECT form FROM mcpguard.form") == "1"
+    earlier.close()
+    counted = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'other'"
+    eventually(lambda: replicas.server.run(counted) == "0", "they are stopped")
+    assert labels(replicas(), add="b") == ["a", "b"]
+
+
+def test_a_role_that_may_disconnect_others_ends_those_of_an_earlier_version(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels(replicas(), add="a")
+    replicas.server.run(f"{OTHER_ROLE} GRANT pg_signal_backend TO guard")
+    earlier = replicas(url=lambda: Secret(replicas.server.url("other", PASSWORD)))
+    labels(earlier)
+    with monkeypatch.context() as patched:
+        patched.setattr(connections, "FORMS", (*connections.FORMS, LATER))
+        assert labels(replicas(), add="b") == ["a", "b"]
+    with pytest.raises(SessionError, match="made by a later version of mcpguard: use that one"):
+        labels(earlier, add="c")
+
+
+def test_only_the_owner_of_the_tables_changes_them(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels(replicas(), add="a")
+    replicas.server.run(OTHER_ROLE)
+    monkeypatch.setattr(connections, "FORMS", (*connections.FORMS, LATER))
+    why = "made by an earlier version of mcpguard, and its role does not own them: start one replica"
+    with pytest.raises(SessionError, match=why):
+        labels(replicas(url=lambda: Secret(replicas.server.url("other", PASSWORD))))
+
+
+def test_whoever_connects_while_the_tables_are_changed_learns_it(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels(replicas(), add="a")
+    slow = (*connections.FORMS, f"SELECT pg_advisory_xact_lock(77); {LATER}")
+    with psycopg.connect(replicas.server.url()) as holding:
+        holding.execute("SELECT pg_advisory_lock(77)")
+        monkeypatch.setattr(connections, "FORMS", slow)
+        wait = replicas().change(ADA, lambda session: sorted(session.kept.labels))
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        eventually(lambda: replicas.server.run(waits) == "1", "it changes the tables")
+        with pytest.raises(subprocess.CalledProcessError):
+            replicas.server.run("SET lock_timeout = '50ms'; SELECT form FROM mcpguard.form")
+        holding.execute("SELECT pg_advisory_unlock(77)")
+        assert given_by(wait) == ["a"]
+    assert replicas.server.run("SELECT form FROM mcpguard.form") == "2"
+
+
+@each("settings", ["", "?target_session_attrs=primary", "?target_session_attrs=read-write"])
+def test_a_primary_that_is_read_only_is_not_called_a_standby(replicas: Replicas, settings: str) -> None:
+    replicas.server.run("ALTER ROLE guard SET default_transaction_read_only = on")
+    try:
+        text = refusal(replicas(url=lambda: Secret(f"{replicas.url}{settings}")))
+    finally:
+        replicas.server.run("ALTER ROLE guard RESET ALL")
+    assert text == (
+        "the PostgreSQL of `session.postgres` is read-only: connect to a primary that accepts changes"
+    )
+
+
+@each(
+    ("state", "why"),
+    [
+        ("25006", "is read-only: connect to a primary that accepts changes"),
+        ("53100", "has no space left on its disk"),
+        ("53200", "has too little memory or too few connections"),
+        ("57P01", "is being stopped or started"),
+        ("42501", "refused it (InsufficientPrivilege, 42501): see what `session.postgres` may do"),
+    ],
+)
+def test_what_the_server_says_later_is_a_sentence(state: str, why: str) -> None:
+    error = psycopg.errors.lookup(state)("words of the server")
+    assert connections.described(error) == f"the PostgreSQL of `session.postgres` {why}"
+
+
+@each(
+    ("said", "why"),
+    [
+        ("FATAL:  the database system is starting up", "is being stopped or started"),
+        ("FATAL:  remaining connection slots are reserved for superusers", "accepts no more connections"),
+        ("session is read-only", "is read-only: connect to a primary that accepts changes"),
+        ("server is in hot standby mode", "currently has no primary; only a standby responds"),
+    ],
+)
+def test_what_the_server_says_at_once_is_a_sentence(said: str, why: str) -> None:
+    error = psycopg.OperationalError(f"connection failed: {said}")
+    assert connections.described(error) == f"the PostgreSQL of `session.postgres` {why}"
 
 
 def test_a_store_that_is_closed_keeps_no_thread(replicas: Replicas) -> None:

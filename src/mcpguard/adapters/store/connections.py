@@ -17,7 +17,7 @@ from contextlib import ExitStack, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mcpguard.adapters.postgresql import failure, library, parameters_of
+from mcpguard.adapters.postgresql import READ_ONLY, failure, library, parameters_of
 from mcpguard.adapters.store.tickets import ALONE
 from mcpguard.adapters.system.disk import DiskThread
 from mcpguard.adapters.system.shipped import command_for_extra
@@ -78,7 +78,7 @@ _IS_THERE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = ? AND table
 """Not by `to_regclass`, which may remember what was so before another replica made the tables."""
 _FORM = "SELECT form FROM form"
 _MAY = """
-    SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,
+    SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool,
     bool_and(has_table_privilege(t, p)),
     EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep'
     AND state_change < clock_timestamp() - interval '1s')
@@ -87,10 +87,22 @@ _MAY = """
 """
 """A change whose commit waits for a standby ends neither with `statement_timeout` nor with its connection."""
 _TIMELINE = "SELECT pg_walfile_name(pg_current_wal_lsn())"
+_OWN = "LOCK TABLE form"
+"""Whoever connects meanwhile reads the form afterwards, and so knows the new one."""
 _PART_OTHERS = (
-    "SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity"
-    " WHERE usename = current_user AND datname = current_database()"
-    " AND application_name LIKE 'mcpguard%' AND application_name <> current_setting('application_name')"
+    "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 1000)) FROM pg_stat_activity"
+    " WHERE datname = current_database()"
+    " AND application_name LIKE 'mcpguard/%' AND application_name <> current_setting('application_name')"
+)
+"""End the connections of an earlier version, and count those that do not end. Not as a condition of WHERE,
+which might be evaluated before the others."""
+_EARLIER = (
+    f"the tables of {KEY} were made by an earlier version of mcpguard, and its role does not own them: "
+    "start one replica of this version with the role that does"
+)
+_OTHERS_STAY = (
+    f"replicas of an earlier version of mcpguard are connected to the database of {KEY} "
+    "with a role that this one may not disconnect: stop them"
 )
 _LOCK = "SELECT pg_advisory_xact_lock({})"
 _FORM_LOCK, _TICKETS_LOCK = (_LOCK.format(number) for number in (1_835_230_824, 1_835_230_825))
@@ -103,6 +115,10 @@ def _ours(statement: str) -> bytes:
     if statement == ALONE:
         return f"BEGIN; {_TICKETS_LOCK}".encode()
     return statement.replace("?", "%s").encode()
+
+
+class ReadOnlyError(ConnectionError):
+    """The database can be read, and accepts no changes."""
 
 
 class StateConnection:
@@ -162,6 +178,14 @@ def connected(url: Callable[[], Secret]) -> StateConnection:
     ConnectionError as `parameters` does, and psycopg.Error where the database fails."""
     where = parameters(url)
     where = {**_LOOKS, **where, **_CONNECT, "application_name": f"mcpguard/{len(FORMS)}"}
+    if where.get("target_session_attrs") == "read-write":
+        # Asked for that, the library does not say whether what it finds is a standby.
+        with suppress(ReadOnlyError):
+            return _opened({**where, "target_session_attrs": "primary"})
+    return _opened(where)
+
+
+def _opened(where: dict[str, Any]) -> StateConnection:
     made = StateConnection(library().connect(**where, autocommit=True))
     with ExitStack() as opened:
         opened.callback(made.close)
@@ -184,11 +208,27 @@ def _bring_up_to_date(database: StateConnection) -> None:
         raise ConnectionError(f"the tables of {KEY} were made by a later version of mcpguard: use that one")
     if not form and database.execute(f"SELECT to_regnamespace('{SCHEMA}') IS NULL").fetchone()[0]:
         database.execute(f"CREATE SCHEMA {SCHEMA}")
+    if 0 < form < len(FORMS):
+        _part_others(database)
     for statements in FORMS[form:]:
         database.execute(statements)
     database.execute("COMMIT")
-    if 0 < form < len(FORMS):  # Replicas of an earlier version see the form when they connect again.
-        database.execute(_PART_OTHERS)
+
+
+def _part_others(database: StateConnection) -> None:
+    """End the connections that would go on writing what an earlier version writes; until they have ended,
+    nothing is changed."""
+    denied = library().errors.InsufficientPrivilege
+    try:
+        database.execute(_OWN)
+    except denied:
+        raise ConnectionError(_EARLIER) from None
+    try:
+        (left,) = database.execute(_PART_OTHERS).fetchone()
+    except denied:
+        raise ConnectionError(_OTHERS_STAY) from None
+    if left:
+        raise TimeoutError
 
 
 def _form(database: StateConnection) -> int:
@@ -199,9 +239,13 @@ def _form(database: StateConnection) -> int:
 
 def check(database: StateConnection) -> None:
     """Raises ConnectionError, with a sentence, where it takes no changes."""
-    read_only, may, waits = database.execute(_MAY).fetchone()
+    standby, read_only, may, waits = database.execute(_MAY).fetchone()
+    if standby:
+        raise ReadOnlyError(f"the PostgreSQL of {KEY} is a standby: connect to the primary")
     if read_only:
-        raise ConnectionError(f"the database of {KEY} takes no changes: connect to the primary")
+        raise ReadOnlyError(
+            f"the PostgreSQL of {KEY} is read-only: connect to a primary that accepts changes"
+        )
     if not may:
         rights = "SELECT, INSERT, UPDATE and DELETE on the tables of its schema `mcpguard`"
         raise ConnectionError(f"the role of {KEY} may not change the state: grant it {rights}")
