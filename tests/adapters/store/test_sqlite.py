@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import Session, name_of
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, later
 from tests.fakes import FixedClock
 
@@ -59,6 +61,12 @@ def machine() -> Machine:
 def rows(folder: Path) -> list[Any]:
     with sqlite3.connect(folder / FILE) as database:
         return database.execute("SELECT * FROM sessions").fetchall()
+
+
+def contents(folder: Path) -> list[list[Any]]:
+    with sqlite3.connect(folder / FILE) as database:
+        tables = ("sessions", "tickets", "waits")
+        return [database.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
 
 
 def test_only_the_user_can_read_what_is_kept(tmp_path: Path, machine: Machine) -> None:
@@ -367,6 +375,44 @@ def test_a_file_that_a_later_version_updates_is_refused_by_processes_that_have_i
         with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
             given_by(store.ask(TICKET))
         assert "later version" in store.failing
+
+
+def asked(ticket: str) -> Ticket:
+    return structs.replace(TICKET, id=ticket, target=ticket, expires=1e12)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda store: labels(store, add="b"),
+        lambda store: labels(store, structs.replace(ADA, agent="ide"), add="b"),
+        lambda store: given_by(store.ask(asked("another"))),
+        lambda store: store.answer("open", TicketAnswer("denied", "os-user:ada", "page")),
+        lambda store: store.end("done"),
+        lambda store: (store.waits(TICKET.id, 1.0), labels(store)),
+        lambda store: store.edit(NAME, lambda kept: kept.without_label("a")),
+    ],
+)
+def test_nothing_is_changed_in_a_file_that_a_later_version_updates_at_that_moment(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, act: Callable[[SqliteStore], object]
+) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="a")
+    given_by(store.ask(asked("done")))
+    store.answer("done", TicketAnswer("approved", "os-user:ada", "page"))
+    given_by(store.ask(asked("open")))
+    kept = contents(tmp_path)
+    look = store._note_others
+
+    def updated_after_the_look(database: sqlite3.Connection) -> None:
+        look(database)
+        with sqlite3.connect(tmp_path / FILE) as other:
+            other.execute(f"PRAGMA user_version = {FORM + 1}")
+
+    monkeypatch.setattr(store, "_note_others", updated_after_the_look)
+    with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
+        act(store)
+    assert contents(tmp_path) == kept
 
 
 def test_a_file_of_an_earlier_version_is_updated_by_a_process_that_serves_and_says_what_is_lost(

@@ -243,9 +243,7 @@ def check(database: StateConnection) -> None:
     if standby:
         raise ReadOnlyError(f"the PostgreSQL of {KEY} is a standby: connect to the primary")
     if read_only:
-        raise ReadOnlyError(
-            f"the PostgreSQL of {KEY} is read-only: connect to a primary that accepts changes"
-        )
+        raise ReadOnlyError(f"the PostgreSQL of {KEY} {READ_ONLY}")
     if not may:
         rights = "SELECT, INSERT, UPDATE and DELETE on the tables of its schema `mcpguard`"
         raise ConnectionError(f"the role of {KEY} may not change the state: grant it {rights}")

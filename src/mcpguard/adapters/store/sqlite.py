@@ -279,8 +279,8 @@ class SqliteStore(SharedState):
         if seen != self._seen:
             ((form,),) = database.execute("PRAGMA user_version").fetchall()
             upkeep.check_form(self._path, form, FORM, self._updates)
-            self._seen = seen
             self._fresh.clear()
+            self._seen = seen
 
     def _prepare(self, database: "sqlite3.Connection") -> None:
         ((form,),) = database.execute("PRAGMA user_version").fetchall()
@@ -292,6 +292,7 @@ class SqliteStore(SharedState):
         database.execute(waits.TABLE)
         if form < FORM:
             self._make(database)
+        upkeep.guard(database, FORM)
         oldest = time.time() - max(self.idle_seconds, KEPT_SECONDS)
         for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
             if not self._open_sessions.in_use(name):

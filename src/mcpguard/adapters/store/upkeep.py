@@ -25,6 +25,17 @@ PATIENCE = 1.0
 """How long a look waits for a file that is busy, in seconds."""
 
 
+_CHANGES = (
+    ("INSERT", "sessions"),
+    ("UPDATE", "sessions"),
+    ("INSERT", "tickets"),
+    ("UPDATE", "tickets"),
+    ("INSERT", "waits"),
+)
+"""What a change of the file consists of; rows are deleted beside these, or since they no longer count."""
+_REFUSES = "WHEN (SELECT user_version FROM pragma_user_version) <> {} BEGIN SELECT RAISE(ABORT, ''); END"
+
+
 class OtherVersionError(SessionError):
     """The file is of another version of mcpguard, and stays as it is."""
 
@@ -79,6 +90,15 @@ def check_form(path: Path, found: int, form: int, updates: bool) -> None:
         raise OtherVersionError(f"{path} is of an earlier version of mcpguard: {advice}")
 
 
+def guard(database: "sqlite3.Connection", form: int) -> None:
+    """Have every change by this connection fail, as if the file were busy, once a later version has updated
+    it: the next try finds out. It could also happen between a look and the change."""
+    database.execute("PRAGMA temp_store = MEMORY")
+    for change, table in _CHANGES:
+        place = f"{change}_{table} BEFORE {change} ON main.{table}"
+        database.execute(f"CREATE TEMP TRIGGER {place} {_REFUSES.format(form)}")
+
+
 def _cannot_be_made(path: Path) -> str:
     # It is made, with its folder, when it is first needed. A mode says little of a read-only disk.
     folder = next(one for one in path.absolute().parents if one.exists())
@@ -99,6 +119,8 @@ def unmade(folder: Path, problem: OSError) -> str:
 
 
 def is_busy(problem: "sqlite3.Error") -> bool:
-    """Whether another process uses the file, and a later try may succeed."""
-    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-    return code in (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED, however extended.
+    """Whether another process uses the file, or has just updated it, and a later try may succeed or say
+    more."""
+    code = getattr(problem, "sqlite_errorcode", 0)
+    # SQLITE_BUSY and SQLITE_LOCKED, however extended, and the SQLITE_CONSTRAINT_TRIGGER of `guard`.
+    return code & 0xFF in (5, 6) or code == 1811
