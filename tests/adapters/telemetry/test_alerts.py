@@ -231,6 +231,16 @@ def test_what_came_in_the_quiet_time_is_told_when_that_is_over_though_nothing_fo
     assert len(told.good) == 2
 
 
+def test_what_came_in_the_quiet_time_is_told_once_the_clock_was_set_back_though_nothing_follows() -> None:
+    told = Told()
+    told.now = at(90_008)
+    assert told.sink.deliver([(denied(90_000 + second), "") for second in range(9)]) == 0
+    told.now = at(5)
+    for _ in range(2):
+        assert told.sink.deliver([]) == 0
+    assert [(one.count, one.at) for one in told.good] == [(3, at(90_002)), (6, at(5))]
+
+
 def test_people_hear_that_no_evidence_can_be_written_before_any_record_says_so() -> None:
     told = Told()
     for told.lost in (at(0), at(0), None, at(5), at(602)):
@@ -287,7 +297,7 @@ def test_who_wants_no_alerts_about_evidence_gets_none_while_it_cannot_be_written
 def test_a_quiet_time_in_which_nothing_came_ends_quietly() -> None:
     watch = AlertWatch(TERMS, "h")
     assert len(watch.observe(denied(second) for second in range(3))) == 1
-    assert watch.next_due is None
+    assert not watch.is_due(at(9000))
     assert watch.due(at(9000)) == []
     assert watch.observe([denied(9001)]) == []
 

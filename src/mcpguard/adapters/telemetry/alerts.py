@@ -141,11 +141,11 @@ class AlertWatch:
                 self._seen[key] = seen
         return found
 
-    @property
-    def next_due(self) -> datetime | None:
-        """When the first quiet time is over in which something came; None for never."""
+    def is_due(self, now: datetime) -> bool:
+        """Whether a quiet time in which something came is over by `now`, or would last too long since the
+        clock was set back."""
         ends = (one.quiet_until for one in self._seen.values() if one.quiet_until and one.count)
-        return min(ends, default=None)
+        return any(until <= now or self._is_set_back(until, now) for until in ends)
 
     def observe(self, happened: Iterable[EvidenceEvent]) -> list[Alert]:
         """Take these events; returns the alerts that they raise."""
@@ -252,8 +252,8 @@ class AlertSink:
     def deliver(self, lines: Sequence[Rendered]) -> int:
         """Tell all targets of the alerts that these raise, or a quiet time that is over; those that were told
         are not told again."""
-        now, due, lost = self._now(), self._watch.next_due, self._lost()
-        if not lines and lost is None and (due is None or now < due):
+        now, lost = self._now(), self._lost()
+        if not lines and lost is None and not self._watch.is_due(now):
             return 0
         watch = self._watch.copied()
         over = [] if lost is None else watch.lost(lost)
