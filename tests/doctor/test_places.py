@@ -14,7 +14,7 @@ from mcpguard.core.redaction import budget
 from mcpguard.doctor import clients, operation, plain_text, surroundings
 from mcpguard.onboarding.discovery import reading
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
-from tests.doctor.scenes import CURSOR
+from tests.doctor.scenes import CURSOR, mounted_by
 
 ENTRY = {"command": "cat", "env": {"GIT_TOKEN": TOKEN}}
 
@@ -308,3 +308,23 @@ def test_only_the_newest_evidence_is_verified(made: Machine, monkeypatch: pytest
     assert len(made.diagnosed().findings) == 2
     monkeypatch.setattr(operation, "VERIFIED_BYTES", 20)
     assert [Path(one.file).name[:8] for one in made.diagnosed().findings] == ["20260102"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("9p", True),
+        ("virtiofs", True),
+        ("fuse.gcsfuse", True),
+        ("gfs2", True),
+        ("one-of-tomorrow", True),
+        ("overlay", False),
+        ("btrfs", False),
+    ],
+)
+def test_a_file_system_of_the_sessions_that_is_not_known_to_be_local_is_named(
+    made: Machine, monkeypatch: pytest.MonkeyPatch, kind: str, said: bool
+) -> None:
+    mounted_by(kind)(made, monkeypatch)
+    told = [one.message for one in made.diagnosed().findings if one.code == "D606"]
+    assert told == [f"its file system is {kind}"] * said

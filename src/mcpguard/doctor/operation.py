@@ -36,13 +36,14 @@ _TOLD = 5
 _UV_LOCK = ".lock"
 """What uv leaves in an environment, for everybody to write; nothing reads what is in it."""
 
-_NETWORKS = frozenset(
+_LOCAL = frozenset(
     (
-        "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "gpfs",
-        "lustre", "nfs", "nfs4", "smb3", "smbfs",
+        "aufs", "bcachefs", "btrfs", "ecryptfs", "exfat", "ext2", "ext3", "ext4", "f2fs",
+        "fuse.fuse-overlayfs", "fuseblk", "hfsplus", "jffs2", "jfs", "msdos", "nilfs2", "ntfs", "ntfs3",
+        "overlay", "ramfs", "reiserfs", "rootfs", "tmpfs", "ubifs", "ufs", "vfat", "xfs", "zfs",
     )
 )  # fmt: skip
-"""File systems that other machines may have mounted too, as Linux calls them."""
+"""File systems that only one machine has mounted, as Linux calls them."""
 _NOTICED_SECONDS = 3.0
 """Within this time a process has noticed a change, and its status says whether it is in force."""
 
@@ -205,8 +206,8 @@ def check_evidence(subject: CheckSubject) -> Iterator[Checked]:
     folder = subject.audit
     if subject.config is not None:
         mounts = subject.at.system / "proc" / "self" / "mountinfo"
-        if not subject.config.session_postgres and (kind := _network(mounts, subject.sessions)):
-            yield found("D606", subject.sessions, f"it is on a network file system ({kind})")
+        if not subject.config.session_postgres and (kind := _foreign(mounts, subject.sessions)):
+            yield found("D606", subject.sessions, f"its file system is {kind}")
         if reason := trouble(folder):
             yield found("D603", folder, f"the audit folder cannot be used: {reason}")
         elif (free := disk_usage(nearest(folder)).free) < FREE_BYTES:
@@ -216,9 +217,9 @@ def check_evidence(subject: CheckSubject) -> Iterator[Checked]:
         yield from _chains(folder)
 
 
-def _network(mounts: Path, folder: Path) -> str:
-    """The kind of the network file system that a folder is on, "" where it is on none. `mounts` lists what is
-    mounted (proc_pid_mountinfo(5))."""
+def _foreign(mounts: Path, folder: Path) -> str:
+    """The kind of the file system that a folder is on where it is not known to be local, else "". `mounts`
+    lists what is mounted (proc_pid_mountinfo(5))."""
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -229,7 +230,7 @@ def _network(mounts: Path, folder: Path) -> str:
         point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), about.split(" ")[4])
         kinds[Path(point)] = rest.partition(" ")[0]
     kind = next((kinds[one] for one in (place, *place.parents) if one in kinds), "")
-    return kind if kind in _NETWORKS else ""
+    return "" if kind in _LOCAL else kind
 
 
 def _key(subject: CheckSubject) -> Iterator[Checked]:
