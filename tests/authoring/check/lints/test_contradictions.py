@@ -8,8 +8,14 @@ from mcpguard.authoring.check.lints import contradictions
 from mcpguard.core.conditions.cel import ConditionError
 from tests.authoring.check.linting import found, rules
 
-NEVER = "no value of `{}` makes all of this true, so it is always false: use `||` if one is enough"
-ALWAYS = "every value of `{}` makes a part of this true, so it excludes nothing: use `&&` if all must be true"
+NEVER = (
+    "no value of `{}` satisfies all of these conditions, so they are never true together: "
+    "use `||` if one of them is enough"
+)
+ALWAYS = (
+    "every value of `{}` satisfies at least one of these conditions, so they exclude nothing: "
+    "use `&&` if all of them must be true"
+)
 
 
 def said(when: str) -> list[str]:

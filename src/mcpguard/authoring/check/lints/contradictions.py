@@ -92,13 +92,10 @@ def _parts(text: str) -> tuple[SubExpression, ...]:
 
 def _said(name: str, logic: Logic) -> str:
     if logic == "and":
-        return (
-            f"no value of `{name}` makes all of this true, so it is always false: use `||` if one is enough"
-        )
-    return (
-        f"every value of `{name}` makes a part of this true, so it excludes nothing: use `&&` if all must "
-        "be true"
-    )
+        what = f"no value of `{name}` satisfies all of these conditions, so they are never true together"
+        return f"{what}: use `||` if one of them is enough"
+    what = f"every value of `{name}` satisfies at least one of these conditions, so they exclude nothing"
+    return f"{what}: use `&&` if all of them must be true"
 
 
 def _impossible(text: str, part: SubExpression) -> Path | None:
