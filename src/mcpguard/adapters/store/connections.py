@@ -216,8 +216,8 @@ def _bring_up_to_date(database: StateConnection) -> None:
 
 
 def _part_others(database: StateConnection) -> None:
-    """End the connections that would go on writing what an earlier version writes; until they have ended,
-    nothing is changed."""
+    """End the connections of an earlier version, which would still write what that one writes. Nothing is
+    changed before they have ended."""
     denied = library().errors.InsufficientPrivilege
     try:
         database.execute(_OWN)
