@@ -172,7 +172,8 @@ class HttpFront:
     def clients(self) -> ClientCounts:
         """What metrics show of clients."""
         refused = 0 if self._refused_tokens is None else self._refused_tokens.count
-        return ClientCounts(len(self._worlds), self.in_use, self._quotas.refused, refused)
+        over, closed = self._quotas.refused, self._server.closed
+        return ClientCounts(len(self._worlds), self.in_use, over, refused, closed)
 
     def upstreams(self) -> tuple[Health, ...]:
         return healths_of(self.worlds())

@@ -28,7 +28,16 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     sinks = (SinkState("https://a", "otlp", lag=7), SinkState('b"\\\n', "csv", since=1.0, refused=3))
     upstreams = [Health("git", state, 0.0) for state in ("running", "failed", "running")]
     needs = (Need("evidence", True, 0.0, warning="full"), Need("store", False, 0.0, "broken"))
-    found = read(page(counts, sinks, needs, ClientCounts(4, {"streams": 2}, {"streams": 1}), upstreams, 3))
+    found = read(
+        page(
+            counts,
+            sinks,
+            needs,
+            ClientCounts(4, {"streams": 2}, {"streams": 1}, 5, {"idle": 6}),
+            upstreams,
+            3,
+        )
+    )
     assert found["mcpguard_waiting_calls"] == {(): 3}
     assert found["mcpguard_upstreams"] == {("git", "running"): 2, ("git", "failed"): 1}
     calls = found["mcpguard_calls_total"]
@@ -41,6 +50,7 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     assert found["mcpguard_sessions"] == {(): 4}
     assert found["mcpguard_in_use"] == {("streams",): 2}
     assert found["mcpguard_over_quota_total"] == {("streams",): 1}
+    assert found["mcpguard_closed_connections_total"] == {("idle",): 6}
     assert found["mcpguard_ready"] == {("evidence",): 1, ("store",): 0}
     assert found["mcpguard_warning"] == {("evidence",): 1, ("store",): 0}
     assert found["mcpguard_sink_lag_bytes"] == {("https://a", "otlp"): 7, ('b"\\\n', "csv"): 0}

@@ -90,12 +90,14 @@ class Counts:
 
 class ClientCounts(Struct, frozen=True):
     """How many `sessions` there are; how much all clients have `in_use`, and how often one was refused more
-    than its quota, both by what; and how many requests had a bearer token that was not accepted."""
+    than its quota, both by what; how many requests had a bearer token that was not accepted; and how many
+    connections were closed for others, by what they were."""
 
     sessions: int
     in_use: Mapping[str, int]
     over_quota: Mapping[str, int]
     refused_tokens: int = 0
+    closed: Mapping[str, int] = {}
 
 
 _CALL = ("server", "tool", "method", "effect", "cause", "status", "observed")
@@ -156,12 +158,14 @@ def _of_clients(clients: ClientCounts) -> tuple[Family, ...]:
     in_use = "Connections, streams, sessions and requests of clients that are open."
     over = "Requests of principals that had used up their quota of this."
     tokens = "Requests with a bearer token that was not accepted."
+    closed = "Connections that were closed to make room for others, by what they were."
     sessions = "Open sessions, and principals of revision 2026-07-28."
     return (
         ("sessions", "gauge", sessions, [("", {}, clients.sessions)]),
         ("in_use", "gauge", in_use, _named("what", clients.in_use)),
         ("over_quota_total", "counter", over, _named("what", clients.over_quota)),
         ("refused_tokens_total", "counter", tokens, [("", {}, clients.refused_tokens)]),
+        ("closed_connections_total", "counter", closed, _named("what", clients.closed)),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.adapters.transports.http import quotas, unverified
 from mcpguard.adapters.transports.http.quotas import MOST_CONNECTIONS, room_for_connections
-from mcpguard.adapters.transports.http.unverified import SAID, UnverifiedConnections, network_of
+from mcpguard.adapters.transports.http.unverified import IDLE_SAID, SAID, UnverifiedConnections, network_of
 from mcpguard.config.file import HttpEntry, TokenEntry
 from tests.adapters.transports.front import FakeVerifier, Front, Wire, serving
 
@@ -64,7 +64,8 @@ async def test_clients_that_come_at_once_displace_idle_connections_and_not_one_a
             for wire in together:
                 wire.send("POST", "/mcp", headers, data)
             assert [(await wire.answer()).status for wire in together] == [200] * 4
-        assert front.reports == []
+        assert front.reports == [IDLE_SAID]
+        assert front.server.closed == {"idle": 28, "unverified": 0}
 
 
 async def test_a_bad_token_and_a_health_check_leave_a_connection_unverified() -> None:
@@ -121,7 +122,7 @@ def test_the_address_that_has_most_loses_its_oldest_first(monkeypatch: pytest.Mo
     assert [one.gave_way for one in (other, *many)] == [False, True, True, True, False, False, False]
     assert said == [SAID]
     monkeypatch.setattr(unverified, "QUIET_SECONDS", 0.0)
-    room._quiet_until = 0.0
+    room._quiet_until["unverified"] = 0.0
     room.add(Line("203.0.113.9"))
     assert said == [SAID, SAID]
     assert not UnverifiedConnections(4, said.append).spare()

@@ -84,6 +84,11 @@ class HttpServer:
         """How many are open."""
         return len(self._connections.open)
 
+    @property
+    def closed(self) -> dict[str, int]:
+        """How many were closed for others, by what they were: idle, or without a valid token."""
+        return self._connections.unverified.closed
+
     def drain(self) -> None:
         """Refuse requests that would begin something, so that they are sent elsewhere; `/livez` and `/readyz`
         are answered still."""

@@ -19,6 +19,10 @@ SILENT_SECONDS = 1.0
 """Whoever has not shown a token for this long is silent."""
 QUIET_SECONDS = 60.0
 """How long the warning is not repeated."""
+IDLE_SAID = (
+    "as many connections are open as mcpguard serves at once: for each new one, the one that has been idle "
+    "longest is closed"
+)
 SAID = (
     "many connections have not presented a valid token yet; the oldest of them are closed, starting with "
     "the address that has the most"
@@ -40,8 +44,8 @@ class UnverifiedConnections:
     def __init__(
         self, most: int, report: Callable[[str], None], seconds: Callable[[], float] = time.monotonic
     ) -> None:
-        """`report(sentence)` tells the operator, once in a while, that some are closed; `seconds()` is a
-        monotonic clock."""
+        """`report(sentence)` tells the operator, once in a while, that some are closed, and why;
+        `seconds()` is a monotonic clock."""
         self.most = most
         self._report = report
         self._seconds = seconds
@@ -50,7 +54,9 @@ class UnverifiedConnections:
         """Those whose clients have all that they asked for, the longest first."""
         self._of: dict[bytes | str, dict[UnverifiedConnection, float]] = {}
         """Since when each is one of them, by the network that it comes from."""
-        self._quiet_until = 0.0
+        self.closed = {"idle": 0, "unverified": 0}
+        """How many were closed for others, by what they were."""
+        self._quiet_until = dict.fromkeys(self.closed, 0.0)
 
     def add(self, one: UnverifiedConnection) -> None:
         """A new one; an older one may be closed for it."""
@@ -76,10 +82,7 @@ class UnverifiedConnections:
         since = self._seconds() - SILENT_SECONDS
         silent = self._oldest(since)
         if self.idle and silent is None:
-            idle = next(iter(self.idle))
-            self.discard(idle)
-            idle.give_way()
-            return True
+            return self._close(next(iter(self.idle)), "idle", IDLE_SAID)
         return self._close(silent or self._oldest())
 
     def _oldest(self, since: float = inf) -> UnverifiedConnection | None:
@@ -90,15 +93,16 @@ class UnverifiedConnections:
         )
         return None if most is None else most[1]
 
-    def _close(self, one: UnverifiedConnection | None) -> bool:
+    def _close(self, one: UnverifiedConnection | None, what: str = "unverified", said: str = SAID) -> bool:
         if one is None:
             return False
         self.discard(one)
         one.give_way()
+        self.closed[what] += 1
         now = self._seconds()
-        if now >= self._quiet_until:
-            self._quiet_until = now + QUIET_SECONDS
-            self._report(SAID)
+        if now >= self._quiet_until[what]:
+            self._quiet_until[what] = now + QUIET_SECONDS
+            self._report(said)
         return True
 
 
