@@ -48,6 +48,7 @@ COST_OF_A_PAIR = 12
 COST_OF_A_JUDGEMENT = 24
 _KNOWN, _HARMLESS = 1_000, 4_000
 _LONG = 256
+_TABLES = "tables"
 _COST_OF_A_LINE = 4
 """Each line of a log may have its time where others have a user."""
 COST_OF_A_CELL = 2
@@ -245,8 +246,8 @@ class ViewReading:
             if self._budget.work < 0 or self._visits < 0:
                 self._trigger(0)
             return False
-        if index == LINES:
-            return self._line(text, end)
+        if index < URL:
+            return self._line(text, end) if index == LINES else self._table(end)
         self._trigger(1)
         span = OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
         if span is None:
@@ -274,6 +275,15 @@ class ViewReading:
             return False
         self._trigger(_COST_OF_A_LINE)
         found, self._covered[accounts.LINE] = accounts.passwords(text, end, self._pairs.judge)
+        return any([self._found(hit) for hit in found])
+
+    def _table(self, end: int) -> bool:
+        """Whether anything is in the JSON in which a list begins in a list before `end`."""
+        self._trigger(1)
+        if self._joined or end <= self._covered.get(_TABLES, 0):
+            return False
+        self._trigger(COST_OF_A_READING)
+        found, self._covered[_TABLES] = self._beside.documents.table(end)
         return any([self._found(hit) for hit in found])
 
     def _trigger(self, cost: int) -> None:

@@ -6,7 +6,6 @@ and what the `hits` are is looked for in the same: the text itself, what is cut 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.beginnings import Hit
@@ -14,7 +13,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
 from mcpguard.core.redaction.detectors.named import objects, values
 from mcpguard.core.redaction.detectors.named.naming import that_end_so
-from mcpguard.core.redaction.engine.matching import PAD, Matcher, compile_literals, stop
+from mcpguard.core.redaction.engine.matching import PAD, stop
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.reading import ViewReading, judged
 from mcpguard.core.redaction.views import View, views
@@ -127,19 +126,13 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
             yield at, at + len(data), kind
 
 
-@lru_cache(1)
-def _words() -> Matcher:
-    words = [word.encode() for word in objects.WORDS]
-    return compile_literals(words, range(len(words)), "words")
-
-
 class _Enough(Exception):
     """One is found."""
 
 
 def _beside(leaves: Leaves, budget: Budget, text: bytes, once: bool) -> Iterator[Hit]:
     """What another text of the value names."""
-    if not _words().search(text, stop):
+    if not objects.words().search(text, stop):
         return
 
     verdicts = bytearray()

@@ -10,7 +10,7 @@ from functools import cache
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.detectors.format import REACH
-from mcpguard.core.redaction.detectors.named import accounts, pairs
+from mcpguard.core.redaction.detectors.named import accounts, documents, pairs
 from mcpguard.core.redaction.engine.matching import Matcher, Visit, compile_literals, stop
 from mcpguard.core.redaction.engine.patterns import Pattern, compile_patterns, shape
 from mcpguard.core.redaction.removal.neutral import literals as hidden
@@ -19,8 +19,8 @@ from mcpguard.core.redaction.views.lines import LIKE_WORDS, end_of_run, is_name,
 from mcpguard.core.redaction.views.runs import is_coded, is_packed
 from mcpguard.core.redaction.views.view import GAP, SEPARATOR, View
 
-PAIR, LINES, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(9)
-ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, NUMBERS, ROWS, LETTERS, OPTIONS = range(9, 20)
+PAIR, LINES, TABLES, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(10)
+ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, NUMBERS, ROWS, LETTERS, OPTIONS = range(10, 21)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
@@ -66,6 +66,7 @@ def _rare() -> tuple[str, str, str]:
 _ALL = (
     (PAIR, Pattern(pairs.WORDS, pairs.REST, any_case=True)),
     (LINES, shape(accounts.LINE, once=False)),
+    (TABLES, shape(documents.TABLE, once=False)),
     (URL, Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]""")),
     *((RARE, shape(one)) for one in _rare()[:-1]),
     (RARE, shape(_rare()[-1], once=False)),

@@ -1,5 +1,6 @@
 """Secrets in JSON that stands in a text, whole, in lines, in part, and cut off."""
 
+import json
 from typing import Any
 
 from mcpguard.core.redaction.detectors.named.documents import Documents
@@ -27,6 +28,13 @@ FOUND = {
     "a heading in few letters": f'[["user", "pw"], ["ada", "{SECRET}"]]',
     "a heading in another language": f'[["Name","Passwort"],["ada","{SECRET}"]]',
     "lines of Windows": f'[\r\n  [\r\n    "user",\r\n    "password"\r\n  ],\r\n  [\r\n    "ada",\r\n    "{SECRET}"\r\n  ]\r\n]',
+    "a name twice": f'{{"a": 1, "a": "x", "name": "password", "note": "{"x" * 450}", "value": "{SECRET}"}}',
+    "a name twice in one of several": f'{{"a": {{"b": 1, "b": "x"}}}}\n{OF_A_NAME}',
+    "spaces around a mark": f'{{"sensitive"\t: true, "note": "{"x" * 450}", "value": "{SECRET}"}}',
+    "the name of a key": f'{{"keyName" : "key1", "note": "{"x" * 450}", "value": "{SECRET}"}}',
+    "a table in a part of a line": f'rows [2]: [["user", "password2"], ["ada", "{SECRET}"]] (in 7 ms)',
+    "columns with something between": f'{{"fields": [{{"name": "id"}}, null, {{"name": "password"}}], "rows": [[1, "{SECRET}"]]}}',
+    "behind objects of many names": f'{{"of": {json.dumps({f"a{i}": {f"b{i}": {}} for i in range(2000)})}, "password": {{"now": "{SECRET}"}}, "n": [[1]]}}',
     "columns": f'{{"columns": ["id", "password"], "rows": [[1, "{SECRET}"]]}}',
 }
 
@@ -40,7 +48,6 @@ LEFT = {
     "no bracket": f'"password", "name": "{SECRET}"',
     "many brackets": "}" * 40 + f', "name": "password", "x": "{SECRET}"',
     "behind it": f'{{"name": "password"}} and {SECRET}',
-    "a name twice": f'{{"a": 1, "a": 2, "name": "password", "note": "{"x" * 450}", "value": "{SECRET}"}}',
     "key": f'{{"name": "key", "x": ["key", "key"], "value": "{SECRET}"}}',
 }
 
@@ -51,6 +58,42 @@ def test_what_json_in_a_text_names_is_removed_and_nothing_else(name: str) -> Non
     said = made.value["any"]
     kind = made.findings[0].kind
     assert said == FOUND[name].replace(SECRET, f"[REDACTED:{kind}#1]")
+
+
+HEADINGS = (
+    *("password_prod", "password2", "api_key_prod", "token_value", "DB_PASSWORD_1", "password ", "Passwort"),
+    *("api_keys", "pw", "psk", "clientSecret", "db.password", "Database Password", "creds", "passphrase_old"),
+)
+SPACES = ("", " ", "\t", "\n", "\r\n  ", " " * 40, "\n" + " " * 70)
+
+
+def test_both_values_of_one_name_are_removed() -> None:
+    text = f'{{"name": "password", "value": "{SECRET}", "note": "{"x" * 450}", "value": "q7Zk2vX9pL4m"}}'
+    said = Redactor(b"key").inspect({"any": text}).value["any"]
+    assert said.count("[REDACTED:password#") == 2
+
+
+@each("heading", HEADINGS)
+@each("space", SPACES)
+@each("other", ["ada", "[REDACTED:password#1]"])
+def test_a_table_is_read_under_any_heading_with_any_space_and_beside_what_was_removed(
+    heading: str, space: str, other: str
+) -> None:
+    rows = [["user", heading], [other, SECRET], ["bob", other]]
+    for table in (rows, {"columns": rows[0], "of": {"n": 1.5}, "rows": rows[1:]}):
+        text = json.dumps(table, separators=(f"{space},{space}", ":"))
+        text = text.replace("[[", f"[{space}[").replace('"]', f'"{space}]')
+        made = Redactor(b"key").inspect({"any": text})
+        mark = f"[REDACTED:{made.findings[0].kind}#{1 + text.count('#1]') // 2}]"
+        assert made.value["any"] == text.replace(SECRET, mark)
+
+
+def test_what_was_removed_names_nothing_and_is_not_removed_again() -> None:
+    texts = [
+        '[["user", "[REDACTED:password#1]"], ["ada", "q7Zk2vX9pL4m"]]',
+        '[["a", "password"], ["b", "q[REDACTED:jwt#1]7"]]',
+    ]
+    assert not Redactor(b"key").inspect({"any": texts}).findings
 
 
 @each("name", FOUND)
@@ -96,9 +139,9 @@ def test_a_long_line_is_not_searched_to_its_end_from_each_place_in_it() -> None:
     counts = []
     for many in (1_000, 4_000):
         Searched.count, text = 0, Searched(one * many + b'{"name":' + b"\xff" * 64)
-        documents = Documents(text, lambda _cost: None)
+        documents = Documents(text, lambda _strength, _value: False, lambda _cost: None)
         for number in range(many):
             at = number * len(one) + len(b'{"name":"password",')
-            assert documents.secrets(at, lambda _strength, _value: False) == ([], (number + 1) * len(one) - 1)
+            assert documents.secrets(at) == ([], (number + 1) * len(one) - 1)
         counts.append(Searched.count)
     assert counts[1] < 5 * counts[0]

@@ -151,7 +151,6 @@ def test_what_another_text_names_is_removed_from_a_text_that_is_json(name: str, 
     "text",
     [
         '[["password", "Winter2024x"',
-        '{"a": 1, "a": {"columns": ["user", "password"], "rows": [["ada", "Winter2024x"]]}}',
         "[" * 2000 + '"password"',
         "[" * 600 + '"password"' + "]" * 600,
     ],

@@ -59,11 +59,7 @@ from mcpguard.core.redaction.detectors.named.languages import (
 )
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
-from mcpguard.core.redaction.detectors.named.values import (
-    Found,
-    Judge,
-    crumbs,
-)
+from mcpguard.core.redaction.detectors.named.values import Found, Judge, crumbs
 
 _NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")
 _ALONE = ("password", "passphrase", "passwd", "passcode", "token", "secret", "key", "pwd", "pass")
@@ -133,12 +129,12 @@ _PGPASS = expression(
 class ApartFromName(BesideName):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ("_created", "_documents")
+    __slots__ = ("_created", "documents")
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         super().__init__(text, judge)
         self._created: dict[bytes, int] = {}
-        self._documents = Documents(text, spend)
+        self.documents = Documents(text, lambda strength, value: judge(strength, value, True), spend)
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
@@ -270,7 +266,7 @@ class ApartFromName(BesideName):
 
     def document(self, at: int) -> Seen:
         """The JSON in which a text ends that names something."""
-        return self._documents.secrets(at, self._is_secret)
+        return self.documents.secrets(at)
 
     def pgpass(self, at: int) -> Seen:
         """A line of `.pgpass`, from behind its port on."""
@@ -417,6 +413,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (MARKED_NAMES, True, PEEK_MARKED, ApartFromName.marked),
     (MARKS_OF_PAIRS, False, PEEK_MARKED, ApartFromName.marked),
     (documents.LITERALS, True, documents.PEEK, ApartFromName.document),
+    (documents.MARKS, True, documents.PEEK_MARKS, ApartFromName.document),
     (("value: ",), False, unended(_IN_YAML), ApartFromName.listed),
     (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", ApartFromName.secret),
     (('variable "',), False, DEFAULT.pattern.decode(), ApartFromName.default),

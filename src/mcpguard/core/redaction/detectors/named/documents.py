@@ -1,17 +1,27 @@
 """JSON in a text: the whole text, a line of it, or a part of it, read as the value that it is.
 
 Law of this file: JSON is read once from each place at which it may begin, and of many such places a bounded
-number is tried. If JSON is cut off, what stands before the cut is read.
+number is tried. If JSON is cut off, what stands before the cut is read. What was removed before may be a
+part of it, and is not read.
 """
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from typing import Any
 
 import msgspec
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.objects import ARGUMENTS, Judge, NumberedLeaf, ObjectReading
+from mcpguard.core.redaction.detectors.named.objects import (
+    ARGUMENTS,
+    Judge,
+    NumberedLeaf,
+    ObjectReading,
+    words,
+)
 from mcpguard.core.redaction.detectors.named.values import Found
+from mcpguard.core.redaction.engine.matching import PAD, stop
 
 _WORDS = (
     *("password", "passwd", "passphrase", "_pass", "pwd", "secret", "token", "key", "auth", "credentials"),
@@ -23,17 +33,17 @@ _CELLS = (
 )
 """Further names, as cells of lists alone: as names of members they say less."""
 _ENDS = (",", "]", "}", "\n", "\r\n", " }", " ]", ":{", ": {", ":[{", ": [{", ": [\n")
-_MARKS = ("sensitive", "secure", "secret", "masked", "httponly")
 LITERALS = (
     *(f'{word}"{end}' for word in _WORDS for end in _ENDS),
     *(f'{word}"{end}' for word in _CELLS for end in (",", "]", " ]", "\n", "\r\n")),
-    *('keyname":"', 'keyname": "'),
-    *(f'{mark}":{blank}true' for mark in _MARKS for blank in ("", " ")),
 )
 """How a text ends that names something beside it or below it, in lower case, and what stands behind it. What
 stands right behind its name is found by `pairs`, and `key` and `auth` alone say nothing."""
 PEEK = "".join(rf"(?<!\"{word}\"{'.' * size})" for word in ("key", "auth") for size in range(1, 5))
 PEEK += r"(?:(?<!\n)|\s{0,32}[}\]])"
+MARKS = 'keyname"', *(f'{mark}"' for mark in ("sensitive", "secure", "secret", "masked", "httponly"))
+PEEK_MARKS = r"(?:(?<=[Mm][Ee]\")\s{0,64}:\s{0,64}\"|\s{0,64}:\s{0,64}true)"
+"""Names of members that say something of others beside them, and what stands behind these."""
 
 _KEYS = tuple(
     word.encode()
@@ -49,17 +59,22 @@ _STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
 _SIGN = expression(rb'"(?:[^"\\\x1f\xff]|\\.)*+"?|[{}\[\],\x1f\xff]')
 _OPENS, _SPACE = b"{[", b" \t\r\n"
 _CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}
-_TABLE = expression(rb"\[\s{0,64}\[")
+TABLE = r"\[\s*\[[\s\"\[\]{0-9tfn-]"
+"""Where a list begins in a list, with what may be JSON."""
+_TABLE = expression(TABLE.encode())
+_CELL = expression(rb'\s{0,64}"(?:[^"\\\x1f]|\\.){1,128}+"\s{0,64}[,\]]')
+_REMOVED = expression(rb"(?<!\xff)\xff{2,}+(?!\Z)")
 _LISTS = tuple(f'{name}"'.encode() for name in (*ARGUMENTS, "eaders"))
 """How the names of lists end in which an option or a header stands before its value."""
 _IN_A_LIST = 2
 _COMMA, _QUOTE, _COLON = b',":'
 _BEHIND, _ENDING = b" \t\r,;)", b"}]"
+_FIRST = expression(r"[^\s,;)]")
 _LOCAL, _FAR = 4096, 64 * 1024
 _BLANKS, _LONGEST = 8, 160
 _NEAR, _HOPS = 512, 16
 _DEEPEST = 100
-_FOR_ONE = 8
+_FOR_ONE = 10
 """Bytes of JSON that take as long to read as a unit of work."""
 
 Part = tuple[int, Any, bytes]
@@ -70,29 +85,54 @@ from."""
 class Documents:
     """The JSON in one text. `spend` is called with what each reading costs."""
 
-    __slots__ = ("_leaf", "_read", "_searched", "_spend", "_text")
+    __slots__ = ("_judge", "_leaf", "_may_name", "_read", "_searched", "_spend", "_text", "_whole")
 
-    def __init__(self, text: bytes, spend: Callable[[int], None]) -> None:
-        self._text = text
+    def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
+        self._whole = self._text = text
+        self._judge = judge
         self._spend = spend
-        self._leaf = 0, 0
+        self._may_name: bool | None = None
+        self._leaf = 0, -1
         self._searched = -1, False
         self._read: dict[int, Part] = {}
 
-    def secrets(self, at: int, judge: Judge) -> tuple[list[Found], int]:
+    def secrets(self, at: int) -> tuple[list[Found], int]:
         """What is to be removed from the JSON that a place is in, and how far that was read."""
-        stop = at
         leaf, end = self._around(at)
         names = _names_another(self._text, at)
-        if names == _IN_A_LIST and not self._has_tables(leaf, end):
-            names = 0
-        for start, most in self._starts(at, leaf, end) if names else ():
+        if not names or (names == _IN_A_LIST and not self._has_tables(leaf, end)):
+            return [], at
+        return self._first(self._starts(at, leaf, end), at, leaf, end)
+
+    def table(self, at: int) -> tuple[list[Found], int]:
+        """The same behind a TABLE, if a text of it may name something: of all JSON of a leaf, and of a part
+        that begins there with a text."""
+        at -= 1
+        leaf, end = self._around(at)
+        starts = [(leaf, end)] if self._text[leaf] in _OPENS else []
+        if _CELL.match(self._text, at, end):
+            starts.append((self._text.rfind(b"[", leaf, at - 1), min(end, at + _FAR)))
+        if starts and self._may_name is None:
+            self._may_name = words().search(self._text, stop)
+        if self._may_name is False:
+            return [], end
+        return self._first(starts, at, leaf, end)
+
+    def _first(
+        self, starts: Iterable[tuple[int, int]], at: int, leaf: int, end: int
+    ) -> tuple[list[Found], int]:
+        """What is to be removed from the first JSON that a place is in, of what may begin at `starts`."""
+        stop = at
+        for start, most in starts:
             if start < leaf:
                 continue
             reaches, value, data = self._read.get(start) or self._part(start, most, start == leaf)
             if reaches >= at and data:
-                found = _secrets(value, data, judge)
-                return [(start + first, start + last, kind) for first, last, kind in found], reaches
+                found = [
+                    (start + first, start + last, kind)
+                    for first, last, kind in _secrets(value, data, self._judge)
+                ]
+                return [one for one in found if b"\xff" not in self._whole[slice(*one[:2])]], reaches
             if reaches > at:
                 # Not as far as the leaf goes: each place in a long line would search all of it.
                 stop = max(stop, min(reaches, self._text.find(b"\n", at, min(end, reaches + _LOCAL))))
@@ -109,6 +149,9 @@ class Documents:
     def _around(self, at: int) -> tuple[int, int]:
         """Where the leaf that a place is in begins, without spaces, and ends."""
         begin, end = self._leaf
+        if end < 0 and self._text.find(PAD[:1]) < len(self._text) - len(PAD):
+            # So that what is around it is still JSON: mostly it is in quotes.
+            self._text = _REMOVED.sub(lambda found: b"\x7f" * len(found[0]), self._text)
         if not begin <= at <= end:
             text = self._text
             begin = text.rfind(b"\x1f", 0, at) + 1
@@ -204,12 +247,8 @@ def _secrets(value: Any, data: bytes, judge: Judge) -> list[Found]:
     if not ObjectReading(judge, value).found:
         return []  # Texts that know their place take much.
     strings = [found.span(1) for found in _STRING.finditer(data)]
-    places = iter(range(len(strings)))
-    numbered = _numbered(value, places)
-    if next(places, None) is not None:
-        return []  # A name stands twice in an object.
     made = []
-    for leaf, ahead, kind in ObjectReading(judge, numbered).found:
+    for leaf, ahead, kind in ObjectReading(judge, _numbered(data)).found:
         assert isinstance(leaf, NumberedLeaf)  # noqa: S101 - as all of that value
         start, end = strings[leaf.part]
         made.append((start + ahead, end, kind))
@@ -225,13 +264,40 @@ def _decoded(data: bytes, decode: Callable[[bytes], Any] = msgspec.json.decode) 
     return value if type(value) in (dict, list) else None
 
 
-def _numbered(value: Any, places: Iterator[int]) -> Any:
-    """`value` with texts that know which string of the text they are; names of members are strings too."""
+class _Members(tuple[tuple[str, Any], ...]):
+    """Those of an object, in order."""
+
+
+class _Again(str):
+    """A name that stands a second time in an object, which both are members of."""
+
+    __slots__ = ()
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+
+_read_one = json.JSONDecoder(object_pairs_hook=_Members, parse_int=float, strict=False).raw_decode
+
+
+def _numbered(data: bytes) -> Any:
+    """What JSON says, or a list of all that it says one behind the other, with texts that know which string
+    of it they are; names of members are strings too."""
+    text, places, made, at = data.decode("utf-8", "replace"), count(), list[Any](), 0
+    while found := _FIRST.search(text, at):
+        value, at = _read_one(text, found.start())
+        made.append(_placed(value, places))
+    return made if len(made) > 1 else made[0]
+
+
+def _placed(value: Any, places: Iterator[int]) -> Any:
     kind = type(value)
     if kind is str:
         return NumberedLeaf(value, next(places))
     if kind is list:
-        return [_numbered(child, places) for child in value]
-    if kind is dict:
-        return {name: _numbered(child, places) for name, child in value.items() if next(places) >= 0}
-    return value
+        return [_placed(child, places) for child in value]
+    if kind is not _Members:
+        return value
+    members: dict[str, Any] = {}
+    for name, child in value:
+        next(places)
+        members[_Again(name) if name in members else name] = _placed(child, places)
+    return members

@@ -6,6 +6,7 @@ number of times, and what the name says is judged as in a text.
 
 from binascii import Error, a2b_base64
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import islice, pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from mcpguard.core.redaction.detectors.named.columns import CELLS, Columns
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about_one
 from mcpguard.core.redaction.detectors.named.owners import signal_of_owner
 from mcpguard.core.redaction.detectors.named.values import KINDS, crumbs, given, kind_of, said
+from mcpguard.core.redaction.engine.matching import Matcher, compile_literals
 
 Judge = Callable[[str, bytes], bool]
 """Whether a value is a secret under a name that says so much."""
@@ -57,6 +59,13 @@ WORDS = (
 )
 """In lower case; where none of them is nothing is to be removed."""
 
+
+@cache
+def words() -> Matcher:
+    """WORDS, compiled when they are first asked for."""
+    return compile_literals([word.encode() for word in WORDS], range(len(WORDS)), "words")
+
+
 _OF_OWNERS = ("key", "Key")
 """What says something only by what it is in."""
 _OPEN = frozenset(
@@ -75,7 +84,10 @@ _KEY_VAULT = ".vault.azure.net/secrets/"
 _SCHEMES = ("bearer ", "basic ", "token ", "apikey ", "api-key ")
 _KEY = "account_key"
 _LONGEST = 128
+_OF_ROWS: frozenset[type] = frozenset([list, dict])
 _HEADINGS = 4
+_KNOWN = 1000
+"""How many names of members, and sets of them, are remembered."""
 _SHORTEST = 4
 """Characters of any secret."""
 
@@ -125,10 +137,12 @@ def of_kubernetes(name: str, data: bytes, plain: bool, judge: Judge) -> str:
 class ObjectReading:
     """One reading of a value. `found` has all that is to be removed: texts of the value itself."""
 
-    __slots__ = ("_judge", "found")
+    __slots__ = ("_judge", "_names", "_owners", "found")
 
     def __init__(self, judge: Judge, value: Any) -> None:
         self._judge = judge
+        self._names: dict[tuple[str, ...], tuple[list[str], bool]] = {}
+        self._owners: dict[str, str] = {}
         self.found: list[Claim] = []
         if type(value) is list:
             self._list(value, "")
@@ -137,33 +151,50 @@ class ObjectReading:
 
     def _object(self, members: dict[str, Any], owner: str) -> None:
         """`owner` is the name of the member that it stands in."""
-        values: list[str] = []
         below = 0
         for name, child in members.items():
             kind = type(child)
             if kind is dict:
                 below += 1
                 self._object(child, name)
-                values += _value_in(name, child)
             elif kind is list:
                 below += 1
                 self._list(child, name)
-            elif isinstance(child, str) and len(child) >= _SHORTEST and is_value(name):
-                values.append(child)
-            elif name in _OF_OWNERS and (strength := signal_of_owner(owner)):
-                self._one(strength, child)
-        if values:
+        # Most objects have the same names as another.
+        of_values, of_gates = self._told_by(tuple(members))
+        if of_values and (values := _values(members, of_values)):
             self._named(members, values, owner)
-        if owner and (said_of_owner := _said(owner.removesuffix("s"))):
+        if owner and (said_of_owner := self._said_of(owner)):
             self._owned(members, said_of_owner, owner)
         if below > 1:
             self._table(members)
-        if not GATES.isdisjoint(members):
-            self._known(members)
+        if of_gates:
+            self._known(members, owner)
 
-    def _known(self, members: dict[str, Any]) -> None:
+    def _told_by(self, names: tuple[str, ...]) -> tuple[list[str], bool]:
+        """Which members may be what others name, and whether there are GATES."""
+        if len(self._names) > _KNOWN:
+            self._names.clear()
+        told = self._names.get(names)
+        if told is None:
+            told = self._names[names] = [n for n in names if is_value(n)], not GATES.isdisjoint(names)
+        return told
+
+    def _said_of(self, owner: str) -> str:
+        """What a name says of the texts in what it is the name of."""
+        if len(self._owners) > _KNOWN:
+            self._owners.clear()
+        said = self._owners.get(owner)
+        if said is None:
+            said = self._owners[owner] = _said(owner.removesuffix("s"))
+        return said
+
+    def _known(self, members: dict[str, Any], owner: str) -> None:
         """Objects that are known by their form: JSON Web Keys, Secrets of Kubernetes, logins of registries,
         passwords that Terraform has made, and answers of Google's Secret Manager."""
+        for name in _OF_OWNERS:
+            if name in members and (strength := signal_of_owner(owner)):
+                self._one(strength, members[name])
         for name in _PRIVATE if "kty" in members else ():
             self._one("token", members.get(name))
         for block in ("data", "stringData") if members.get("kind") == "Secret" else ():
@@ -222,6 +253,10 @@ class ObjectReading:
 
     def _table(self, members: dict[str, Any]) -> None:
         """`{"columns": ["name", "password"], "rows": [["ada", "…"]]}`, whatever these are called."""
+        if not any(
+            not _OF_ROWS.isdisjoint(map(type, child)) for child in members.values() if type(child) is list
+        ):
+            return
         heads = (head for child in members.values() if (head := _heading(child)))
         for head in islice(heads, _HEADINGS):
             columns = Columns(head)
@@ -234,19 +269,21 @@ class ObjectReading:
 
     def _list(self, items: list[Any], owner: str) -> None:
         """Rows below the row of their names; pairs; and what is called headers: names and values by turns."""
-        below = False
+        objects = lists = False
         for child in items:
             kind = type(child)
             if kind is dict:
-                below = True
+                objects = True
                 self._object(child, owner)
             elif kind is list:
-                below = True
+                lists = True
                 self._list(child, owner)
-        if len(items) == 2 and type(items[0]) is list and isinstance(items[1], str):
+        if lists and len(items) == 2 and type(items[0]) is list and isinstance(items[1], str):
             self._pairs((name, items[1]) for name in items[0][-1:])  # `[["db", "password"], "…"]` of jq
-        elif below:
+        elif objects or lists:
             self._rows(items)
+            if lists:
+                self._pairs(row for row in items if type(row) is list and len(row) == 2)
         elif "header" in owner.lower():
             self._pairs(zip(items[::2], items[1::2], strict=False))
         elif owner in ARGUMENTS:
@@ -261,12 +298,11 @@ class ObjectReading:
 
     def _rows(self, items: list[Any]) -> None:
         first = _cells(items[0])
-        columns = Columns([str(cell) for cell in first]) if all(map(_heads, first)) else None
+        columns = Columns([str(cell) for cell in first]) if first and all(map(_heads, first)) else None
         if columns is not None and columns.any():
             for row in filter(None, map(_cells, items[1:])):
                 if len(row) == columns.count:
                     self._row(columns, row)
-        self._pairs(row for row in items if type(row) is list and len(row) == 2)
 
     def _pairs(self, pairs: Iterable[Any]) -> None:
         for name, text in pairs:
@@ -299,11 +335,15 @@ def _said(name: str) -> str:
     return said(name.rpartition("/")[2].strip()) if len(name) <= _LONGEST else ""
 
 
-def _value_in(name: str, child: dict[str, Any]) -> list[str]:
-    """The text of a member of this name that is an object of one text, such as `{"stringValue": "…"}`."""
-    if len(child) != 1 or not is_value(name):
-        return []
-    return [text for text in child.values() if isinstance(text, str)]
+def _values(members: dict[str, Any], names: list[str]) -> list[str]:
+    """The texts of these names, which may be objects of one text, such as `{"stringValue": "…"}`."""
+    children = [members[name] for name in names]
+    return [
+        text
+        for child in children
+        for text in (child.values() if type(child) is dict and len(child) == 1 else (child,))
+        if isinstance(text, str) and (text is not child or len(text) >= _SHORTEST)
+    ]
 
 
 def _declared(members: dict[str, Any]) -> str:
@@ -329,11 +369,18 @@ def _heading(child: Any) -> list[str]:
         child = next((one for one in child.values() if type(one) is list), None)
     if type(child) is not list or not 2 <= len(child) <= CELLS:
         return []
-    if type(child[0]) is dict:
-        child = [
-            next((one[n] for n in one if n.lower() in _HEADS), None) for one in child if type(one) is dict
-        ]
-    return [str(one) for one in child] if all(map(_heads, child)) else []
+    of_objects = type(child[0]) is dict
+    made: list[str] = []
+    for one in child:
+        name = one
+        if of_objects:
+            if type(one) is not dict:
+                continue
+            name = next((one[n] for n in one if n.lower() in _HEADS), None)
+        if not _heads(name):
+            return []
+        made.append(name)
+    return made
 
 
 _HEADS = ("name", "column_name", "columnname", "label", "field", "key", "id", "title")
