@@ -406,13 +406,12 @@ class Redactor:
             first = order is AS_THEY_ARE
             more: Iterable[Hit] = members(leaves, budget) if first else ()
             if (again or not first) and not (more := [*more]):
-                seen = masked(padded(leaves.parts()) if first else order.edges(), self._kinds)
+                seen = masked(leaves.text()[0] if first else order.edges(), self._kinds)
                 if not self._found(seen, unredacted.kinds, known=not first, budgets=[budget], visible=True):
                     continue
                 del seen
-            arranged = order.arranged(leaves.parts())
-            stays, text = unredacted.over(leaves, order, arranged), masked(padded(arranged), self._kinds)
-            del arranged  # There may be a part for each few bytes.
+            stays = unredacted.over(leaves, order)
+            text = masked(leaves.text()[0] if first else padded(order.arranged(leaves.parts())), self._kinds)
             spans = self._spans(text, unredacted.kinds, more, budget, stays)
             parts = leaves.parts() if spans else []
             if parts and (cuts := by_part(spans, order, order.arranged(parts), budget)):

@@ -113,7 +113,7 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
         if name in objects.GATES or objects.is_value(name) or not leaves.columns[name]
     }
     if beside or leaves.tables:
-        text = padded(leaves.parts()) if text is None else text
+        text = leaves.text()[0] if text is None else text
         yield from _beside(leaves, budget, text, once)
     known: dict[tuple[str, str], str] = {}
     for name, at, value in leaves.placed(leaves.telling - beside):

@@ -44,11 +44,11 @@ class ExceptionsInForce:
         """Whether there is any exception for this kind."""
         return kind in self._paths
 
-    def over(self, leaves: Leaves, order: Order, arranged: list[str]) -> "Stays":
+    def over(self, leaves: Leaves, order: Order) -> "Stays":
         """What it covers in a text that is made of the `leaves` in this order."""
         if not self._paths:
             return nothing
-        return CoveredSpans(self, leaves.pointers(), order, Layout(arranged)).stays
+        return CoveredSpans(self, leaves.pointers(), order, Layout(order.arranged(leaves.parts()))).stays
 
     def lets(self, kind: str, place: str) -> bool:
         """Whether something of this kind stays at the JSON Pointer `place`; "" is that of a name."""

@@ -1,6 +1,6 @@
 """What a text says behind a disguise: its views, and for each place in a view where that comes from.
 
-    escapes    what is seen of it, or read by whoever undoes its escapes
+    escapes    what is seen of it, or read by whoever undoes its escapes, in plain `characters`
     lines      what is cut up in lines, in `rows`, in `letters` and in `cells` of tables, put together again
     arguments  what a list of arguments comes to
     runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
@@ -21,7 +21,7 @@ from mcpguard.core.redaction.views.arguments import command_lines
 from mcpguard.core.redaction.views.cells import cells
 from mcpguard.core.redaction.views.codes import coded, numbered
 from mcpguard.core.redaction.views.dumps import dumped
-from mcpguard.core.redaction.views.escapes import QuotedPrintableView, Undisguised
+from mcpguard.core.redaction.views.escapes import QuotedPrintableView, undisguised
 from mcpguard.core.redaction.views.letters import lettered
 from mcpguard.core.redaction.views.lines import across, joined
 from mcpguard.core.redaction.views.rows import rows
@@ -98,7 +98,7 @@ def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set
     for _ in range(_ROUNDS):
         before = view.text
         if sign.ESCAPED in signs:
-            view = Undisguised(view, budget)
+            view = undisguised(view, budget)
         if sign.QUOTED in signs:
             view = QuotedPrintableView(view, budget)
         if view.text == before:

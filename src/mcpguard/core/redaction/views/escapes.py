@@ -1,14 +1,14 @@
 """What is seen, or read by whoever undoes escapes: without the colours of a terminal, tags and characters
-that are not seen; escapes of URLs, JSON, HTML and languages undone; letters of other shapes as plain ones."""
+that are not seen, in plain letters (`characters`); escapes of URLs, JSON, HTML and languages undone."""
 
 import re
 from binascii import Error, a2b_base64, a2b_hex
 from collections.abc import Callable, Iterator
-from unicodedata import normalize
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.engine.matching import PAD
+from mcpguard.core.redaction.views.characters import plain_characters
 from mcpguard.core.redaction.views.view import REPLACED, WHOLE, View, slices
 
 _KEY_IN_FORM, _KEY = b"+PRIVATE+KEY", b" PRIVATE KEY"
@@ -35,27 +35,10 @@ _DISGUISES: dict[bytes, bytes] = {
     rb"|#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}));?|(?P<name>[A-Za-z]{2,16});)",
     b"<": rb"(?:/?(?:" + _INLINE + rb")(?:[ \n/][^<>\x1f]{0,512})?>|!--[^<>\x1f]{0,512}-->|!\[CDATA\[)",
     rb"\]": rb"\]>",
-    # Colours and other sequences of a terminal (ECMA-48), controls, and marks that are not seen.
+    # Colours and other sequences of a terminal (ECMA-48), and controls.
     rb"\^": rb"\[\[" + _CSI,
     rb"\x1b": rb"(?:\[" + _CSI + rb"|\][^\x07\x1b\x1f]{0,512}(?:\x07|\x1b\\)|(?:[ -/]{1,2}[0-~]|[@-Z\\^_])?)",
-    # What comes to a letter of ASCII, or to nothing: the rest of them says nothing that is looked for.
-    # Letters and digits in another shape are plain ones (compatibility equivalents of UAX 15).
-    rb"\xc2": rb"(?:\x9b" + _CSI + rb"|[\x80-\x9f]|\xad)",
-    rb"\xcd": rb"\x8f",
-    rb"\xd8": rb"\x9c",
-    rb"\xe1": rb"(?:\xa0[\x8b-\x8f]|\x85[\x9f\xa0]|(?P<shaped1>[\xb4\xb5][\x80-\xbf]))",
-    rb"\xe2": rb"(?:\x80[\x8b-\x8f\xaa-\xae](?:\xe2\x80[\x8b-\x8f\xaa-\xae])*+"
-    rb"|\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf]"
-    rb"|(?P<shaped2>\x81[\xb0-\xbf]|\x82[\x80-\x9c]|\x84[\x80-\xbf]|\x91[\xa0-\xbf]|[\x92\x93][\x80-\xbf]))",
-    rb"\xe3": rb"\x85\xa4",
-    # Full width (U+FF01 to U+FF5E).
-    rb"\xef": rb"(?:\xbb\xbf|\xb8[\x80-\x8f]|\xbe\xa0|\xbf[\xb9-\xbb]"
-    rb"|(?P<wide>\xbc[\x81-\xbf]|\xbd[\x80-\x9e]))",
-    # Controls of hieroglyphs, shorthand and music.
-    rb"\xf0": rb"(?:\x93\x90[\xb0-\xbf]|\x9b\xb2[\xa0-\xa3]|\x9d\x85[\xb3-\xba]"
-    rb"|(?P<shaped3>\x9d[\x90-\x9f][\x80-\xbf]|\x9f[\x84\x85][\x80-\xbf]|\x9f\xaf[\xb0-\xb9]))",
-    # Letters of tags (U+E0020 to U+E007E).
-    rb"\xf3": rb"\xa0(?:[\x84-\x87][\x80-\xbf]|(?P<tag>[\x80\x81][\x80-\xbf]))",
+    rb"\xc2": rb"\x9b(?:" + _CSI + rb")?",
     **{b"\\x%02x" % one: b"[%s]*+" % re.escape(_CONTROLS) for one in _CONTROLS},
 }
 _DISGUISE = b"|".join(begin + rest for begin, rest in _DISGUISES.items())
@@ -65,8 +48,6 @@ _ESCAPES = expression(b"(" + re.sub(rb"\(\?P<\w+>", b"(?:", _DISGUISE) + b")")
 _KNOWN: dict[bytes, bytes] = {}
 """What escapes of one character stand for."""
 _MOST_KNOWN = 2_000
-_TAG = b"\xf3\xa0"
-_TAG_SPACE = _TAG + b"\x80\xa0"
 _NAMED = {
     name.encode(): plain.encode()
     for plain, names in {
@@ -144,8 +125,15 @@ def marks() -> list[bytes]:
     return sorted(found | {text.lower().encode() for text in texts})
 
 
-class Undisguised(View):
+def undisguised(view: View, budget: Budget) -> View:
     """A view as it would be seen, or read by whoever undoes its escapes."""
+    seen = plain_characters(view, budget)
+    made = Undisguised(seen, budget)
+    return seen if made.text == seen.text else made
+
+
+class Undisguised(View):
+    """A view without its escapes."""
 
     __slots__ = ("_source",)
 
@@ -168,14 +156,7 @@ class Undisguised(View):
         """What the escapes of some `_parts` stand for, "" for nothing."""
         escapes = parts[1::2]
         meant = {escape: _plain(escape) for escape in set(escapes)}
-        said = [meant[escape] for escape in escapes]
-        if _TAG_SPACE in meant:
-            for at, escape in enumerate(escapes):
-                # Between other characters it is not seen.
-                alone = parts[2 * at] or not at or not escapes[at - 1].startswith(_TAG)
-                if alone and escape == _TAG_SPACE:
-                    said[at] = b""
-        return said
+        return [*map(meant.__getitem__, escapes)]
 
     def _whole(self, text: bytearray) -> bytes:
         # In a form a space is a plus, which stands for itself in a value.
@@ -230,8 +211,6 @@ def _read(match: re.Match[bytes]) -> bytes:
     said = match[kind]
     if kind in _LETTERS:
         return _LETTERS[kind](said)
-    if kind in _SHAPED:
-        return _shaped(match[0])
     if kind == "name":
         return _NAMED.get(said, match[0])
     number = int(said, _BASES.get(kind, 16))
@@ -240,26 +219,14 @@ def _read(match: re.Match[bytes]) -> bytes:
     return chr(number).encode("utf-8", "surrogatepass") if number <= 0x10FFFF else b""
 
 
-def _low(said: bytes) -> int:
-    return said[1] & 0x3F | (said[0] & 1) << 6
-
-
-def _shaped(letter: bytes) -> bytes:
-    plain = normalize("NFKC", letter.decode("utf-8", "replace"))
-    return plain.encode() if plain.isascii() else letter
-
-
 _BYTES = frozenset(("url", "hex", "octal"))
 _BASES = {"octal": 8, "decimal": 10}
-_SHAPED = frozenset(("shaped1", "shaped2", "shaped3"))
 _LETTERS: dict[str, Callable[[bytes], bytes]] = {
     **dict.fromkeys(
         ("urlrun", "hexrun", "utfrun", "xmlrun"),
         lambda said: a2b_hex(said.replace(b"u00", b"").translate(None, b"%\\x&#;")),
     ),
     "mark": bytes,
-    "tag": lambda said: bytes([_low(said)]) if 0x20 <= _low(said) < 0x7F else b"",
-    "wide": lambda said: bytes([_low(said) + 0x20]),
     "urls": lambda said: bytes.fromhex(said.decode().replace("%", "")),
     "pair": lambda said: bytes.fromhex((said[:4] + said[-4:]).decode()).decode("utf-16-be").encode(),
 }
