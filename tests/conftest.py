@@ -89,12 +89,13 @@ def pytest_collection(session):
 
 def pytest_collection_modifyitems(items):
     """Spread the files that compute evenly over those that wait, so that all cores have work from start to end: one worker
-    after another takes the next file. Of the first the longest come first."""
+    after another takes the next file. Of the first the longest come first, and so do the ones that wait longest, in
+    `wire`: otherwise the last half minute would only wait."""
     files = {}
     for item in items:
         files.setdefault(str(item.path), []).append(item)
     computing = sorted((path for path in files if path.startswith(COMPUTING)), reverse=True)
-    waiting = [path for path in files if not path.startswith(COMPUTING)]
+    waiting = [path for path in reversed(files) if not path.startswith(COMPUTING)]
     place = {path: (at + 0.5) / len(group) for group in (computing, waiting) for at, path in enumerate(group)}
     items[:] = [item for path in sorted(files, key=place.__getitem__) for item in files[path]]
 
