@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -81,6 +82,7 @@ WORD = st.sampled_from(
 @settings(deadline=None, max_examples=300)
 @given(text=st.lists(WORD, max_size=24).map(b"".join))
 @example(b"password: str://password")
+@example(b"password:str://password")
 @example(b"password:password\n")
 def test_both_engines_find_the_same_pairs(text: bytes) -> None:
     plain = ends(PlainPatterns(EXPRESSIONS[: URL + 1]), text)
@@ -88,7 +90,7 @@ def test_both_engines_find_the_same_pairs(text: bytes) -> None:
     if text.endswith(b"\n"):  # For `$` before it one engine gives its place as well.
         found -= {(LINES, len(text) - 1)} - plain
     # Of two ways to read `: str`, as a type or as a value, the plain engine knows the first.
-    assert plain == found if b": str" not in text else plain <= found
+    assert plain <= found if re.search(rb":\s*str", text) else plain == found
 
 
 def test_both_engines_see_the_same_shapes() -> None:
