@@ -21,11 +21,16 @@ _WHY = (
     ("certificate", "has an untrusted TLS certificate: check `sslmode` and `sslrootcert`"),
     ("does not support SSL", "does not support TLS, which `sslmode` requires"),
     ("does not exist", "has no such database or role: check {}"),
+    ("not permitted to log in", "does not let the role of {} log in"),
+    ("permission denied for database", "does not let the role of {} connect to its database"),
     ("too many", "accepts no more connections"),
     ("connection slots", "accepts no more connections"),
     ("the database system is", _CHANGING),
     ("hot standby", "currently has no primary; only a standby responds"),
     ("read-only", READ_ONLY),
+    # Last, since the words before it may be in the language of the server.
+    ("FATAL", "refused the connection: its log says why"),
+    ("failed to resolve host", "has a host in {} whose name cannot be resolved"),
 )
 _STATES = (
     ("57P", _CHANGING),

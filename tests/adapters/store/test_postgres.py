@@ -247,9 +247,37 @@ def test_who_waits_too_long_for_others_is_refused(
     labels(store)
     with psycopg.connect(replicas.url) as other:
         other.execute("SELECT FROM mcpguard.sessions FOR UPDATE")
-        with pytest.raises(SessionError, match="is unavailable: others are changing it"):
+        with pytest.raises(SessionError, match="took longer than 2 seconds"):
             labels(store, add="a")
     assert labels(store, add="b") == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "end", "why"),
+    [
+        ("LOCK TABLE mcpguard.sessions", "ROLLBACK", "took longer than 2 seconds"),
+        ("LOCK TABLE mcpguard.tickets", "ROLLBACK", "took longer than 2 seconds"),
+        (
+            "ALTER TABLE mcpguard.sessions RENAME held TO was; COMMIT",
+            "ALTER TABLE mcpguard.sessions RENAME was TO held; COMMIT",
+            "were removed or changed by something else",
+        ),
+    ],
+)
+def test_a_table_that_takes_no_change_is_seen_until_it_does(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch, harm: str, end: str, why: str
+) -> None:
+    monkeypatch.setattr(connections, "_SETTLE", connections._SETTLE.replace("'2s'", "'0.1s'"))
+    store = replicas()
+    labels(store)
+    with psycopg.connect(replicas.server.url()) as other:
+        other.execute(harm)
+        with pytest.raises(SessionError, match=why):
+            given_by(store.ask(TICKET)) if "tickets" in harm else labels(store, add="a")
+        for _ in range(2):
+            assert why in store.problem()
+        other.execute(end)
+    assert store.problem() == ""
 
 
 def test_a_server_that_takes_a_connection_and_says_nothing_is_given_up(replicas: Replicas) -> None:
@@ -568,7 +596,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(
             "ALTER ROLE guard SET default_transaction_read_only = on",
             "the PostgreSQL of `session.postgres` is read-only: connect to a primary that accepts changes",
         ),
-        ("DROP TABLE mcpguard.sessions", "refused it (UndefinedTable, 42P01)"),
+        ("DROP TABLE mcpguard.sessions", "were removed or changed by something else: restore them"),
     ],
 )
 def test_tables_that_cannot_be_used_are_a_sentence(replicas: Replicas, harm: str, why: str) -> None:
@@ -583,7 +611,7 @@ def test_tables_that_cannot_be_used_are_a_sentence(replicas: Replicas, harm: str
 
 def test_a_role_that_may_not_make_the_schema_is_told_so(replicas: Replicas) -> None:
     replicas.server.run("DROP SCHEMA mcpguard CASCADE")
-    assert "refused it (InsufficientPrivilege, 42501)" in refusal(replicas())
+    assert "has no schema `mcpguard`, and its role may not create it: have its owner" in refusal(replicas())
 
 
 def test_a_role_that_may_only_change_rows_serves_once_the_tables_are_there(replicas: Replicas) -> None:
@@ -730,6 +758,14 @@ def test_what_the_server_says_later_is_a_sentence(state: str, why: str) -> None:
         ("FATAL:  the database system is starting up", "is being stopped or started"),
         ("FATAL:  remaining connection slots are reserved for superusers", "accepts no more connections"),
         ("session is read-only", "is read-only: connect to a primary that accepts changes"),
+        ('FATAL:  role "a" is not permitted to log in', "does not let the role of `session.postgres` log in"),
+        (
+            'FATAL:  permission denied for database "a"',
+            "does not let the role of `session.postgres` connect to its database",
+        ),
+        ("FATAL:  Passwort-Authentifizierung", "refused the connection: its log says why"),
+        ("failed to resolve host 'a'", "has a host in `session.postgres` whose name cannot be resolved"),
+        ("Connection refused", "does not accept connections: check that it is running"),
         ("server is in hot standby mode", "currently has no primary; only a standby responds"),
     ],
 )

@@ -96,6 +96,22 @@ _PART_OTHERS = (
 )
 """End the connections of an earlier version, and count those that do not end. Not as a condition of WHERE,
 which might be evaluated before the others."""
+_CHANGED = (
+    f"the tables of {KEY} were removed or changed by something else: restore them from a backup, or drop the "
+    f"schema `{SCHEMA}` and create it again, without the labels, limits and approvals in it"
+)
+_FAILURES = {
+    "57014": f"the PostgreSQL of {KEY} took longer than {STATEMENT_SECONDS} seconds: it is overloaded, or "
+    "another connection has locked the tables (`pg_locks`)",
+    "42P01": _CHANGED,
+    "42703": _CHANGED,
+    "42883": _CHANGED,
+}
+"""What is said of the states of PostgreSQL that have a meaning here, beside those of `failure`."""
+_UNMADE = (
+    f"the database of {KEY} has no schema `{SCHEMA}`, and its role may not create it: have its owner run "
+    f"`CREATE SCHEMA {SCHEMA} AUTHORIZATION` with the name of the role"
+)
 _EARLIER = (
     f"the tables of {KEY} were made by an earlier version of mcpguard, and its role does not own them: "
     "start one replica of this version with the role that does"
@@ -207,7 +223,10 @@ def _bring_up_to_date(database: StateConnection) -> None:
     if form > len(FORMS):
         raise ConnectionError(f"the tables of {KEY} were made by a later version of mcpguard: use that one")
     if not form and database.execute(f"SELECT to_regnamespace('{SCHEMA}') IS NULL").fetchone()[0]:
-        database.execute(f"CREATE SCHEMA {SCHEMA}")
+        try:
+            database.execute(f"CREATE SCHEMA {SCHEMA}")
+        except library().errors.InsufficientPrivilege:
+            raise ConnectionError(_UNMADE) from None
     if 0 < form < len(FORMS):
         _part_others(database)
     for statements in FORMS[form:]:
@@ -258,8 +277,8 @@ def described(error: BaseException) -> str:
         return f"the PostgreSQL of {KEY} did not answer within {ANSWER_SECONDS:g} seconds"
     if isinstance(error, ConnectionError):
         return str(error)
-    if getattr(error, "sqlstate", None) == "57014":
-        return "the session's state is unavailable: others are changing it"
+    if (found := _FAILURES.get(getattr(error, "sqlstate", None) or "")) is not None:
+        return found
     if hasattr(error, "sqlstate"):
         return f"the PostgreSQL of {KEY} {failure(error, KEY)}"
     return f"the PostgreSQL of {KEY} cannot be used ({type(error).__name__})"

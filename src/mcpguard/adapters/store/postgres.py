@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
+from mcpguard.adapters.store import tickets
 from mcpguard.adapters.store.connections import (
     ANSWER_SECONDS,
     ConnectionThread,
@@ -366,10 +367,14 @@ class PostgresStore(SharedState):
     def _look(self) -> None:
         database = self._open()
         check(database)
-        if self.failing:  # There may be no room for a change, or no standby that has to have it.
+        if self.failing:
+            # There may be no room for a change, or no standby that has to have it; or a table is locked, or
+            # not as it was.
             name = os.urandom(8).hex()
             database.execute(_TRY, (name,))
             database.execute(_WAITS_NO_MORE, (name, TIDY_SECONDS))
+            database.execute(_CHANGE, (False, b"", name, 0))
+            tickets.ended(database, name, 0)
 
     def _read(self, name: str) -> Row:
         found = self._open().execute(_READ, (name,)).fetchone()
