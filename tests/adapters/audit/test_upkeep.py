@@ -719,12 +719,13 @@ async def test_the_oldest_chains_are_removed_where_all_are_too_large_together(
 
 @pytest.fixture
 def free(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many MB of the disk are free, which a test may change."""
-    real, free = os.statvfs, [10]
+    """How many MB and inodes of the disk are free, which a test may change."""
+    real, free = os.statvfs, [10, 400]
 
     def statvfs(path: Path) -> object:
         found = real(path)
-        return SimpleNamespace(f_bavail=free[0], f_frsize=1_000_000) if path == folder else found
+        made = SimpleNamespace(f_bavail=free[0], f_frsize=1_000_000, f_files=500, f_favail=free[1])
+        return made if path == folder else found
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     return free
@@ -742,6 +743,20 @@ async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_
     free[0] = 10_000
     await told.until(lambda: len(told.lines) > 1)
     assert told.lines == [f"the disk is nearly full: {warning}", "the disk has enough free space again"]
+    assert work.warning == ""
+
+
+async def test_a_disk_on_which_hardly_a_file_can_be_made_is_nearly_full(
+    folder: Path, start: Start, free: list[int]
+) -> None:
+    owner, told = Owner(folder), Told()
+    free[:] = 10_000, 7
+    await owner.stored(OPENED)
+    work = start(owner.sink, told, UpkeepTerms(checkpoint_seconds=0.01))
+    await told.until(lambda: bool(told.lines))
+    assert work.warning.startswith(f"only 7 inodes are free in {folder}; requests are refused when")
+    free[1] = 400
+    await told.until(lambda: len(told.lines) > 1)
     assert work.warning == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mcpguard.adapters.system.files import private_file, write_whole
+from mcpguard.adapters.system.files import private_file, remedy, write_whole
+from tests.rows import each
 
 
 def test_a_file_is_replaced_behind_a_link_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -58,3 +60,17 @@ def test_a_file_that_root_makes_belongs_to_the_owner_of_its_folder(
         private_file(tmp_path / "chain", os.O_WRONLY | os.O_EXCL)
     monkeypatch.undo()
     assert stat.S_IMODE((tmp_path / "chain").stat().st_mode) == 0o600
+
+
+@each(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "free up space or inodes there (`df -h`, `df -i`)"),
+        (errno.EROFS, "mount its file system writable"),
+        (errno.EDQUOT, "free up space there, or raise the quota"),
+        (errno.EACCES, "change it"),
+    ],
+)
+def test_what_helps_is_what_the_system_says(number: int, said: str) -> None:
+    assert remedy(OSError(number, "x"), "change it") == said
+    assert remedy(OSError("x"), "change it") == "change it"

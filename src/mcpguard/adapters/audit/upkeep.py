@@ -46,9 +46,24 @@ AGAIN_SECONDS = 1.0
 LAST_SECONDS = 2.0
 """The same when the process ends."""
 
+FREE_INODES = 100
+"""With fewer, the disk is nearly full: each new file takes one."""
+
 CATCH_UP_SECONDS = 60.0
 """For this long after the start no chain is removed that has not arrived at a sink: a sink may have begun to
 get what an earlier process left."""
+
+
+def _lacking(folder: Path, least: int) -> str:
+    """What is nearly used up where `folder` is, if fewer than `least` bytes are free, or too few inodes; ""
+    for nothing."""
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    if free < least:
+        return f"only {free // 1_000_000:,} MB are free" if free >= 1_000_000 else "less than 1 MB is free"
+    if found.f_files and found.f_favail < FREE_INODES:  # Some file systems do not count them.
+        return f"only {found.f_favail:,} inodes are free"
+    return ""
 
 
 class SinkPositions(Protocol):
@@ -249,14 +264,12 @@ class Upkeep:
 
     def _look_for_room(self) -> None:
         """Warn where the disk is nearly full: what comes then is that every request is refused."""
-        found = os.statvfs(self._folder)
-        free, before = found.f_bavail * found.f_frsize, self._disk
-        if free >= self._terms.free_bytes:
+        room, before = _lacking(self._folder, self._terms.free_bytes), self._disk
+        if not room:
             self._disk = ""
             if before:
                 self._report("the disk has enough free space again")
             return
-        room = f"only {free // 1_000_000:,} MB are free" if free >= 1_000_000 else "less than 1 MB is free"
         self._disk = f"{room} in {self._folder}; requests are refused when evidence cannot be written"
         if not before:
             self._report(f"the disk is nearly full: {self._disk}")

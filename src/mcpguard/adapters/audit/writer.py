@@ -41,6 +41,7 @@ from mcpguard.adapters.audit.chain_file import (
 )
 from mcpguard.adapters.audit.heads import Heads
 from mcpguard.adapters.system.disk import HOLD_SECONDS, TRUST_SECONDS, DiskThread
+from mcpguard.adapters.system.files import remedy
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Checkpoint, Closed, Decided, Noticed, Opened, Outcome
 from mcpguard.gateway.flight import Wait
@@ -98,9 +99,10 @@ class AuditFile:
             """What is known of the other chains of the folder; not for two threads at once."""
             self._anchors = self.others.take_unanchored(self.file.path.name, looks)
         except OSError as error:
+            mend = remedy(error, "make it a folder that this user can write to")
             raise AuditError(
-                f"the audit folder {folder} cannot be used ({error.strerror}): make it a folder that this "
-                "user can write to, or name another one in the configuration (`audit: {path: …}`)"
+                f"the audit folder {folder} cannot be used ({error.strerror}): {mend}, or name another one "
+                "in the configuration (`audit: {path: …}`)"
             ) from None
         self._batch = LineGroup(self.file, self.file.chain.mark)
         self.due: GrowthLimit | None = None

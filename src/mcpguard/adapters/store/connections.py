@@ -107,7 +107,7 @@ _FAILURES = {
     "42703": _CHANGED,
     "42883": _CHANGED,
 }
-"""What is said of the states of PostgreSQL that have a meaning here, beside those of `failure`."""
+"""The sentence for a state of PostgreSQL that has a meaning of its own here."""
 _UNMADE = (
     f"the database of {KEY} has no schema `{SCHEMA}`, and its role may not create it: have its owner run "
     f"`CREATE SCHEMA {SCHEMA} AUTHORIZATION` with the name of the role"

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.system.files import remedy
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def unmade(folder: Path, problem: OSError) -> str:
         return f"the session's state is unavailable: {problem.strerror}"
     said = f"the folder of sessions {folder} cannot be used ({problem.strerror})"
     other = "name another one in the configuration (`session: {path: …}`)"
-    return f"{said}: make it a folder that this user can write to, or {other}"
+    return f"{said}: {remedy(problem, 'make it a folder that this user can write to')}, or {other}"
 
 
 def is_busy(problem: "sqlite3.Error") -> bool:

@@ -32,6 +32,18 @@ def failure_of(error: OSError) -> str:
     return f"{said}: raise the limit of open files (`ulimit -n`)" if error.errno == errno.EMFILE else said
 
 
+_REMEDIES = {
+    errno.ENOSPC: "free up space or inodes there (`df -h`, `df -i`)",
+    errno.EDQUOT: "free up space there, or raise the quota",
+    errno.EROFS: "mount its file system writable",
+}
+
+
+def remedy(error: OSError, otherwise: str) -> str:
+    """What makes a folder usable that the system refuses, `otherwise` where the error does not say."""
+    return _REMEDIES.get(error.errno or 0, otherwise)
+
+
 def without_waiting(path: str, flags: int) -> int:
     """The `opener` for a file of others: a planted FIFO must not hang who opens it."""
     return os.open(path, flags | os.O_NONBLOCK)
