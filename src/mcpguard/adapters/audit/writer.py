@@ -99,10 +99,9 @@ class AuditFile:
             """What is known of the other chains of the folder; not for two threads at once."""
             self._anchors = self.others.take_unanchored(self.file.path.name, looks)
         except OSError as error:
-            mend = remedy(error, "make it a folder that this user can write to")
             raise AuditError(
-                f"the audit folder {folder} cannot be used ({error.strerror}): {mend}, or name another one "
-                "in the configuration (`audit: {path: …}`)"
+                f"the audit folder {folder} cannot be used ({error.strerror}): {remedy(error)}, or name "
+                "another one in the configuration (`audit: {path: …}`)"
             ) from None
         self._batch = LineGroup(self.file, self.file.chain.mark)
         self.due: GrowthLimit | None = None

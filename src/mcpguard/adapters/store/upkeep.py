@@ -116,7 +116,7 @@ def unmade(folder: Path, problem: OSError) -> str:
         return f"the session's state is unavailable: {problem.strerror}"
     said = f"the folder of sessions {folder} cannot be used ({problem.strerror})"
     other = "name another one in the configuration (`session: {path: …}`)"
-    return f"{said}: {remedy(problem, 'make it a folder that this user can write to')}, or {other}"
+    return f"{said}: {remedy(problem)}, or {other}"
 
 
 def is_busy(problem: "sqlite3.Error") -> bool:

@@ -39,9 +39,9 @@ _REMEDIES = {
 }
 
 
-def remedy(error: OSError, otherwise: str) -> str:
-    """What makes a folder usable that the system refuses, `otherwise` where the error does not say."""
-    return _REMEDIES.get(error.errno or 0, otherwise)
+def remedy(error: OSError) -> str:
+    """What makes a folder usable that the system refuses."""
+    return _REMEDIES.get(error.errno or 0, "make it a folder that this user can write to")
 
 
 def without_waiting(path: str, flags: int) -> int:
