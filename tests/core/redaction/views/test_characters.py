@@ -65,3 +65,24 @@ def test_what_is_replaced_at_once_counts_for_less() -> None:
         spent.append(before - budget.work)
     assert spent[0] < 80
     assert spent[1] > 300
+
+
+def test_each_character_comes_to_the_same_alone_and_among_many_kinds() -> None:
+    others = "".join(map(chr, range(0xE0100, 0xE0140)))
+    codes = (
+        *range(0x80, 0x3200),
+        *range(0xFB00, 0x10000),
+        *range(0x1B000, 0x1FC00),
+        *range(0xE0000, 0xE0200),
+    )
+    for at in range(0, len(codes), 24):
+        some = ".".join(map(chr, codes[at : at + 24]))
+        assert seen(some).text == seen(some + others).text, some
+
+
+def test_a_shape_of_several_letters_is_as_many() -> None:
+    for shape, plain in {"\u2474": "(1)", "\u2121": "TEL", "\u2487": "(20)"}.items():
+        view = seen(f"a{shape}b{shape}c\xad")
+        assert view.text == f"a{plain}b{plain}c".encode() + PAD
+        end = len(f"a{plain}b")
+        assert view.place(end, end + len(plain)) == (2 + len(shape.encode()), 2 + 2 * len(shape.encode()))

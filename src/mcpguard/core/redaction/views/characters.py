@@ -92,13 +92,12 @@ def _plainly(piece: bytes, budget: Budget) -> bytes:
             budget.piece(len(parts) // 2 // _FOR_ONE)
             return b"".join([text + plain for text, _, plain in _each(parts)])
         one, at = found[0], found.start()
-        plain, size = _plain(one), len(piece)
-        budget.piece(_COST_OF_A_KIND)
+        plain = _plain(one)
+        budget.piece(_COST_OF_A_KIND + piece.count(one, at) // _FOR_ONE_AT_ONCE)
         if plain == one:
             at = found.end()
-            continue
-        piece = piece.replace(one, plain)
-        budget.piece((size - len(piece)) // (len(one) - len(plain)) // _FOR_ONE_AT_ONCE)
+        else:
+            piece = piece.replace(one, plain)
     return piece
 
 
