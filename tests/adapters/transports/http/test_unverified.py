@@ -9,7 +9,13 @@ import pytest
 
 from mcpguard.adapters.transports.http import quotas, unverified
 from mcpguard.adapters.transports.http.quotas import MOST_CONNECTIONS, room_for_connections
-from mcpguard.adapters.transports.http.unverified import IDLE_SAID, SAID, UnverifiedConnections, network_of
+from mcpguard.adapters.transports.http.unverified import (
+    IDLE_SAID,
+    SAID,
+    UNUSED_SAID,
+    UnverifiedConnections,
+    network_of,
+)
 from mcpguard.config.file import HttpEntry, TokenEntry
 from tests.adapters.transports.front import FakeVerifier, Front, Wire, serving
 
@@ -40,6 +46,12 @@ async def test_a_good_token_on_a_new_connection_is_served_through_any_number_of_
         assert served == 20
         assert len(front.server._connections.open) <= 20
         assert front.reports == [SAID]
+
+
+async def test_where_no_tokens_are_configured_none_is_missed() -> None:
+    async with serving(most_connections=8) as front:
+        await silent(front, 20)
+        assert front.reports == [UNUSED_SAID]
 
 
 async def test_a_connection_that_has_shown_a_good_token_is_never_closed_for_others() -> None:

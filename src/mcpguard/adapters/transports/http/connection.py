@@ -15,7 +15,7 @@ import httptools
 from mcpguard.adapters.transports.http.guard import HTTP_VERSIONS, check_framing, split_target
 from mcpguard.adapters.transports.http.quotas import InUse, Quotas
 from mcpguard.adapters.transports.http.request import ANONYMOUS, TEXT, HttpRefusal, HttpRequest, plain_answer
-from mcpguard.adapters.transports.http.unverified import UnverifiedConnections
+from mcpguard.adapters.transports.http.unverified import SAID, UNUSED_SAID, UnverifiedConnections
 from mcpguard.protocol import eras
 
 HEAD_BYTES = 64 * 1024
@@ -61,7 +61,8 @@ class Connections:
         self.open: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.report = report
-        self.unverified = UnverifiedConnections(max(1, most // 2), report)
+        said = UNUSED_SAID if quotas.shared else SAID
+        self.unverified = UnverifiedConnections(max(1, most // 2), report, said=said)
         self.unread = unread
         self.stalled: set[HttpConnection] = set()
 

@@ -23,10 +23,10 @@ IDLE_SAID = (
     "as many connections are open as mcpguard serves at once: for each new one, the one that has been idle "
     "longest is closed"
 )
-SAID = (
-    "many connections have not presented a valid token yet; the oldest of them are closed, starting with "
-    "the address that has the most"
-)
+_CLOSED = "the oldest of them are closed, starting with the address that has the most"
+SAID = f"many connections have not presented a valid token yet; {_CLOSED}"
+UNUSED_SAID = f"many connections have not sent a request yet; {_CLOSED}"
+"""The same where no tokens are configured."""
 
 
 class UnverifiedConnection(Protocol):
@@ -42,12 +42,17 @@ class UnverifiedConnections:
     """Those that are open. At most `most` of them are kept."""
 
     def __init__(
-        self, most: int, report: Callable[[str], None], seconds: Callable[[], float] = time.monotonic
+        self,
+        most: int,
+        report: Callable[[str], None],
+        seconds: Callable[[], float] = time.monotonic,
+        said: str = SAID,
     ) -> None:
-        """`report(sentence)` tells the operator, once in a while, that some are closed, and why;
-        `seconds()` is a monotonic clock."""
+        """`report(sentence)` tells the operator, once in a while, that some are closed, and why: `said` where
+        these have not shown who their client is. `seconds()` is a monotonic clock."""
         self.most = most
         self._report = report
+        self._said = {"idle": IDLE_SAID, "unverified": said}
         self._seconds = seconds
         self._count = 0
         self.idle: dict[UnverifiedConnection, None] = {}
@@ -82,7 +87,7 @@ class UnverifiedConnections:
         since = self._seconds() - SILENT_SECONDS
         silent = self._oldest(since)
         if self.idle and silent is None:
-            return self._close(next(iter(self.idle)), "idle", IDLE_SAID)
+            return self._close(next(iter(self.idle)), "idle")
         return self._close(silent or self._oldest())
 
     def _oldest(self, since: float = inf) -> UnverifiedConnection | None:
@@ -93,7 +98,7 @@ class UnverifiedConnections:
         )
         return None if most is None else most[1]
 
-    def _close(self, one: UnverifiedConnection | None, what: str = "unverified", said: str = SAID) -> bool:
+    def _close(self, one: UnverifiedConnection | None, what: str = "unverified") -> bool:
         if one is None:
             return False
         self.discard(one)
@@ -102,7 +107,7 @@ class UnverifiedConnections:
         now = self._seconds()
         if now >= self._quiet_until[what]:
             self._quiet_until[what] = now + QUIET_SECONDS
-            self._report(said)
+            self._report(self._said[what])
         return True
 
 
