@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.store import default_folder, sqlite
+from mcpguard.adapters.store import default_folder, sqlite, upkeep
 from mcpguard.adapters.store.sqlite import FILE, FORM, SqliteStore
 from mcpguard.adapters.store.upkeep import REPLACED, UPDATED
 from mcpguard.adapters.system import clock as system_clock
@@ -471,6 +471,38 @@ def test_after_the_last_process_the_file_alone_holds_everything(tmp_path: Path, 
     (tmp_path / "copy").mkdir()
     shutil.copy(folder / "state.sqlite", tmp_path / "copy")
     assert labels(machine.store(tmp_path / "copy")) == ["a", "b"]
+
+
+def test_a_folder_that_is_closed_to_this_user_is_a_sentence(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root nothing is closed, so the system's answer is made up."""
+    folder, look = tmp_path / "s", os.stat
+    folder.mkdir()
+
+    def closed(path: Any, *more: Any, **named: Any) -> os.stat_result:
+        if str(path).startswith(f"{folder}/"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, *more, **named)
+
+    def unmade(dir: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    store = machine.store(folder)
+    monkeypatch.setattr(os, "stat", closed)
+    monkeypatch.setattr(upkeep, "TemporaryFile", unmade)
+    assert store.problem() == (
+        f"the folder of sessions {folder} cannot be used (Permission denied): make it a folder that this user can "
+        "write to, or name another one in the configuration (`session: {path: …}`)"
+    )
+
+
+def test_a_file_in_the_folder_that_is_closed_to_this_user_is_named(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    problem = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / FILE))
+    assert upkeep.unmade(tmp_path, problem) == (
+        f"{tmp_path / FILE} cannot be used (Permission denied): let this user write to it"
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, machine: Machine) -> None:

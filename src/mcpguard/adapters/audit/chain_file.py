@@ -121,7 +121,7 @@ class ChainFile:
     def _harmed(self) -> AuditError:
         self.sound = False
         folder = self.path.parent
-        if folder.exists() and not folder.is_dir():
+        if os.path.exists(folder) and not os.path.isdir(folder):  # No failure where it is closed to us.
             return AuditError(f"a file is in place of the audit folder {folder}")
         return AuditError(f"the audit file {self.path} was moved, removed or changed by something else")
 

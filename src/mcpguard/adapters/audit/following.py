@@ -227,10 +227,12 @@ class Following:
         return self._places
 
     def _kept(self) -> ReadPositions | None:
-        if self._cursor is None or not self._cursor.exists():
+        if self._cursor is None:
             return None
         try:
             return _places(self._cursor.read_bytes())
+        except FileNotFoundError:
+            return None
         except (DecodeError, UnicodeDecodeError, OSError):
             begin = "everything" if self._from_start else "from now on"
             raise AuditError(

@@ -54,7 +54,7 @@ def problem_of(path: Path, form: int, write: bool) -> str:
     `write` something is written, which changes nothing."""
     import sqlite3
 
-    if not path.exists():
+    if not os.path.exists(path):  # No failure where the folder is closed to us.
         return _cannot_be_made(path)
     try:
         with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as database:
@@ -102,7 +102,7 @@ def guard(database: "sqlite3.Connection", form: int) -> None:
 
 def _cannot_be_made(path: Path) -> str:
     # It is made, with its folder, when it is first needed. A mode says little of a read-only disk.
-    folder = next(one for one in path.absolute().parents if one.exists())
+    folder = next(one for one in path.absolute().parents if os.path.exists(one))
     try:
         with TemporaryFile(dir=folder):
             return ""
@@ -114,6 +114,8 @@ def unmade(folder: Path, problem: OSError) -> str:
     """Why there can be no sessions in `folder`, and what to do about it."""
     if problem.errno == ETIMEDOUT:
         return f"the session's state is unavailable: {problem.strerror}"
+    if problem.filename and os.path.isfile(problem.filename):
+        return f"{os.fspath(problem.filename)} cannot be used ({problem.strerror}): let this user write to it"
     said = f"the folder of sessions {folder} cannot be used ({problem.strerror})"
     other = "name another one in the configuration (`session: {path: …}`)"
     return f"{said}: {remedy(problem)}, or {other}"
