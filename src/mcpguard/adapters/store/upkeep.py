@@ -3,7 +3,7 @@ for a disk."""
 
 import os
 from contextlib import closing, suppress
-from errno import ETIMEDOUT
+from errno import EACCES, ETIMEDOUT
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -114,7 +114,7 @@ def unmade(folder: Path, problem: OSError) -> str:
     """Why there can be no sessions in `folder`, and what to do about it."""
     if problem.errno == ETIMEDOUT:
         return f"the session's state is unavailable: {problem.strerror}"
-    if problem.filename and os.path.isfile(problem.filename):
+    if problem.errno == EACCES and os.path.isfile(problem.filename or ""):
         return f"{os.fspath(problem.filename)} cannot be used ({problem.strerror}): let this user write to it"
     said = f"the folder of sessions {folder} cannot be used ({problem.strerror})"
     other = "name another one in the configuration (`session: {path: …}`)"
