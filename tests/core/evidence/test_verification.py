@@ -161,6 +161,12 @@ def test_an_edited_line_is_named() -> None:
     assert flaws(lines) == [(4, "was altered: its bytes do not match its hash")]
 
 
+def test_a_copy_with_other_line_ends_is_altered_and_says_how() -> None:
+    lines = [line.replace(b"\n", b"\r\n") for line in sealed(day())]
+    why = "was altered: it ends in CR LF, as after a copy in text mode: copy the file byte for byte"
+    assert flaws(lines) == [(number, why) for number in range(1, len(lines) + 1)]
+
+
 def test_an_edit_that_repairs_its_own_hash_shows_in_the_next_line() -> None:
     lines = sealed(day())
     lines[1] = resealed(lines[1], server="other")

@@ -17,6 +17,7 @@ from msgspec.json import Decoder
 from mcpguard.core.evidence.chain import GENESIS, SEAL, SIGNED, decoded
 from mcpguard.core.evidence.records import FORMAT, HANDED_ON, PAUSED, Anchor, Record
 
+_CONVERTED = "it ends in CR LF, as after a copy in text mode: copy the file byte for byte"
 MAX_FLAWS = 100
 """How many flaws are described in a report; a file that is noise must not fill the memory."""
 _NOT_DECIDED = "is an outcome without an allowed decision before it"
@@ -235,7 +236,8 @@ class _Verifier:
         if raw[-SEAL:] != b',"hash":"%b"}\n' % digest:
             if self.number == 1 and line.kind == "opened" and line.format > FORMAT:
                 self.unchecked = True
-            self.flaw("was altered: its bytes do not match its hash")
+            why = _CONVERTED if raw.endswith(b"}\r\n") else "its bytes do not match its hash"
+            self.flaw(f"was altered: {why}")
         self._place(line)
         self._meaning(raw)
         self.seq = line.seq
