@@ -4,5 +4,5 @@
 comes back; `evidence/` chains records; `document/` reads what people write. `model.py` has the nouns,
 `secret.py` the credentials, `errors.py` every exception; `tables.py` reads tables of facts, `expressions.py`
 compiles patterns when they are needed, `legible.py` shows what is hidden in a text, `advised.py` completes
-the commands in one.
+the commands in one, `uncollected.py` lets the collector of garbage wait.
 """

@@ -7,7 +7,6 @@ ever cut, and each message in it is read like any other. Cutting is linear in th
 more than `limit` bytes.
 """
 
-import gc
 import re
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
+from mcpguard.core.uncollected import uncollected
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -170,14 +170,8 @@ def _decode_large(line: bytes, asking: bool) -> Json:
     if _weight(line) > MOST_VALUES and _has_too_many(line):
         found = id_of_dropped(line[:HEAD], line[-HEAD:]) if asking else _id_of_answer(line)
         raise TooManyValues(INVALID_REQUEST, "message has too many values", found)
-    # It would look again and again at what is being made, none of which is garbage.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         return _decode(line)
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _has_too_many(line: bytes) -> bool:

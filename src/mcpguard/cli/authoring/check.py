@@ -1,7 +1,6 @@
 """`mcpguard check`: everything that is wrong with a configuration, reported before a client finds out."""
 
 import argparse
-import gc
 import os
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from mcpguard.authoring.findings import Severity, as_lines, as_sarif
 from mcpguard.cli.parser import add_config
 from mcpguard.config.loading import find_config
 from mcpguard.core.errors import McpGuardError
+from mcpguard.core.uncollected import uncollected
 
 EXAMPLES = (
     "mcpguard check",
@@ -54,12 +54,9 @@ def execute(args: argparse.Namespace) -> int:
         )
     snapshot = None if args.snapshot is None else Path(args.snapshot)
     path = find_config(args.config, os.environ)
-    gc.disable()  # Nearly all that is made stays until the end, which is soon: collecting only takes time.
-    try:
+    with uncollected():  # Nearly all that is made stays until the end, which is soon.
         fail_on: Severity = "warning" if args.strict else "error"
         report = checked(path, snapshot, fail_on, places_in, live=args.live, files_only=args.files_only)
-    finally:
-        gc.enable()
     if args.json:
         from mcpguard.cli.outputs import CheckReport
 

@@ -18,6 +18,7 @@ from mcpguard.core.redaction.held.blocks import Held
 from mcpguard.core.redaction.held.reduced import ReducedText
 from mcpguard.core.redaction.held.search import HeldSet, held
 from mcpguard.core.secret import Secret
+from mcpguard.core.uncollected import uncollected
 
 RECENT = 16
 """How many values that were prepared last are a set of their own; then all are one."""
@@ -62,7 +63,8 @@ class HeldValues:
     def hold(self, values: Iterable[tuple[Key, str, Secret]]) -> None:
         """Search for these values from now on: the key of each, its kind and itself. Raises CredentialError
         for one that cannot be guarded; then none of them is held."""
-        made = {key: held(key[0], kind, secret, key[1]) for key, kind, secret in values}
+        with uncollected():
+            made = {key: held(key[0], kind, secret, key[1]) for key, kind, secret in values}
         with self._lock:
             new = {key: value for key, value in made.items() if key not in self._values}
             for key in made:
@@ -132,7 +134,8 @@ class HeldValues:
         many values take as long as they have forms."""
         try:
             while fresh := self._next():
-                self._compile(fresh)
+                with uncollected():
+                    self._compile(fresh)
         except Exception:
             # They are searched for as they are, and compiled with what comes next.
             with self._lock:
