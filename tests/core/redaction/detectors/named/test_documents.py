@@ -145,3 +145,24 @@ def test_a_long_line_is_not_searched_to_its_end_from_each_place_in_it() -> None:
             assert documents.secrets(at) == ([], (number + 1) * len(one) - 1)
         counts.append(Searched.count)
     assert counts[1] < 5 * counts[0]
+
+
+def test_tables_that_are_cut_off_in_each_line_take_little_and_hide_none() -> None:
+    lines = [f'2026-12-02 rows=[["name{n}", "city of user {n}"], ["pass" ...' for n in range(500)]
+    lines[400] = f'rows=[["user", "password"], ["ada", "{SECRET}"]]'
+    made = Redactor(b"key").inspect({"any": "\n".join(lines)})
+    mark = f"[REDACTED:{made.findings[0].kind}#1]"
+    assert made.value["any"] == "\n".join(lines).replace(SECRET, mark)
+
+
+def test_brackets_in_brackets_that_are_no_json_are_not_each_read_to_the_end() -> None:
+    one, counts = b'[["id", NaN, ', []
+    for many in (8_000, 32_000):
+        spent: list[int] = []
+        documents = Documents(
+            one * many + b'"key"' + b"\xff" * 64, lambda _strength, _value: False, spent.append
+        )
+        for number in range(many):
+            documents.table(number * len(one) + 3)
+        counts.append(sum(spent))
+    assert counts[1] < 5 * counts[0]

@@ -71,6 +71,8 @@ _COMMA, _QUOTE, _COLON = b',":'
 _BEHIND, _ENDING = b" \t\r,;)", b"}]"
 _FIRST = expression(r"[^\s,;)]")
 _LOCAL, _FAR = 4096, 64 * 1024
+_IN_VAIN = 16 * 1024
+"""Once this many bytes have been read for nothing, less is read of each table."""
 _BLANKS, _LONGEST = 8, 160
 _NEAR, _HOPS = 512, 16
 _DEEPEST = 100
@@ -85,7 +87,7 @@ from."""
 class Documents:
     """The JSON in one text. `spend` is called with what each reading costs."""
 
-    __slots__ = ("_judge", "_leaf", "_may_name", "_read", "_searched", "_spend", "_text", "_whole")
+    __slots__ = ("_judge", "_leaf", "_may_name", "_read", "_searched", "_spend", "_text", "_vain", "_whole")
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         self._whole = self._text = text
@@ -95,6 +97,8 @@ class Documents:
         self._leaf = 0, -1
         self._searched = -1, False
         self._read: dict[int, Part] = {}
+        self._vain = 0
+        """How many bytes were read of parts that turned out to be invalid."""
 
     def secrets(self, at: int) -> tuple[list[Found], int]:
         """What is to be removed from the JSON that a place is in, and how far that was read."""
@@ -110,8 +114,13 @@ class Documents:
         at -= 1
         leaf, end = self._around(at)
         starts = [(leaf, end)] if self._text[leaf] in _OPENS else []
-        if _CELL.match(self._text, at, end):
-            starts.append((self._text.rfind(b"[", leaf, at - 1), min(end, at + _FAR)))
+        most = min(end, at + _FAR) if self._vain < 2 * _IN_VAIN + at else at
+        if (
+            self._vain > _IN_VAIN
+        ):  # Each line of a log may be cut off in a table: then the line alone is read.
+            most = self._text.find(b"\n", at, most)
+        if most > at and _CELL.match(self._text, at, end):
+            starts.append((self._text.rfind(b"[", leaf, at - 1), most))
         if starts and self._may_name is None:
             self._may_name = words().search(self._text, stop)
         if self._may_name is False:
@@ -190,6 +199,8 @@ class Documents:
         """What begins at a place, as far as another: that may be the `whole` text."""
         made = self._read[start] = self._json(start, most, whole)
         self._spend((made[0] - start) // _FOR_ONE)
+        if not made[2] and not whole:
+            self._vain += made[0] - start
         return made
 
     def _json(self, start: int, most: int, whole: bool) -> Part:
@@ -210,7 +221,7 @@ class Documents:
     def _bracketed(self, start: int, most: int) -> Part:
         """What begins with a bracket and ends with the one that closes it, or is cut off."""
         stack: list[int] = []
-        cut = depth = 0
+        cut, depth, reaches = 0, 0, most
         for sign in _SIGN.finditer(self._text, start, most):
             at, char = sign.start(), self._text[sign.start()]
             if char in _CLOSING:
@@ -222,10 +233,11 @@ class Documents:
                     return at, None, b""
                 cut, depth = at + 1, len(stack)
             if not 0 < len(stack) < _DEEPEST:
+                reaches = at + 1
                 break
         data = self._text[start:cut] + bytes(reversed(stack[:depth]))
         value = _decoded(data)
-        return most if stack else cut, value, data if value else b""
+        return reaches, value, data if value else b""
 
 
 def _names_another(text: bytes, at: int) -> int:
