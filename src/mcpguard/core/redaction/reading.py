@@ -282,7 +282,7 @@ class ViewReading:
         self._trigger(1)
         if self._joined or end <= self._covered.get(_TABLES, 0):
             return False
-        self._trigger(COST_OF_A_READING)
+        self._trigger(COST_OF_A_PAIR)
         found, self._covered[_TABLES] = self._beside.documents.table(end)
         return any([self._found(hit) for hit in found])
 

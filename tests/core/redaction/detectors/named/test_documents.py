@@ -1,7 +1,6 @@
 """Secrets in JSON that stands in a text, whole, in lines, in part, and cut off."""
 
 import json
-from typing import Any
 
 from mcpguard.core.redaction.detectors.named.documents import Documents
 from mcpguard.core.redaction.redactor import Redactor
@@ -35,6 +34,20 @@ FOUND = {
     "a table in a part of a line": f'rows [2]: [["user", "password2"], ["ada", "{SECRET}"]] (in 7 ms)',
     "columns with something between": f'{{"fields": [{{"name": "id"}}, null, {{"name": "password"}}], "rows": [[1, "{SECRET}"]]}}',
     "behind objects of many names": f'{{"of": {json.dumps({f"a{i}": {f"b{i}": {}} for i in range(2000)})}, "password": {{"now": "{SECRET}"}}, "n": [[1]]}}',
+    "above other JSON": f"x {OF_A_NAME}\n[1]",
+    "behind many brackets": f'f(a[1], b[2], c[3], d[4], e[5], {{"a": {{"b": 1}}, {OF_A_NAME[1:]})',
+    "cells that are objects": f'{{"columns": ["id", "password"], "rows": [{{"f": [{{"v": 1}}, {{"v": "{SECRET}"}}]}}]}}',
+    "one text twice": f'{{"name": "password", "note": "{"x" * 450}", "value": "{SECRET}", "a": [1, "{SECRET[:-1]}"]}}',
+    "below headers": f'HTTP/1.1 200 OK\r\n\r\n{{"items": [{OF_A_NAME}, {{"name": "secret", "value": 1}}]}}',
+    "behind a word": f'data: {{"items": [{OF_A_NAME}, {{"name": "secret", "value": 1}}]}} [DONE]',
+    "behind a time in brackets": f'[07:12] [info] got {{"items": [{OF_A_NAME}]}}, took 7 ms',
+    "objects without a list": f'x {{"name": "secret", "value": 1}}, {OF_A_NAME}, {{"name": "a',
+    "objects with other text between": f'x {{"name": "secret", "value": 1}} y {{"a": [1]}} z {OF_A_NAME}',
+    "cut off by a remark": f'{{"items": [{OF_A_NAME}, {{"name": "a\n[truncated]',
+    "a number that is no number": f'{{"n": 1e999, "of": [{OF_A_NAME}]}}',
+    "an escaped text": f'{{"name": "password", "note": "{"x" * 450}", "value": "\\u0071{SECRET[1:]}"}}'.replace(
+        "\\u0071", "q"
+    ),
     "columns": f'{{"columns": ["id", "password"], "rows": [[1, "{SECRET}"]]}}',
 }
 
@@ -46,8 +59,14 @@ LEFT = {
     "a type": f'{{"type": "token", "note": "{"x" * 450}", "value": "{SECRET}"}}',
     "too deep": "[" * 120 + '"password", "x"' + f', "{SECRET}"',
     "no bracket": f'"password", "name": "{SECRET}"',
+    "many brackets with a value": "}" * 40 + f', "name": "password", "x": "{SECRET}", "value": 1',
+    "no bracket with a value": f'"name": "password", "x": "{SECRET}", "value": 1',
+    "a table that names nothing": f'[[1, "a"], ["b", "{SECRET}"]]',
     "many brackets": "}" * 40 + f', "name": "password", "x": "{SECRET}"',
     "behind it": f'{{"name": "password"}} and {SECRET}',
+    "a quote that is open": f'{{"name": "password" "x, value": {SECRET}',
+    "no value": f'{{"name": "password", "note": "{SECRET}"}}',
+    "a text without signs": f'{{"name" "password" : "a", value, {SECRET}',
     "key": f'{{"name": "key", "x": ["key", "key"], "value": "{SECRET}"}}',
 }
 
@@ -65,6 +84,14 @@ HEADINGS = (
     *("api_keys", "pw", "psk", "clientSecret", "db.password", "Database Password", "creds", "passphrase_old"),
 )
 SPACES = ("", " ", "\t", "\n", "\r\n  ", " " * 40, "\n" + " " * 70)
+
+
+def test_only_that_of_two_equal_texts_is_removed_which_is_named() -> None:
+    text = json.dumps(
+        {"a": [1, {"of": SECRET}], "name": "password", "note": "x" * 450, "value": SECRET, "n": None}
+    )
+    said = Redactor(b"key").inspect({"any": text}).value["any"]
+    assert said == text.replace(f'"value": "{SECRET}"', '"value": "[REDACTED:password#1]"')
 
 
 def test_both_values_of_one_name_are_removed() -> None:
@@ -124,29 +151,6 @@ def test_a_text_without_an_end_is_read_as_far_as_it_goes() -> None:
     assert SECRET not in made.value["any"]
 
 
-class Searched(bytes):
-    """Counts over how many bytes it is searched for the end of a line."""
-
-    count = 0
-
-    def find(self, sub: Any, start: Any = 0, end: Any = None) -> int:
-        Searched.count += (len(self) if end is None else min(end, len(self))) - start if sub == b"\n" else 0
-        return super().find(sub, start, end)
-
-
-def test_a_long_line_is_not_searched_to_its_end_from_each_place_in_it() -> None:
-    one = b'{"name":"password","value":"x1"},'
-    counts = []
-    for many in (1_000, 4_000):
-        Searched.count, text = 0, Searched(one * many + b'{"name":' + b"\xff" * 64)
-        documents = Documents(text, lambda _strength, _value: False, lambda _cost: None)
-        for number in range(many):
-            at = number * len(one) + len(b'{"name":"password",')
-            assert documents.secrets(at) == ([], (number + 1) * len(one) - 1)
-        counts.append(Searched.count)
-    assert counts[1] < 5 * counts[0]
-
-
 def test_tables_that_are_cut_off_in_each_line_take_little_and_hide_none() -> None:
     lines = [f'2026-12-02 rows=[["name{n}", "city of user {n}"], ["pass" ...' for n in range(500)]
     lines[400] = f'rows=[["user", "password"], ["ada", "{SECRET}"]]'
@@ -166,3 +170,26 @@ def test_brackets_in_brackets_that_are_no_json_are_not_each_read_to_the_end() ->
             documents.table(number * len(one) + 3)
         counts.append(sum(spent))
     assert counts[1] < 5 * counts[0]
+
+
+@each(
+    "unit",
+    [
+        'x {"name":"password","value":"x1"} ',
+        '{"name":"password","value":"x1"},',
+        '{"name":"password","value":{',
+    ],
+)
+@each("ahead", ["", "x ", "x\n["])
+def test_reading_from_each_place_takes_no_more_for_each_byte_of_a_longer_text(unit: str, ahead: str) -> None:
+    spent = []
+    for many in (250, 1_000):
+        costs: list[int] = []
+        text = (ahead + unit * many).encode() + b"\xff" * 64
+        documents = Documents(text, lambda _strength, _value: False, costs.append)
+        at = text.find(b'password",')
+        while at >= 0:
+            documents.secrets(at + len(b'password",'))
+            at = text.find(b'password",', at + 1)
+        spent.append(sum(costs))
+    assert spent[1] < 5 * spent[0]

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
-import msgspec
-
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.objects import (
     ARGUMENTS,
@@ -22,6 +20,7 @@ from mcpguard.core.redaction.detectors.named.objects import (
 )
 from mcpguard.core.redaction.detectors.named.values import Found
 from mcpguard.core.redaction.engine.matching import PAD, stop
+from mcpguard.core.redaction.engine.prefixes import prefix
 
 _WORDS = (
     *("password", "passwd", "passphrase", "_pass", "pwd", "secret", "token", "key", "auth", "credentials"),
@@ -54,136 +53,141 @@ _KEYS = tuple(
 )
 """How the names of members end whose text names something beside it, in lower case."""
 _TYPES = b"securestring", b"concealed", b"password", b"secret"
-_decode_lines = msgspec.json.Decoder().decode_lines
-_STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
-_SIGN = expression(rb'"(?:[^"\\\x1f\xff]|\\.)*+"?|[{}\[\],\x1f\xff]')
-_OPENS, _SPACE = b"{[", b" \t\r\n"
-_CLOSING = {ord("{"): ord("}"), ord("["): ord("]")}
+_VALUES = tuple(
+    f'{end}"'.encode()
+    for end in (
+        *("alue", "ALUE", '"val', '"Val', '"VAL'),
+        *("bcrypt_hash", "aintext", "ainText", "AINTEXT", '"setting', '"Setting', '"SETTING'),
+    )
+)
+"""How the names end of members that may be what another names."""
 TABLE = r"\[\s*\[[\s\"\[\]{0-9tfn-]"
 """Where a list begins in a list, with what may be JSON."""
-_TABLE = expression(TABLE.encode())
+_TABLE = expression(rb'%b|\[\s{0,64}\{\s{0,64}"[^"]{1,64}"\s{0,64}:\s{0,64}\[' % TABLE.encode())
+"""The same, or rows that are objects of one list."""
 _CELL = expression(rb'\s{0,64}"(?:[^"\\\x1f]|\\.){1,128}+"\s{0,64}[,\]]')
-_REMOVED = expression(rb"(?<!\xff)\xff{2,}+(?!\Z)")
 _LISTS = tuple(f'{name}"'.encode() for name in (*ARGUMENTS, "eaders"))
 """How the names of lists end in which an option or a header stands before its value."""
-_IN_A_LIST = 2
-_COMMA, _QUOTE, _COLON = b',":'
-_BEHIND, _ENDING = b" \t\r,;)", b"}]"
+_BESIDE, _IN_A_LIST, _BELOW = 1, 2, 3
+_REMOVED = expression(rb"(?<!\xff)\xff{2,}+(?!\Z)")
+_STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
 _FIRST = expression(r"[^\s,;)]")
-_LOCAL, _FAR = 4096, 64 * 1024
-_IN_VAIN = 16 * 1024
-"""Once this many bytes have been read for nothing, less is read of each table."""
+_OPENS, _SPACE = b"{[", b" \t\r\n"
+_QUOTE, _COLON = b'":'
+_LOCAL = 4096
 _BLANKS, _LONGEST = 8, 160
-_NEAR, _HOPS = 512, 16
-_DEEPEST = 100
-_FOR_ONE = 10
+_NEAR, _HOPS, _TRIES = 512, 16, 4
+_FEW = 16
+_COST_OF_A_PART = 12
+_FOR_ONE = 16
 """Bytes of JSON that take as long to read as a unit of work."""
 
-Part = tuple[int, Any, bytes]
-"""Where JSON ends, or up to where something else was read; the value, or None; and the bytes that it was read
-from."""
+
+class _Leaf:
+    """One leaf of a text: where it begins, without spaces, and ends; where the first line below begins that
+    may be JSON; and whether there may be values beside their names, and tables."""
+
+    __slots__ = ("begin", "below", "end", "has_tables", "has_values")
+
+    def __init__(self, text: bytes, begin: int, end: int) -> None:
+        self.begin, self.end = begin, end
+        self.below = min(
+            (at for one in (b"\n{", b"\n[") if (at := text.find(one, begin, end)) >= 0), default=-1
+        )
+        self.has_values = any(text.find(name, begin, end) >= 0 for name in _VALUES)
+        listed = any(text.find(name, begin, end) >= 0 for name in _LISTS)
+        self.has_tables = listed or _TABLE.search(text, begin, end) is not None
 
 
 class Documents:
     """The JSON in one text. `spend` is called with what each reading costs."""
 
-    __slots__ = ("_judge", "_leaf", "_may_name", "_read", "_searched", "_spend", "_text", "_vain", "_whole")
+    __slots__ = (*("_judge", "_leaf", "_line", "_may_name", "_next", "_read", "_spend", "_text", "_whole"),)
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         self._whole = self._text = text
         self._judge = judge
         self._spend = spend
         self._may_name: bool | None = None
-        self._leaf = 0, -1
-        self._searched = -1, False
-        self._read: dict[int, Part] = {}
-        self._vain = 0
-        """How many bytes were read of parts that turned out to be invalid."""
+        self._leaf: _Leaf | None = None
+        self._line = 0, -1
+        self._next: dict[int, int] = {}
+        self._read: dict[int, tuple[int, bool]] = {}
 
     def secrets(self, at: int) -> tuple[list[Found], int]:
         """What is to be removed from the JSON that a place is in, and how far that was read."""
-        leaf, end = self._around(at)
+        leaf = self._around(at)
         names = _names_another(self._text, at)
-        if not names or (names == _IN_A_LIST and not self._has_tables(leaf, end)):
+        if names != _BELOW and not (names and leaf.has_tables) and not (names == _BESIDE and leaf.has_values):
             return [], at
-        return self._first(self._starts(at, leaf, end), at, leaf, end)
+        return self._first(self._starts(at, leaf), at, leaf)
 
     def table(self, at: int) -> tuple[list[Found], int]:
         """The same behind a TABLE, if a text of it may name something: of all JSON of a leaf, and of a part
         that begins there with a text."""
         at -= 1
-        leaf, end = self._around(at)
-        starts = [(leaf, end)] if self._text[leaf] in _OPENS else []
-        most = min(end, at + _FAR) if self._vain < 2 * _IN_VAIN + at else at
-        if (
-            self._vain > _IN_VAIN
-        ):  # Each line of a log may be cut off in a table: then the line alone is read.
-            most = self._text.find(b"\n", at, most)
-        if most > at and _CELL.match(self._text, at, end):
-            starts.append((self._text.rfind(b"[", leaf, at - 1), most))
+        leaf = self._around(at)
+        starts = [leaf.begin] if self._text[leaf.begin] in _OPENS else []
+        if _CELL.match(self._text, at, leaf.end):
+            starts.append(self._text.rfind(b"[", leaf.begin, at - 1))
         if starts and self._may_name is None:
             self._may_name = words().search(self._text, stop)
         if self._may_name is False:
-            return [], end
-        return self._first(starts, at, leaf, end)
+            return [], leaf.end
+        return self._first(starts, at, leaf)
 
-    def _first(
-        self, starts: Iterable[tuple[int, int]], at: int, leaf: int, end: int
-    ) -> tuple[list[Found], int]:
-        """What is to be removed from the first JSON that a place is in, of what may begin at `starts`."""
-        stop = at
-        for start, most in starts:
-            if start < leaf:
-                continue
-            reaches, value, data = self._read.get(start) or self._part(start, most, start == leaf)
-            if reaches >= at and data:
-                found = [
-                    (start + first, start + last, kind)
-                    for first, last, kind in _secrets(value, data, self._judge)
-                ]
-                return [one for one in found if b"\xff" not in self._whole[slice(*one[:2])]], reaches
-            if reaches > at:
-                # Not as far as the leaf goes: each place in a long line would search all of it.
-                stop = max(stop, min(reaches, self._text.find(b"\n", at, min(end, reaches + _LOCAL))))
-        return [], stop
+    def _first(self, starts: Iterable[int], at: int, leaf: _Leaf) -> tuple[list[Found], int]:
+        """What is to be removed from the first JSON that a place is in, and from what stands before it, of
+        what may begin at `starts`."""
+        found: list[Found] = []
+        for start in starts:
+            if start >= leaf.begin:
+                if start not in self._read:
+                    found += self._part(start, leaf)
+                reach, is_json = self._read[start]
+                if is_json and reach >= at:
+                    return found, reach
+        return found, at
 
-    def _has_tables(self, leaf: int, end: int) -> bool:
-        """Whether a text may have a list in which names stand beside values, or above them."""
-        if leaf != self._searched[0]:
-            text = self._text
-            some = any(text.find(name, leaf, end) >= 0 for name in _LISTS)
-            self._searched = leaf, some or _TABLE.search(text, leaf, end) is not None
-        return self._searched[1]
-
-    def _around(self, at: int) -> tuple[int, int]:
-        """Where the leaf that a place is in begins, without spaces, and ends."""
-        begin, end = self._leaf
-        if end < 0 and self._text.find(PAD[:1]) < len(self._text) - len(PAD):
+    def _around(self, at: int) -> _Leaf:
+        """The leaf that a place is in."""
+        leaf = self._leaf
+        if leaf is None and self._text.find(PAD[:1]) < len(self._text) - len(PAD):
             # So that what is around it is still JSON: mostly it is in quotes.
             self._text = _REMOVED.sub(lambda found: b"\x7f" * len(found[0]), self._text)
-        if not begin <= at <= end:
+        if leaf is None or not leaf.begin <= at <= leaf.end:
             text = self._text
             begin = text.rfind(b"\x1f", 0, at) + 1
             begin = max(begin, text.rfind(b"\xff", begin, at) + 1)
             last = text.find(b"\x1f", at)
             end = text.find(b"\xff", at, last if last >= 0 else len(text))
             head = text[begin : min(begin + _NEAR, at)]
-            begin, end = begin + len(head) - len(head.lstrip(_SPACE)), end if end >= 0 else last
-            self._leaf = begin, end
-        return begin, end
+            begin += len(head) - len(head.lstrip(_SPACE))
+            leaf = self._leaf = _Leaf(text, begin, end if end >= 0 else last)
+        return leaf
 
-    def _starts(self, at: int, leaf: int, end: int) -> Iterator[tuple[int, int]]:
-        """Where JSON may begin that a place is in, and up to where it is looked for: the text; the first
-        bracket in the line of the place, or a line above that begins with one; and the bracket that is open
-        there. Before `leaf` for nothing."""
-        yield leaf, end
-        text, least, most = self._text, max(leaf, at - _LOCAL), min(end, at + _LOCAL)
-        line = max(text.rfind(b"\n", least, at - 1) + 1, least)
-        if places := [place for one in (b"{", b"[") if (place := text.find(one, line, at)) >= 0]:
-            yield min(places), most
-        else:
-            yield max(text.rfind(b"\n{", least, at), text.rfind(b"\n[", least, at)) + 1, min(end, at + _FAR)
-        yield self._open(at, max(leaf, at - _NEAR)), most
+    def _starts(self, at: int, leaf: _Leaf) -> Iterator[int]:
+        """Where JSON may begin that a place is in: with the text, or a line of it; in the line of the place,
+        or with a line above; and with the bracket that is open there. Before the leaf for nothing."""
+        yield leaf.begin
+        if leaf.below < at:
+            yield leaf.below + 1
+        text, (begin, end) = self._text, self._line
+        if not begin <= at <= end:
+            end = text.find(b"\n", at, leaf.end)
+            begin, end = max(text.rfind(b"\n", 0, at - 1) + 1, leaf.begin), end if end >= 0 else leaf.end
+            self._line = begin, end
+        place = self._next.get(begin, begin)
+        for _ in range(_TRIES):
+            brackets = [first for one in (b"{", b"[") if (first := text.find(one, place, at)) >= 0]
+            if not brackets:
+                break
+            yield (start := min(brackets))
+            place = self._next[begin] = max(start + 1, self._read[start][0])
+        if place == begin:
+            least = max(leaf.begin, at - _LOCAL)
+            yield max(text.rfind(b"\n{", least, at), text.rfind(b"\n[", least, at)) + 1
+        yield self._open(at, max(leaf.begin, at - _NEAR))
 
     def _open(self, at: int, least: int) -> int:
         """The bracket before a place that is open there; -1 for none."""
@@ -195,69 +199,48 @@ class Documents:
                 return at
         return -1
 
-    def _part(self, start: int, most: int, whole: bool) -> Part:
-        """What begins at a place, as far as another: that may be the `whole` text."""
-        made = self._read[start] = self._json(start, most, whole)
-        self._spend((made[0] - start) // _FOR_ONE)
-        if not made[2] and not whole:
-            self._vain += made[0] - start
-        return made
-
-    def _json(self, start: int, most: int, whole: bool) -> Part:
-        text = self._text
-        if text[start] not in _OPENS:
-            return start, None, b""
-        line = text.find(b"\n", start, most)
-        if whole:
-            data = text[start:most]
-            value = _decoded(data) or (line >= 0 and _decoded(data, _decode_lines))
-            if value := value or _decoded(b"[%b]" % data.rstrip(_BEHIND)):
-                return most, value, data
-        data = text[start : line if line >= 0 else most].rstrip(_BEHIND)
-        if data[-1] in _ENDING and (value := _decoded(data)):
-            return start + len(data), value, data
-        return self._bracketed(start, most)
-
-    def _bracketed(self, start: int, most: int) -> Part:
-        """What begins with a bracket and ends with the one that closes it, or is cut off."""
-        stack: list[int] = []
-        cut, depth, reaches = 0, 0, most
-        for sign in _SIGN.finditer(self._text, start, most):
-            at, char = sign.start(), self._text[sign.start()]
-            if char in _CLOSING:
-                stack.append(_CLOSING[char])
-            elif char == _COMMA:
-                cut, depth = at, len(stack)
-            elif char != _QUOTE:
-                if stack.pop() != char:
-                    return at, None, b""
-                cut, depth = at + 1, len(stack)
-            if not 0 < len(stack) < _DEEPEST:
-                reaches = at + 1
-                break
-        data = self._text[start:cut] + bytes(reversed(stack[:depth]))
-        value = _decoded(data)
-        return reaches, value, data if value else b""
+    def _part(self, start: int, leaf: _Leaf) -> list[Found]:
+        """What is to be removed from what begins at a place, if that is JSON."""
+        if self._text[start] not in _OPENS:
+            self._read[start] = start, False
+            return []
+        is_first = start in (leaf.begin, leaf.below + 1)
+        size, value, data, cost = prefix(memoryview(self._text)[start : leaf.end], is_first)
+        self._read[start] = start + size, value is not None
+        self._spend(_COST_OF_A_PART + cost + len(data) // _FOR_ONE)
+        found = [] if value is None else _secrets(value, data, self._judge)
+        places = [(start + first, start + last, kind) for first, last, kind in found]
+        return [one for one in places if b"\xff" not in self._whole[slice(*one[:2])]]
 
 
 def _names_another(text: bytes, at: int) -> int:
-    """Whether the text in quotes that ends shortly before a place may name another, or what is in it; and
-    whether it stands in a list."""
+    """Whether the text in quotes that ends shortly before a place may name another beside it, one of the same
+    list, or what is below it; 0 for none of them."""
     quote = text.rfind(b'"', at - _BLANKS, at)
     opening = text.rfind(b'"', max(0, at - _LONGEST), quote)
     before = text[max(0, opening - _LONGEST) : max(0, opening)].rstrip(_SPACE)
-    if quote == at - 1 or text[quote + 1] == _COLON:
-        return quote == at - 1 or before[-1:] in (b"[", b",", b"{")
+    if text[quote + 1] == _COLON and quote < at - 1:
+        return _BELOW if before[-1:] in (b"[", b",", b"{") else 0
+    if quote == at - 1:
+        return _BESIDE  # One of MARKS.
     if not before.endswith(b":"):
-        return _IN_A_LIST * (before[-1:] in (b"[", b","))
+        return _IN_A_LIST if before[-1:] in (b"[", b",") else 0
     key = before[:-1].rstrip(_SPACE)[:-1].lower()
-    return key.endswith(_KEYS) or (key.endswith(b"type") and text[opening:quote].lower().endswith(_TYPES))
+    if key.endswith(b"type"):
+        return _BESIDE if text[opening:quote].lower().endswith(_TYPES) else 0
+    return _BESIDE if key.endswith(_KEYS) else 0
 
 
 def _secrets(value: Any, data: bytes, judge: Judge) -> list[Found]:
     """What is to be removed from the JSON that a value was read from."""
-    if not ObjectReading(judge, value).found:
-        return []  # Texts that know their place take much.
+    claims = ObjectReading(judge, value).found
+    places = [_only_place(data, text) for text, _, _ in claims] if len(claims) <= _FEW else [-1]
+    if min(places, default=0) >= 0:
+        return [
+            (at + ahead, at + len(_encoded(text)), kind)
+            for at, (text, ahead, kind) in zip(places, claims, strict=True)
+        ]
+    # Only now, since texts that know their place take much.
     strings = [found.span(1) for found in _STRING.finditer(data)]
     made = []
     for leaf, ahead, kind in ObjectReading(judge, _numbered(data)).found:
@@ -267,13 +250,17 @@ def _secrets(value: Any, data: bytes, judge: Judge) -> list[Found]:
     return made
 
 
-def _decoded(data: bytes, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
-    """The object or list that it is; None for anything else."""
-    try:
-        value = decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-    return value if type(value) in (dict, list) else None
+def _only_place(data: bytes, text: str) -> int:
+    """Where a text begins in JSON if it is there only once, and as it is; -1 for anything else."""
+    written = b'"%b"' % _encoded(text)
+    at = data.find(written)
+    if b"\\" in written or written.count(b'"') > len(b'""') or at < 0 or data.find(written, at + 1) >= 0:
+        return -1
+    return at + 1
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 class _Members(tuple[tuple[str, Any], ...]):
