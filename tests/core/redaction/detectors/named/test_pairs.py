@@ -325,6 +325,27 @@ def test_a_type_names_no_secret() -> None:
     assert cleaned(value) is value
 
 
+@each(
+    "rule",
+    [
+        "password:[min8chars]",
+        "- **password** — 8characters or more",
+        "password -> bcrypt10 hash",
+        "# Password\n8+characters",
+        '[["db", "password"], "varchar255"]',
+        "password: min(8),max(64)",
+        '{"password": "nvarchar(128)"}',
+    ],
+)
+def test_what_a_password_has_to_be_and_how_it_is_kept_stays(rule: str) -> None:
+    assert cleaned(rule) == rule
+
+
+@each("value", ["Max8chars-Winter", "8+charactersX9q2", "bcrypt10-Kx29dk", "Sha-Tin-2041"])
+def test_a_word_of_a_rule_in_a_password_hides_nothing(value: str) -> None:
+    assert value not in cleaned(f"password: {value}")
+
+
 @each("sample", ["changeme", "my-secret-token", "password123", "REPLACE_ME"])
 @each("line", ["e0b1c2d3e4f5a6b7c8d9", "Z9y8X7w6V5u4T3s2", "S3_BUCKET=Prod1Data"])
 def test_a_sample_is_one_whatever_the_next_line_is(sample: str, line: str) -> None:

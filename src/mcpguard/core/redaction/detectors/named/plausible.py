@@ -54,6 +54,12 @@ _LONGEST_FIRST = sorted((one for one in _SAMPLES if len(one) >= _SHORTEST_SAMPLE
 _JOINED = expression(f"(?:{'|'.join(_LONGEST_FIRST)})++")
 """Some of them in one, as in `mypassword`."""
 _SAMPLE = expression(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
+_RULE = expression(
+    r"[-+_.:()<>=/0-9]*+(?:(?:min(?:imum)?|max(?:imum)?|char(?:acter)?s?|digits|letters|symbols|bits|bytes|length"
+    r"|required|n?varchar2?|bcrypt|argon2(?:id|i|d)?|scrypt|sha|md5|pbkdf2|hmac|blake2[bs]|hashed|encrypted)"
+    r"[-+_.:()<>=/0-9]*+)++"
+)
+"""What a password has to be, or how it is kept, in lower case: `8+characters`, `varchar255`."""
 _PORTS = expression(r"[0-9]{1,5}(?:,|$)")
 _MAPPING = expression(r"[0-9]{2,5}:[0-9]{2,5}|[0-9]+[.,][0-9.,]*")
 """Ports of a container, and numbers."""
@@ -244,7 +250,11 @@ def is_sample_of_a_url(value: str) -> bool:
 def _is_sample(value: str) -> bool:
     """Whether nothing but words that stand for a secret, and what is counted up, is in it."""
     low = value.lower()
-    if low in _SEQUENCES or (low.endswith(_ENDS_OF_ONE) and _NAME_OF_ONE.fullmatch(value)):
+    if (
+        low in _SEQUENCES
+        or _RULE.fullmatch(low)
+        or (low.endswith(_ENDS_OF_ONE) and _NAME_OF_ONE.fullmatch(value))
+    ):
         return True
     if _words_of_samples(value) and all(map(_is_trivial, _SIGNS.findall(value))):
         return True
