@@ -49,7 +49,7 @@ COST_OF_A_JUDGEMENT = 24
 _KNOWN, _HARMLESS = 1_000, 4_000
 _LONG = 256
 _TABLES = "tables"
-_COST_OF_A_LINE = 4
+_COST_OF_A_LINE, _COST_OF_A_TABLE = 4, 3
 """Each line of a log may have its time where others have a user."""
 COST_OF_A_CELL = 2
 """A table of short rows is ordinary, and each row of it is one judgement."""
@@ -279,10 +279,9 @@ class ViewReading:
 
     def _table(self, end: int) -> bool:
         """Whether anything is in the JSON in which a list begins in a list before `end`."""
-        self._trigger(1)
+        self._trigger(_COST_OF_A_TABLE)
         if self._joined or end <= self._covered.get(_TABLES, 0):
             return False
-        self._trigger(COST_OF_A_PAIR)
         found, self._covered[_TABLES] = self._beside.documents.table(end)
         return any([self._found(hit) for hit in found])
 

@@ -78,7 +78,7 @@ _LOCAL = 4096
 _BLANKS, _LONGEST = 8, 160
 _NEAR, _HOPS, _TRIES = 512, 16, 4
 _FEW = 16
-_COST_OF_A_PART = 12
+_COST_OF_A_PART, _COST_OF_A_TABLE = 12, 8
 _FOR_ONE = 16
 """Bytes of JSON that take as long to read as a unit of work."""
 
@@ -127,12 +127,15 @@ class Documents:
         that begins there with a text."""
         at -= 1
         leaf = self._around(at)
-        starts = [leaf.begin] if self._text[leaf.begin] in _OPENS else []
+        starts = [leaf.begin] if self._text[leaf.begin] in _OPENS and leaf.begin not in self._read else []
         if _CELL.match(self._text, at, leaf.end):
             starts.append(self._text.rfind(b"[", leaf.begin, at - 1))
-        if starts and self._may_name is None:
+        if not starts:
+            return [], at
+        self._spend(_COST_OF_A_TABLE)
+        if self._may_name is None:
             self._may_name = words().search(self._text, stop)
-        if self._may_name is False:
+        if not self._may_name:
             return [], leaf.end
         return self._first(starts, at, leaf)
 
