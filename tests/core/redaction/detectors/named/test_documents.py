@@ -159,6 +159,16 @@ def test_tables_that_are_cut_off_in_each_line_take_little_and_hide_none() -> Non
     assert made.value["any"] == "\n".join(lines).replace(SECRET, mark)
 
 
+def test_a_log_in_which_most_tables_are_cut_off_is_not_withheld_for_a_secret() -> None:
+    line = 'INFO query returned [["id", "name", "token_count"], [{n}, "user{n}"], [1, "us...(truncated)'
+    table = f'[["user", "db_password_prod"], ["ada", "{SECRET}"]]'
+    usual = f'[["user", "password"], ["ada", "{SECRET}"]]'
+    lines = [line.format(n=n) for n in range(2_000)]
+    made = Redactor(b"key").inspect({"any": "\n".join([*lines[:40], f"INFO {table}", *lines[40:], usual])})
+    assert len(made.findings) == 1
+    assert SECRET not in made.value["any"]
+
+
 def test_brackets_in_brackets_that_are_no_json_are_not_each_read_to_the_end() -> None:
     one, counts = b'[["id", NaN, ', []
     for many in (8_000, 32_000):

@@ -78,6 +78,8 @@ _LOCAL = 4096
 _BLANKS, _LONGEST = 8, 160
 _NEAR, _HOPS, _TRIES = 512, 16, 4
 _FEW = 16
+_TRIES_IN_VAIN = 64
+"""Each line of a log may have a table; one with a usual heading is read nevertheless."""
 _COST_OF_A_PART, _COST_OF_A_TABLE = 12, 8
 _FOR_ONE = 16
 """Bytes of JSON that take as long to read as a unit of work."""
@@ -102,13 +104,16 @@ class _Leaf:
 class Documents:
     """The JSON in one text. `spend` is called with what each reading costs."""
 
-    __slots__ = (*("_judge", "_leaf", "_line", "_may_name", "_next", "_read", "_spend", "_text", "_whole"),)
+    __slots__ = (
+        *("_in_vain", "_judge", "_leaf", "_line", "_may_name", "_next", "_read", "_spend", "_text", "_whole"),
+    )
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         self._whole = self._text = text
         self._judge = judge
         self._spend = spend
         self._may_name: bool | None = None
+        self._in_vain = 0
         self._leaf: _Leaf | None = None
         self._line = 0, -1
         self._next: dict[int, int] = {}
@@ -128,7 +133,7 @@ class Documents:
         at -= 1
         leaf = self._around(at)
         starts = [leaf.begin] if self._text[leaf.begin] in _OPENS and leaf.begin not in self._read else []
-        if _CELL.match(self._text, at, leaf.end):
+        if self._in_vain < _TRIES_IN_VAIN and _CELL.match(self._text, at, leaf.end):
             starts.append(self._text.rfind(b"[", leaf.begin, at - 1))
         if not starts:
             return [], at
@@ -137,7 +142,9 @@ class Documents:
             self._may_name = words().search(self._text, stop)
         if not self._may_name:
             return [], leaf.end
-        return self._first(starts, at, leaf)
+        found, reach = self._first(starts, at, leaf)
+        self._in_vain += not found
+        return found, reach
 
     def _first(self, starts: Iterable[int], at: int, leaf: _Leaf) -> tuple[list[Found], int]:
         """What is to be removed from the first JSON that a place is in, and from what stands before it, of
