@@ -1,5 +1,6 @@
 """The JSON that a text begins with."""
 
+import tracemalloc
 from typing import Any
 
 from mcpguard.core.redaction.engine.prefixes import prefix
@@ -47,3 +48,14 @@ def test_the_cost_grows_no_faster_than_the_text(unit: bytes) -> None:
 def test_of_lists_that_are_too_deep_for_several_the_first_is_read() -> None:
     text = b"[" * 300 + b"]" * 300
     assert prefix(memoryview(text + b", x"), True).data == text
+
+
+def test_to_cut_json_takes_little_more_memory_than_to_decode_it() -> None:
+    text = b'[{"name":"password","value":"x1"},' * 2 + b'{"name":"password","value":"x1"},' * 8_000
+    took = []
+    for made in (b"[" + text[:-1] + b"]]]", text):
+        tracemalloc.start()
+        assert prefix(memoryview(made), True).value is not None
+        took.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert took[1] < 1.6 * took[0]
