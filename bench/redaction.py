@@ -1,7 +1,7 @@
 """What inspection costs: `python bench/redaction.py speed|hostile|beside`.
 
     speed    MB/s of text in which nothing is, beside other scanners, which take turns with ours
-    hostile  CPU and memory of one answer of each hostile shape
+    hostile  CPU and memory of one answer of each hostile shape, the turn with least CPU of `--turns`
     beside   how long another server's call takes while such an answer is inspected
 
 `speed` measures 1 KB, 100 KB and 10 MB with 0, 20 and 200 values held, and with `--readme` writes its table
@@ -212,18 +212,19 @@ def one(options):
 
 
 def hostile(options):
-    sizes = options.sizes
+    sizes, shapes = options.sizes, options.shapes or SHAPES
+    turns = [{shape: [cost(shape, size) for size in sizes] for shape in shapes} for _ in range(options.turns)]
     print("| shape | CPU ms/MB at " + " | ".join(f"{size:,}" for size in sizes) + " | memory | came of it |")
     print("|---|" + "---|" * (len(sizes) + 2))
     over = []
-    for shape in options.shapes or SHAPES:
-        rows = [cost(shape, size) for size in sizes]
+    for shape in shapes:
+        rows = [min(found) for found in zip(*(turn[shape] for turn in turns), strict=True)]
         worst = max(row[0] for row in rows)
         memory = max((row[1] for size, row in zip(sizes, rows, strict=True) if size >= 1_000_000), default=0)
         if worst > AIM_MS_A_MB or memory > AIM_TIMES:
             over.append(shape)
         cells = " | ".join(f"{row[0]:.0f}" for row in rows)
-        print(f"| {shape} | {cells} | {memory:.1f} x | {rows[-1][2]} |", flush=True)
+        print(f"| {shape} | {cells} | {memory:.1f} x | {rows[-1][2]} |")
     print(f"\n{len(over)} over the aims of {AIM_MS_A_MB} ms/MB and {AIM_TIMES} x: {', '.join(over)}")
 
 
@@ -320,6 +321,7 @@ def main():
             sub.add_argument("shapes", nargs="*")
             sub.add_argument("--size", type=int, default=10_000_000)
             sub.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+            sub.add_argument("--turns", type=int, default=1)
     options = parser.parse_args()
     options.run(options)
 
