@@ -220,6 +220,11 @@ def test_tokens_are_found_in_what_programs_print() -> None:
     "form",
     [
         "password = [-changeme-]{{+{}+}}",
+        "password=[-{}-]",
+        "password:[-{}-]",
+        "password: [-{}-]",
+        "password:\t[-{}-]",
+        "password:      [-{}-]",
         'db_password: [-"{}"-]{{+"changeme"+}}',
         '  "password": [-"changeme",-]{{+"{}",+}}\n',
         "-[-x-]\npassword: {{+{}+}} # new\n",

@@ -67,6 +67,8 @@ _ITEM = expression(rb"""(?:^|[\n\x1f])[ \t]{0,32}(?:[\w-]{1,32}:[ \t]{0,8})?- ["
 _CHANGED = expression(
     rb"""[\"'`]?((?:[^\s\"'`\]}+\x00-\x1f\xff-]|[-+](?![\]}])){4,256})[\"'`]?[,;]?(?:-\]|\+\})"""
 )
+_CHANGES = *(f"{before}[-" for before in ("=", ":", "= ", ": ", "  ", "\t")), "{+"
+"""How what was removed or added begins, with what stands before it: lists of numbers begin with [- too."""
 _OTHER = expression(rb"\[-[^\n\x1f\xff]{0,256}?-\]$")
 """What stood there before, in a diff of words."""
 _BEHIND_OPTION = expression(rb"[\"'`\\]{0,2}[ \t]*(?:[\r\n|;&)\xff\x1f]|\\n|-|$|[\"'`]|\\\r?\n)")
@@ -216,7 +218,7 @@ def _of_program(index: int) -> Read:
 
 LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (OPTIONS, _PEEK_OPTION, Commands.option),
-    (("[-", "{+"), _CHANGED.pattern.decode(), Commands.changed),
+    (_CHANGES, _CHANGED.pattern.decode(), Commands.changed),
     ((" -u ", " --user ", " --proxy-user "), _NEXT_DIGIT, Commands.user),
     (SETTERS, PEEK_SETTER, Commands.set),
     (("#define ",), r"[A-Za-z]\w{2,64}[ \t]{1,8}\"[^\s\"]", Commands.set),

@@ -104,6 +104,8 @@ class NumberedLeaf(str):
         return made
 
 
+_SAYING = _OF_ROWS | {str, NumberedLeaf}
+"""What a list has to have in it to say anything: most lists of a map or a matrix are points and rows."""
 _DIGIT, _OPTION = expression("[0-9]"), expression(r"--?[A-Za-z][\w-]*")
 _LOGINS = frozenset(["auth", "basicAuth", "basic_auth", "credentials", "login"])
 """Names of lists of a user and a password."""
@@ -157,7 +159,7 @@ class ObjectReading:
             if kind is dict:
                 below += 1
                 self._object(child, name)
-            elif kind is list:
+            elif kind is list and not _SAYING.isdisjoint(map(type, child)):
                 below += 1
                 self._list(child, name)
         # Most objects have the same names as another.
@@ -275,7 +277,7 @@ class ObjectReading:
             if kind is dict:
                 objects = True
                 self._object(child, owner)
-            elif kind is list:
+            elif kind is list and not _SAYING.isdisjoint(map(type, child)):
                 lists = True
                 self._list(child, owner)
         if lists and len(items) == 2 and type(items[0]) is list and isinstance(items[1], str):
