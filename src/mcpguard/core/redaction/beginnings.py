@@ -43,6 +43,7 @@ _COST_OF_A_READING_AROUND = 12
 """Each row of a dump of a database may begin so."""
 _AROUND: dict[apart.Read, int] = {
     apart.ApartFromName.document: 6,
+    apart.ApartFromName.separated: 4,
     apart.ApartFromName.secret: 64,
     apart.ApartFromName.inserted: 10,
     apart.ApartFromName.created: 6,

@@ -317,3 +317,9 @@ def test_what_ends_where_its_column_does_or_has_attributes_is_removed(form: str)
 )
 def test_another_column_and_another_element_stay(text: str) -> None:
     assert cleaned(text) == text
+
+
+@pytest.mark.parametrize("line", ['if [[ "$a" == "b" ]]; then echo "$token"; fi\n', '    use("a", $token,\n'])
+def test_a_long_script_that_uses_a_variable_in_each_line_passes(line: str) -> None:
+    text = line * (300_000 // len(line))
+    assert cleaned(text) == text

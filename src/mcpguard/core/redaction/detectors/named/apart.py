@@ -35,16 +35,17 @@ from mcpguard.core.redaction.detectors.named.beside import (
 from mcpguard.core.redaction.detectors.named.columns import (
     BARS,
     CELLS,
-    MARKS,
     ROWS,
     Cells,
     Columns,
     aligned,
+    are_heads,
     barred,
     columns_of,
     count,
     delimited,
     fixed,
+    may_be_heads,
     rows_below,
     separator_in,
     starts_of,
@@ -68,7 +69,7 @@ _SEVERAL = ("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikey
 _LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', ":\n"))
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
-_CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
+_COST_OF_A_HEAD = 8
 _REST = expression(rb"[^\n\x1f\xff]{0,4096}")
 _RULE = expression(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
 _RUN = expression(rb"-{2,}")
@@ -129,17 +130,21 @@ _PGPASS = expression(
 class ApartFromName(BesideName):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ("_created", "documents")
+    __slots__ = ("_created", "_spend", "documents")
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         super().__init__(text, judge)
         self._created: dict[bytes, int] = {}
+        self._spend = spend
         self.documents = Documents(text, lambda strength, value: judge(strength, value, True), spend)
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
         start, end = self._line(at - 1)
         head = self._text[start:end]
+        if not may_be_heads(head):
+            return [], end
+        self._spend(_COST_OF_A_HEAD)
         char = separator_in(head)
         if not char:
             return self._aligned(head, end) if b"  " in head else ([], end)
@@ -149,7 +154,7 @@ class ApartFromName(BesideName):
             rows = rows_below(char, count(head, char)).match(self._text, end)
             return [], rows.end() if rows else end
         names = [cell for _, _, cell in delimited(head, 0, char)]
-        if not _are_heads(names):
+        if not are_heads(names):
             return [], end
         return self._rows(columns_of(tuple(names)), end, lambda line, begin: delimited(line, begin, char))
 
@@ -158,7 +163,7 @@ class ApartFromName(BesideName):
         a list of words with what they mean, so that a word is not a secret."""
         starts = starts_of(head)
         names = [cell.strip() for _, _, cell in fixed(starts)(head, 0)]
-        if not _are_heads(names):
+        if not are_heads(names):
             return [], end
         return self._rows(columns_of(tuple(names)), end, aligned(head, starts), sure=False)
 
@@ -346,11 +351,6 @@ class ApartFromName(BesideName):
     def _end_of_line(self, at: int) -> int:
         rest = _REST.match(self._text, at)
         return rest.end() if rest else at
-
-
-def _are_heads(names: list[bytes]) -> bool:
-    cells = (name.strip(MARKS) for name in names if not name.startswith(b" "))
-    return sum(map(bool, map(_CELL_OF_HEAD.fullmatch, cells))) == len(names) > 1
 
 
 Read = Callable[[ApartFromName, int], Seen]

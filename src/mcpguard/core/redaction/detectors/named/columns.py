@@ -15,6 +15,8 @@ ROWS = 2000
 """How many rows of it are read at once."""
 MARKS = b" \t\r\"'`*"
 """What stands around the text of a cell."""
+_CELL_OF_HEAD = expression(rb"[A-Za-z_][\w .()-]{0,48}")
+_OF_HEADS = bytes(one for one in range(128) if chr(one).isalnum()) + b"_ .()-\t|;," + MARKS
 _VALUES = frozenset(["value", "val", "setting", "content", "config_value", "option_value", "meta_value"])
 _KEYS = frozenset([
     "name", "key", "variable", "parameter", "option", "config_key", "option_name", "meta_key", "setting_name",
@@ -110,6 +112,17 @@ def separator_in(head: bytes) -> bytes:
         if one in head:
             return one
     return b""
+
+
+def may_be_heads(line: bytes) -> bool:
+    """Whether a line has no character that none of `are_heads` has and that does not stand between them."""
+    return not line[:CELLS].translate(None, _OF_HEADS)
+
+
+def are_heads(names: list[bytes]) -> bool:
+    """Whether cells may be the names of columns."""
+    cells = (name.strip(MARKS) for name in names if not name.startswith(b" "))
+    return sum(map(bool, map(_CELL_OF_HEAD.fullmatch, cells))) == len(names) > 1
 
 
 def barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
