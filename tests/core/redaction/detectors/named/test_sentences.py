@@ -89,3 +89,20 @@ def test_a_sentence_about_a_secret_stays(text: str) -> None:
 )
 def test_what_stands_in_two_texts_is_no_sentence(leaves: list[str]) -> None:
     assert Redactor(b"key").inspect(leaves).value == leaves
+
+
+@each(
+    "form",
+    [
+        "- **Password**: {}\n",
+        "-  password: {}\n",
+        "the password is {}",
+        "Hi, your password: {}\n",
+        "a|pwd={}|x",
+    ],
+)
+def test_words_with_a_year_behind_them_are_a_password_where_it_may_end_elsewhere(form: str) -> None:
+    for value in ("Winter2024", "PurpleTiger1987x"):
+        assert value not in str(Redactor(b"key").inspect(form.format(value)).value)
+    for value in ("Sha256x", "Base64Encoded", "utf8mb4"):
+        assert Redactor(b"key").inspect(form.format(value)).value == form.format(value)

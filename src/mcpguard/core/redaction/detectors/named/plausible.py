@@ -46,6 +46,8 @@ _LONGEST = 400
 _OF_TEMPLATES = frozenset("{$<%@#[&")
 _OF_CODE = frozenset(".([")
 _MARKS = frozenset("!#$%^*+?@")
+_WORD_AND_YEAR = expression(r"(?:[A-Z][a-z]{2,})+[0-9]{4,8}[A-Za-z]{0,2}")
+"""As many people make a password, and hardly anybody a name."""
 _OF_PATHS = frozenset("._/:\\=(),")
 _AND_ONE = bytes((byte + 1) % 256 for byte in range(256))
 _SAMPLES = WORDS["samples"]
@@ -304,6 +306,8 @@ def _is_mixed(value: str, quoted: bool) -> bool:
         return quoted and value.isalnum() and _OF_FORMS.search(value) is None
     if _IDENTIFIER.fullmatch(value):
         return quoted and sum(char.isdigit() for char in value) > 1
+    if not quoted and _WORD_AND_YEAR.fullmatch(value):
+        return True
     return quoted or not _MARKS.isdisjoint(value) or (kinds > 3 and _OF_PATHS.isdisjoint(value))
 
 
