@@ -238,3 +238,46 @@ def test_a_value_in_the_line_below_its_name_is_found(value: str) -> None:
     assert cleaned(f"  DB_PASSWORD=\n    {value}\n  HOST=x\n").startswith(
         "  DB_PASSWORD=\n    [REDACTED:password#1]"
     )
+
+
+SEVERAL = [
+    *("api_keys:\n  prod: {}\n", '"access_keys": {{\n  "prod": "{}"}}', "auth_token:\n  value: {}\n"),
+    *(
+        "tokens: [{}, b]\n",
+        "api_keys: [b, {}]",
+        "API Keys:\n{}\n",
+        "API Keys:\n- {}\n",
+        "Tokens:\r\n\r\n{}\r\n",
+    ),
+    *("## API Keys\n\n- `{}`\n", "**Tokens**\n{}\n", "__API Key__\n{}\n", "/app/auth_token\n{}\n/app/x\n"),
+    *('{{"text": "*Token:*\\n{}"}}', '{{"md": "## API Key\\n\\n{}\\n"}}', '{{"m": "Tokens:\\r\\n{}\\r\\n"}}'),
+    *("[(b'host', b'x'), (b'x-api-key', b'{}')]", '{{"api_keys": {{"prod": "{}"}}}}'),
+    "[SQL: INSERT INTO users (name, token) VALUES (?, ?)]\n[parameters: ('ada', '{}')]",
+    "[SQL: INSERT INTO users (token) VALUES (%s)]\n[parameters: [('{}',), ('x',)]]",
+]
+
+
+@each("form", SEVERAL)
+def test_what_stands_below_the_name_of_several_or_of_a_heading_is_found(form: str) -> None:
+    assert cleaned(form.format(TOKEN)) == form.format("[REDACTED:secret-value#1]")
+
+
+@each(
+    "text",
+    [
+        *(
+            "tokens: [a1b2c3, utf8mb4]\n",
+            "secret:\n  name: q7Zt2Wb9Kx4Lm8Rv1Yd5\n",
+            "api_keys: [see, docs]\n",
+        ),
+        *('{"token": {"type": "q7Zt2Wb9Kx4Lm8Rv1Yd5", "line": 3}}', "/etc/auth/token\n/etc/auth/id2\n"),
+        *(
+            "**Token**\nUsage3\n",
+            "class:\nq7Zt2Wb9Kx4Lm8Rv1Yd5\n",
+            '{"a": "API keys:\\n1. Open the page\\n"}',
+        ),
+        "[SQL: INSERT INTO users (name) VALUES (?)]\n[parameters: ('q7Zt2Wb9Kx4Lm8Rv1Yd5',)]",
+    ],
+)
+def test_what_stands_below_another_heading_stays(text: str) -> None:
+    assert cleaned(text) == text

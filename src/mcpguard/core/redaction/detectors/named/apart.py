@@ -17,6 +17,7 @@ from mcpguard.core.redaction.detectors.named.beside import (
     CLOSINGS,
     DASHES,
     DEFAULT,
+    FLOW,
     HEADED,
     LIST,
     MARKED_NAMES,
@@ -28,16 +29,13 @@ from mcpguard.core.redaction.detectors.named.beside import (
     STRING,
     STRING_WITH_A_DIGIT,
     TAGGED,
-    BesideName,
     Seen,
     unended,
 )
 from mcpguard.core.redaction.detectors.named.columns import (
     BARS,
     CELLS,
-    ROWS,
     Cells,
-    Columns,
     aligned,
     are_heads,
     barred,
@@ -60,27 +58,27 @@ from mcpguard.core.redaction.detectors.named.languages import (
 )
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
+from mcpguard.core.redaction.detectors.named.statements import BARE_INSERT, COLUMNS, CREATED, RULE, Statements
 from mcpguard.core.redaction.detectors.named.values import Found, Judge, crumbs
 
 _NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")
 _ALONE = ("password", "passphrase", "passwd", "passcode", "token", "secret", "key", "pwd", "pass")
 _BARS = (" |", "  ", "|", "` |", "** |", " \u2502", " \u2551")
-_SEVERAL = ("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikeys", "api-keys")
+_SEVERAL = (
+    *("passwords", "passphrases", "secrets", "tokens", "api_keys", "apikeys", "api-keys"),
+    *("api keys", "access_keys"),
+)
+_OWNERS = tuple(
+    f"{name}{end}"
+    for name in ("secret", "token", "api_key", "apikey", "api-key", "access_key")
+    for end in ('": {', '":{', ":\n", 's": {', 's":{', "s:\n", "s: {")
+)
+_BREAKS = *(f"{mark}\n" for mark in ("", "**", "__", "s")), "s**\n", "\\n", "**\\n", "s\\n"
 _LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', ":\n"))
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _COST_OF_A_HEAD = 8
-_REST = expression(rb"[^\n\x1f\xff]{0,4096}")
-_RULE = expression(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
 _RUN = expression(rb"-{2,}")
-_TUPLE = expression(rb"\s{0,64},?\s{0,64}\(")
-_LITERAL = expression(
-    rb"\s{0,16}(?:[NnEe]?'((?:[^'\\\x00]|''|\\.){0,2048}+)'|\"((?:[^\"\\\x00]|\\.){0,2048}+)\""
-    rb"|([^,()'\"\x00-\x08]{0,256}(?:\([^()]{0,256}\))?))\s{0,16}([,)])"
-)
-_COLUMNS = expression(
-    rb"[^\s(]{1,128}\s{0,4}\(([^()\x00-\x08]{3,2048})\)\s{0,8}(?:(?i:values?)|(?i:from )[a-z]+;?\r?\n)"
-)
 _MEMBER_OF_JWK = expression(
     rb"""["'](?:d|p|q|dp|dq|qi|k)\\?["']\s{0,4}:\s{0,4}\\?["']([A-Za-z0-9_-]{20,2048})\\?["']"""
 )
@@ -113,28 +111,18 @@ _NUMBERS = (
     *("privateExponent:", "prime1:", "prime2:", "exponent1:", "exponent2:", "coefficient:"),
     *("priv:", "private key:"),
 )
-_CREATED = expression(
-    rb"""(?:[iI][fF] [nN][oO][tT] [eE][xX][iI][sS][tT][sS] )?["`\[]?([\w.]{1,64})["`\]]?\s{0,4}\("""
-)
-_BARE_INSERT = expression(rb"""["`\[]?([\w.]{1,64})["`\]]? (?:VALUES|values)""")
-_COLUMN = expression(
-    rb"""\s{0,32}["`\[]?(?!(?:PRIMARY|UNIQUE|KEY|CONSTRAINT|FOREIGN|CHECK|INDEX|FULLTEXT) )(\w{1,64})"""
-)
-_BODY = expression(rb"[^();]{0,4096}+(?:\([^()]{0,256}\)[^();]{0,256}+){0,256}+")
-_DEEPER = expression(rb"\([^()]{0,256}\)")
 _PGPASS = expression(
     rb"[^:\s\x00-\x1f]{1,64}:[^:\s\x00-\x1f]{1,64}:([^\s:\x00-\x1f\xff]{4,128})(?:\r?\n|\s*$|[\x1f\xff])"
 )
 
 
-class ApartFromName(BesideName):
+class ApartFromName(Statements):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ("_created", "_spend", "documents")
+    __slots__ = ("_spend", "documents")
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         super().__init__(text, judge)
-        self._created: dict[bytes, int] = {}
         self._spend = spend
         self.documents = Documents(text, lambda strength, value: judge(strength, value, True), spend)
 
@@ -170,7 +158,7 @@ class ApartFromName(BesideName):
     def ruled(self, at: int) -> Seen:
         """A table with lines between its columns, or below their names."""
         start, end = self._line(at - 1)
-        if not _RULE.fullmatch(self._text[start:end].rstrip(b"\r")):
+        if not RULE.fullmatch(self._text[start:end].rstrip(b"\r")):
             return [], end
         head_start, head_end = self._line(start - 1)
         if head_end < start - 1 or not _HEAD.search(self._text[head_start:head_end]):
@@ -192,7 +180,7 @@ class ApartFromName(BesideName):
     def _is_amid(self, at: int) -> bool:
         """Whether the row that begins at a place has a line above it, and above that another row."""
         start, end = self._line(at - 1)
-        if at < 1 or not (self._text.startswith(b"+", start) and _RULE.fullmatch(self._text[start:end])):
+        if at < 1 or not (self._text.startswith(b"+", start) and RULE.fullmatch(self._text[start:end])):
             return False
         return start > 0 and self._text.startswith(b"|", self._line(start - 1)[0])
 
@@ -208,18 +196,6 @@ class ApartFromName(BesideName):
             hits += self._one(name.strip().replace(b" ", b"_"), stop - len(value.lstrip()), stop)[0]
             end = stop
         return hits, end
-
-    def inserted(self, at: int) -> Seen:
-        """`INSERT INTO t (name, password) VALUES (…)`, and the rows of `COPY t (…) FROM stdin`."""
-        found = _COLUMNS.match(self._text, at)
-        if found is None:
-            return [], at
-        columns = columns_of(tuple(found[1].split(b",")[:CELLS]))
-        if not columns.any():
-            return [], at
-        if found[0].endswith(b"\n"):
-            return self._rows(columns, found.end() - 1, lambda line, begin: delimited(line, begin, b"\t"))
-        return self._tuples(columns, found.end())
 
     def jwk(self, at: int) -> Seen:
         """The private members of a key in JSON (RFC 7517 and 7518)."""
@@ -283,23 +259,6 @@ class ApartFromName(BesideName):
         hit = self._secret(*found.span(1), GIVEN)
         return [hit] if hit else [], found.end()
 
-    def created(self, at: int) -> Seen:
-        """Note where a table's columns are named, for its rows further down in the dump."""
-        if found := _CREATED.match(self._text, at):
-            self._created[found[1].lower()] = found.end()
-        return [], at
-
-    def filled(self, at: int) -> Seen:
-        """`INSERT INTO t VALUES (…)`, where the text has made `t` before."""
-        found = _BARE_INSERT.match(self._text, at)
-        place = self._created.get(found[1].lower()) if found else None
-        body = _BODY.match(self._text, place) if place else None
-        if not (found and body):
-            return [], at
-        columns = [_COLUMN.match(one) for one in _DEEPER.sub(b"", body[0]).split(b",")]
-        made = columns_of(tuple(one[1] for one in columns if one)[:CELLS])
-        return self._tuples(made, found.end()) if made.any() else ([], at)
-
     def _of_kubernetes(self, member: re.Match[bytes], plain: bool) -> Found | None:
         kind = of_kubernetes(member[1].decode(), member[2], plain, self._is_secret)
         return (*member.span(2), kind) if kind else None
@@ -307,50 +266,10 @@ class ApartFromName(BesideName):
     def _is_secret(self, strength: str, value: bytes) -> bool:
         return self.judge(strength, value, True)
 
-    def _rows(self, columns: Columns, end: int, cells: Cells, sure: bool = True) -> Seen:
-        hits: list[Found] = []
-        if not columns.any():
-            return hits, end
-        for _ in range(ROWS):
-            start, stop = end + 1, self._end_of_line(end + 1)
-            line = self._text[start:stop]
-            if start >= stop or not line.strip():
-                break
-            if not _RULE.fullmatch(line.rstrip(b"\r")):
-                row = cells(line, start)
-                if len(row) != columns.count:
-                    break
-                hits += self._of_row(columns, row, sure)
-            end = stop
-        return hits, end
-
-    def _tuples(self, columns: Columns, at: int) -> Seen:
-        hits: list[Found] = []
-        for _ in range(ROWS):
-            begins = _TUPLE.match(self._text, at)
-            if begins is None:
-                break
-            row: list[tuple[int, int, bytes]] = []
-            at = begins.end()
-            while found := _LITERAL.match(self._text, at):
-                which = 1 if found.start(1) >= 0 else 2 if found.start(2) >= 0 else 3
-                row.append((*found.span(which), found[which]))
-                at = found.end()
-                if found[4] == b")" or len(row) > CELLS:
-                    break
-            if len(row) != columns.count:
-                break
-            hits += self._of_row(columns, row)
-        return hits, at
-
     def _line(self, at: int) -> tuple[int, int]:
         """Where the line that a place is in begins and ends."""
         at = max(at, 0)
         return self._start_of_line(at), self._end_of_line(at)
-
-    def _end_of_line(self, at: int) -> int:
-        rest = _REST.match(self._text, at)
-        return rest.end() if rest else at
 
 
 Read = Callable[[ApartFromName, int], Seen]
@@ -380,13 +299,18 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (_BORDERS, False, "", ApartFromName.ruled),
     (("-[ RECORD ",), False, r"[0-9]", ApartFromName.record),
     (tuple(f"{name}{end}" for name in _NAMES for end in (" \n--", "\n--")), True, "", ApartFromName.ruled),
-    (("insert into ", "replace into ", "copy "), True, _COLUMNS.pattern.decode(), ApartFromName.inserted),
+    (("insert into ", "replace into ", "copy "), True, COLUMNS.pattern.decode(), ApartFromName.inserted),
     (('"kty',), False, "", ApartFromName.jwk),
     (("value",), True, _VALUE.pattern.decode(), ApartFromName.valued),
-    (_SEVERAL, True, f"{LIST.pattern.decode()}|{DASHES.pattern.decode()}", ApartFromName.several),
+    (
+        _SEVERAL,
+        True,
+        "|".join(one.pattern.decode() for one in (LIST, DASHES, FLOW)),
+        ApartFromName.several,
+    ),
     (_LISTED, True, r"[ \t]{0,32}- |\s{0,64}\\{0,2}[\"']", ApartFromName.several),
     (
-        tuple(f"{name}:" for name in _ALONE),
+        tuple(f"{name}:" for name in (*_ALONE, *_SEVERAL)),
         True,
         f"{unended(BELOW)}|{TAGGED.pattern.decode()}",
         ApartFromName.below,
@@ -403,11 +327,17 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
         f"s?(?:{OBJECT_BELOW.pattern.decode()}|{BLOCK_BELOW.pattern.decode()})",
         ApartFromName.members,
     ),
+    (_OWNERS, True, r"\s{0,64}\\{0,2}[\"'\w]", ApartFromName.members),
     (SPOKEN, True, LEADS, ApartFromName.foreign),
     (WRITTEN, False, LEADS, ApartFromName.foreign),
     (SPOKEN_KEYS, True, LEADS, ApartFromName.foreign_key),
     (WRITTEN_KEYS, False, LEADS, ApartFromName.foreign_key),
-    (tuple(f"{name}\n" for name in _ALONE), True, unended(HEADED), ApartFromName.titled),
+    (
+        tuple(f"{name}{end}" for name in _ALONE for end in _BREAKS),
+        True,
+        unended(HEADED),
+        ApartFromName.titled,
+    ),
     (tuple(f'{name}"\n' for name in _ALONE), True, NUMBERED.pattern.decode(), ApartFromName.numbered),
     (('value="', "value='"), True, REVERSED.pattern.decode(), ApartFromName.attributed),
     (MARKED_NAMES, True, PEEK_MARKED, ApartFromName.marked),
@@ -435,8 +365,8 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     # Two cells may be a heading too.
     (("</td>",), False, STRING_WITH_A_DIGIT, ApartFromName.property),
     (("</th>",), False, r"\s{0,64}<(?:th|/tr)", ApartFromName.headed),
-    (("create table ",), True, _CREATED.pattern.decode(), ApartFromName.created),
-    (("insert into ",), True, _BARE_INSERT.pattern.decode(), ApartFromName.filled),
+    (("create table ",), True, CREATED.pattern.decode(), ApartFromName.created),
+    (("insert into ",), True, BARE_INSERT.pattern.decode(), ApartFromName.filled),
     (
         (*(f":{port}:" for port in (*range(5432, 5440), 6432, 6543, 25060, 26257)), ":*:"),
         False,

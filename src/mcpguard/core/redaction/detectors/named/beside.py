@@ -40,14 +40,29 @@ _CELL = expression(
 _FIELD = expression(rb"""\bvalue\s{0,4}=\s{0,4}\\?(["'])([^"'<>\\\x00-\x1f\xff]{4,256})\\?\1""")
 _REACH = 400
 
+_BREAK_OF_LINE = r"(?:\r?\n|(?:\\{1,4}r)?\\{1,4}n)"
+_END = rf"""(?:[ \t]{{0,8}}(?:{_BREAK_OF_LINE}|[\x1f\xff]|$)|(?<=["'])\s{{0,16}}[,}}\]])"""
+"""Of a line, also in a text that JSON has."""
 BELOW = expression(
-    rb"""\*{0,2}[ \t]{0,8}(?:\r?\n[ \t>]{0,8}){1,3}(?:`{3}\w{0,12}\r?\n[ \t>]{0,8})?["'`*]{0,3}"""
-    rb"""(?=[^\s\x00-\x1f\xff]{0,64}[0-9])"""
-    rb"""([^\s\x00-\x1f\xff]{5,511}[^\s:,"'`*\x00-\x1f\xff])["'`*]{0,3}[ \t]{0,8}(?:\r?\n|[\x1f\xff]|$)"""
+    "".join(
+        (
+            rf"\*{{0,2}}[ \t]{{0,8}}(?:{_BREAK_OF_LINE}[ \t>]{{0,8}}){{1,3}}",
+            rf"(?:`{{3}}\w{{0,12}}{_BREAK_OF_LINE}[ \t>]{{0,8}})?",
+            r"""["'`*]{0,3}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])""",
+            r"""([^\s\x00-\x1f\xff]{5,511}?[^\s:,"'`*\\\x00-\x1f\xff])["'`*]{0,3}""",
+            _END,
+        )
+    ).encode()
 )
+_HEADS = b"#", b"**", b"__", b"/"
 HEADED = expression(
-    rb"""(?:[ \t]{0,8}\r?\n){0,2}(?:`{3}\w{0,12}\r?\n)?["`*]{0,3}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])"""
-    rb"""([^\s"`*\x00-\x1f\xff]{6,512})["`*]{0,3}[ \t]{0,8}(?:\r?\n|[\x1f\xff]|$)"""
+    "".join(
+        (
+            rf"(?:[ \t]{{0,8}}{_BREAK_OF_LINE}){{0,2}}(?:`{{3}}\w{{0,12}}{_BREAK_OF_LINE}|[-*+] )?",
+            r"""["`*]{0,3}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])([^\s"`*\x00-\x1f\xff]{6,512}?)["`*]{0,3}""",
+            _END,
+        )
+    ).encode()
 )
 REVERSED = expression(
     rb"""([^"'<>\x00-\x1f\xff]{6,512})["'][^<>\x1f\xff]{0,160}?\b(?:name|key|id)=["']([\w.:-]{3,64})["']"""
@@ -80,6 +95,8 @@ _LINE_IN_IT = expression(
 )
 LIST = expression(rb"""\\{0,2}["']?[ \t]{0,4}(?:=>|[:=])\s{0,4}\[(?=\s{0,64}\\{0,2}["'])""")
 _ITEM = expression(rb"""\s{0,64},?\s{0,64}\\{0,2}(["'])([^"'\\\x00-\x1f\xff]{4,1024})\\{0,2}\1""")
+FLOW = expression(rb""":[ \t]{0,4}\[(?=[ ]?[^\s"'\[\]{},:()\x00-\x1f\xff]{1,512}[,\]])""")
+_IN_FLOW = expression(rb"""(,?)[ ]?([^\s"'\[\]{},:()\x00-\x1f\xff]{1,1024})(?=[,\]])""")
 DASHES = expression(rb""":[ \t]{0,8}\r?\n(?=[ \t]{0,32}- )""")
 _DASH = expression(
     rb"""[ \t]{0,32}- (["']?)([^\s"'\\\x00-\x1f\xff]{4,1024})\1[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
@@ -158,7 +175,16 @@ def _rows_in(line: bytes, least: int, several: bool) -> tuple[list[tuple[int, in
 
 def unended(pattern: re.Pattern[bytes]) -> str:
     """Without the end of a line or a text: where a beginning is looked for, nothing shows that."""
-    return pattern.pattern.decode().removesuffix(r"(?:\r?\n|[\x1f\xff]|$)")
+    return pattern.pattern.decode().removesuffix(_END).removesuffix(r"(?:\r?\n|[\x1f\xff]|$)")
+
+
+def _singular(name: str) -> str:
+    """The name of one of several: `api_keys`, `passwords`."""
+    return name if name[-2:].lower() == "ss" else name.removesuffix("s").removesuffix("S")
+
+
+_TAIL, _LONGEST_TAIL = b"\"': [{\n", 4
+"""What a literal may have behind a name."""
 
 
 class BesideName(Values):
@@ -243,10 +269,12 @@ class BesideName(Values):
         return [hit] if hit and DIGIT.search(self._text, *hit[:2]) else [], at
 
     def titled(self, at: int) -> Seen:
-        """A secret alone in a line or a fence below a heading of Markdown that is its name."""
-        head = self._text[self._start_of_line(at - 2) : at - 1].rstrip(b" \r*`")
-        lead = HEADED.match(self._text, at) if head.startswith(b"#") else None
-        strength = said(name_at_end(head)) if lead else ""
+        """A secret alone in a line or a fence below a heading of Markdown that is its name, below its name in
+        bold, or below its path, as `etcdctl get` shows it."""
+        head = self._text[self._start_of_line(at - 2) : at].rstrip(b" \r\n*`_").removesuffix(b"\\n")
+        head = head.rpartition(b"\\n")[2].rpartition(b'"')[2].rstrip(b"*`_")
+        lead = HEADED.match(self._text, at) if head.startswith(_HEADS) else None
+        strength = said(_singular(name_at_end(head))) if lead else ""
         hit = self._secret(*lead.span(1), strength, known_end=False) if lead and strength else None
         return [hit] if hit else [], at
 
@@ -275,7 +303,7 @@ class BesideName(Values):
         """A secret alone in a line, below its name: `Password:`, and maybe an empty line; or behind tags."""
         lead = BELOW.match(self._text, at) or TAGGED.match(self._text, at)
         name = name_at_end(self._text[max(0, at - BACK) : at - 1].rstrip(b"*"))
-        strength = said(name) if lead else ""
+        strength = said(_singular(name)) if lead else ""
         if lead is None or not strength:
             return [], at
         hit = self._secret(*lead.span(1), strength, known_end=False)
@@ -296,33 +324,39 @@ class BesideName(Values):
         return [hit] if hit else [], at
 
     def members(self, at: int) -> Seen:
-        """The texts of an object that has the name of a password: `"password": {"current": "…"}`."""
+        """The texts of an object that has the name of a password: `"password": {"current": "…"}`, or of
+        several keys or tokens: `api_keys: {prod: "…"}`, but of one only that which is its value."""
+        tail = self._text[max(0, at - _LONGEST_TAIL) : at]
+        at -= len(tail) - len(tail.rstrip(_TAIL))
         at += self._text.startswith((b"s", b"S"), at)
         opening, member = OBJECT_BELOW.match(self._text, at), _TEXT_IN_IT
         if opening is None:
             opening, member = BLOCK_BELOW.match(self._text, at), _LINE_IN_IT
         name = name_at_end(self._text[max(0, at - BACK) : at])
-        strength = said(name.removesuffix("s")) if opening else ""
+        strength = said(_singular(name)) if opening else ""
+        several = strength == "password" or name[-1:] in "sS"
         hits: list[Found] = []
         end = opening.end() if opening else at
         while opening and strength and (found := member.match(self._text, end)):
             if member is _LINE_IN_IT and found[1] != opening[1]:
                 break
             end = found.end()
-            about = is_about_one(found[2].decode())
+            which = found[2].decode()
+            about = is_about_one(which) if several else not said(f"{name}_{which}")
             if not about and DIGIT.search(found[4]) and (hit := self._secret(*found.span(4), strength)):
                 hits.append(hit)
         return hits, end
 
     def several(self, at: int) -> Seen:
         """A list under the name of one or several: `"passwords": ["…", "…"]`, also in YAML."""
-        tail = self._text[max(0, at - 4) : at]
-        at -= len(tail) - len(tail.rstrip(b"\"': [\n"))
+        tail = self._text[max(0, at - _LONGEST_TAIL) : at]
+        at -= len(tail) - len(tail.rstrip(_TAIL))
         opening, item = LIST.match(self._text, at), _ITEM
-        if opening is None:
-            opening, item = DASHES.match(self._text, at), _DASH
+        for begins, one in ((DASHES, _DASH), (FLOW, _IN_FLOW)):
+            if opening is None:
+                opening, item = begins.match(self._text, at), one
         name = name_at_end(self._text[max(0, at - BACK) : at])
-        strength = said(name.rstrip("sS")) if opening else ""
+        strength = said(_singular(name)) if opening else ""
         if opening is None or not strength:
             return [], at
         hits: list[Found] = []

@@ -65,7 +65,7 @@ _TICKED = expression(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
 _OF_FORM = expression(rb"([^&=]{1,512})&[\w.-]{1,64}=")
 _OF_GO = expression(rb"""(?:map\[|(?<!\$)\{)(?:[\w.-]{1,64}:[^\s{}\[\]"',;]{0,64} ){0,16}$""")
 _APART = expression(rb"(?:^|(?<!\?)[\s;,(\x1f\xff])$")
-_PAIR = expression(rb"(?:^|[\s,\[({\x1f\xff]|(?i:values))[\[({]\s{0,4}:?$")
+_PAIR = expression(rb"(?:^|[\s,\[({\x1f\xff]|(?i:values))[\[({]\s{0,4}[:b]?$")
 _END_OF_PAIR = expression(rb"""\\?["'`]\s{0,4}[\])}]""")
 _PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@")
 WRAPS = "some|sensitive|secretstr|string::from|new string|std::string"
@@ -74,7 +74,7 @@ _WRAPPED = expression(f"(?i)(?:{WRAPS})\\($".encode() + rb"|string\([0-9]{1,4}\)
 _TAG = expression(rb"(?<=[:=-][ \t])(?:!{1,2}[A-Za-z][\w/.:-]{0,24}|&[\w-]{1,24})[ \t]+$")
 """What YAML says of a value ahead of it."""
 _KEY_OF = expression(
-    rb"(?i)(?<![a-z0-9])(?:api|access|secret|encryption|signing|master|private|preshared)( )key$"
+    rb"(?i)(?<![a-z0-9])(?:api|access|secret|encryption|signing|master|private|preshared)( )keys?$"
 )
 
 _CRUMB = expression(rb"([A-Za-z0-9_.-]{1,64})=([^;\s]{16,1024})")
