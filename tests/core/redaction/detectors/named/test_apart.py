@@ -8,7 +8,7 @@ from base64 import b64encode
 import pytest
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors.named.columns import CELLS, delimited
+from mcpguard.core.redaction.detectors.named.around.columns import CELLS, delimited
 from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.reading import ViewReading
 from mcpguard.core.redaction.redactor import Redactor

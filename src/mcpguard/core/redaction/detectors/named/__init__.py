@@ -4,7 +4,6 @@
 languages, `values.py` says where a value ends, `shapes.py` and `plausible.py` whether it looks like a secret.
 `commands.py` reads command lines, configuration and output by the tables that `programs.py`
 reads, `sentences.py` reads prose, `owners.py` says what a `key` is a key of, `accounts.py` reads files of
-users and passwords, `objects.py` reads JSON and `documents.py` that in a text,
-`beside.py` what is beside or below its name, `statements.py` rows and SQL, and `apart.py` tables and lists,
-with `columns.py` for their heads.
+users and passwords, `objects.py` reads JSON and `documents.py` that in a text, and `apart.py` tables and
+lists, with what is `around` a name.
 """

@@ -10,7 +10,7 @@ from itertools import islice
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named import documents
-from mcpguard.core.redaction.detectors.named.beside import (
+from mcpguard.core.redaction.detectors.named.around.beside import (
     BELOW,
     BLOCK_BELOW,
     CELLED,
@@ -32,7 +32,7 @@ from mcpguard.core.redaction.detectors.named.beside import (
     Seen,
     unended,
 )
-from mcpguard.core.redaction.detectors.named.columns import (
+from mcpguard.core.redaction.detectors.named.around.columns import (
     BARS,
     CELLS,
     Cells,
@@ -48,6 +48,13 @@ from mcpguard.core.redaction.detectors.named.columns import (
     separator_in,
     starts_of,
 )
+from mcpguard.core.redaction.detectors.named.around.statements import (
+    BARE_INSERT,
+    COLUMNS,
+    CREATED,
+    RULE,
+    Statements,
+)
 from mcpguard.core.redaction.detectors.named.documents import Documents
 from mcpguard.core.redaction.detectors.named.languages import (
     LEADS,
@@ -58,7 +65,6 @@ from mcpguard.core.redaction.detectors.named.languages import (
 )
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
-from mcpguard.core.redaction.detectors.named.statements import BARE_INSERT, COLUMNS, CREATED, RULE, Statements
 from mcpguard.core.redaction.detectors.named.values import Found, Judge, crumbs
 
 _NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")

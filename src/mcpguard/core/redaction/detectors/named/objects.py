@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.columns import CELLS, Columns
+from mcpguard.core.redaction.detectors.named.around.columns import CELLS, Columns
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about_one
 from mcpguard.core.redaction.detectors.named.owners import signal_of_owner
 from mcpguard.core.redaction.detectors.named.values import KINDS, crumbs, given, kind_of, said

@@ -4,8 +4,8 @@ Law of this file: that of `apart`, whose readers these are.
 """
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.beside import BesideName, Seen
-from mcpguard.core.redaction.detectors.named.columns import (
+from mcpguard.core.redaction.detectors.named.around.beside import BesideName, Seen
+from mcpguard.core.redaction.detectors.named.around.columns import (
     CELLS,
     ROWS,
     Cells,

@@ -6,7 +6,7 @@ Law of this file: that of `apart`, whose readers these are.
 import re
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.columns import CELLS, MARKS, Columns, columns_of
+from mcpguard.core.redaction.detectors.named.around.columns import CELLS, MARKS, Columns, columns_of
 from mcpguard.core.redaction.detectors.named.languages import ACROSS, LEADS, VALUE
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, Signal, is_about_one
 from mcpguard.core.redaction.detectors.named.shapes import looks_random

@@ -1,0 +1,5 @@
+"""What is around a name, as far as `apart` has to ask.
+
+`beside.py` is what is beside or below it, `columns.py` cuts tables into cells and reads their heads, and
+`statements.py` is rows and SQL.
+"""
