@@ -245,13 +245,13 @@ class BesideName(Values):
     def enclosed(self, at: int) -> Seen:
         """The text of an element of XML that has attributes, from its closing tag on."""
         stop = self._text.rfind(b"</", max(0, at - BACK), at)
-        found = _OPENING.search(self._text[max(0, stop - _LONGEST_TEXT - _REACH) : stop + 2])
+        start = self._text.rfind(b"<", max(0, stop - _LONGEST_TEXT - _REACH), stop)
+        found = _OPENING.match(self._text, start, stop + 2) if start >= 0 else None
         name = self._text[stop + 2 : at - 1]
         if found is None or found[1] != name:
             return [], at
         strength = said(name.rpartition(b":")[2].decode("utf-8", "replace"))
-        start = stop - len(found[2])
-        hit = self._secret(start, stop, strength) if strength else None
+        hit = self._secret(*found.span(2), strength) if strength else None
         return [hit] if hit else [], at
 
     def marked(self, at: int) -> Seen:
