@@ -112,6 +112,27 @@ def standby(primary: Database) -> Iterator[Database]:
 
 
 @contextlib.contextmanager
+def pooler(server: Database, mode: str, user: tuple[str, str]) -> Iterator[int]:
+    """A running PgBouncer in front of a database for a user with a password, which is needed here only; its
+    port."""
+    with _folder() as folder:
+        port, users, settings = free_port(), folder / "users", folder / "settings"
+        users.write_text('"{}" "{}"'.format(*user))
+        where = f"postgres = host=127.0.0.1 port={server.port}"
+        who = f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}"
+        at = f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir ="
+        settings.write_text(f"[databases]\n{where}\n[pgbouncer]\n{at}\n{who}\n")
+        with (folder / "log").open("ab") as log:
+            running = subprocess.Popen(["pgbouncer", str(settings)], stdout=log, stderr=log, **_account())
+        try:
+            eventually(lambda: _answers(running, port, folder / "log"), "PgBouncer answers", SECONDS)
+            yield port
+        finally:
+            running.kill()  # It would wait for its clients.
+            running.wait(SECONDS)
+
+
+@contextlib.contextmanager
 def _folder() -> Iterator[Path]:
     # Not below pytest's own folder, which no other account may enter.
     with tempfile.TemporaryDirectory(prefix="mcpguard-pg-") as name:

@@ -23,6 +23,7 @@ _WHY = (
     ("does not exist", "has no such database or role: check {}"),
     ("not permitted to log in", "does not let the role of {} log in"),
     ("permission denied for database", "does not let the role of {} connect to its database"),
+    ("no more connections", "accepts no more connections"),
     ("too many", "accepts no more connections"),
     ("connection slots", "accepts no more connections"),
     ("the database system is", _CHANGING),
@@ -36,6 +37,7 @@ _STATES = (
     ("57P", _CHANGING),
     ("25006", READ_ONLY),
     ("53100", "has no space left on its disk"),
+    ("40", "undid a change because of others at the same time: the next one may succeed"),
     ("53", "has too little memory or too few connections"),
 )
 """By what a state begins with (PostgreSQL, appendix A)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from mcpguard.core.secret import Secret
 from tests.adapters.store.shared import LOOP, PASSWORD, ROLE, Replicas, needs_postgres
 from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, said
 from tests.adapters.test_network import self_signed
-from tests.database import Database, database, standby
+from tests.database import Database, database, pooler, standby
 from tests.rows import each
 from tests.wire.session import eventually
 
@@ -185,6 +186,29 @@ def test_replicas_at_once_lose_no_call_and_use_no_approval_twice(replicas: Repli
     assert given_by(mine.change(ADA, lambda session: session.kept.calls)) == 300
 
 
+def test_a_replica_that_is_slower_than_another_a_hundred_times_still_makes_its_change(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = replicas()
+    labels(store, add="a")
+    swapped, lost = store._swapped, iter(range(100))
+    monkeypatch.setattr(
+        store, "_swapped", lambda *at: swapped(*at) if next(lost, None) is None else (False, at[-2])
+    )
+    assert labels(store, add="b") == ["a", "b"]
+
+
+def test_a_replica_that_others_never_let_store_a_change_refuses_it(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = replicas()
+    labels(store, add="a")
+    monkeypatch.setattr(store, "_swapped", lambda *at: (False, at[-2]))
+    monkeypatch.setattr(postgres, "_tries", lambda: range(3))
+    with pytest.raises(SessionError, match="others are changing it"):
+        labels(store)
+
+
 # --- a database that fails -------------------------------------------------------------------------
 
 
@@ -195,7 +219,9 @@ def test_a_connection_that_was_lost_while_nobody_used_it_costs_no_call(replicas:
     used = [
         one._connection for one in (*store._threads, store._patient_thread) if one._connection is not None
     ]
-    replicas.server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'guard'")
+    replicas.server.run(
+        "SELECT pg_terminate_backend(pid, 9000) FROM pg_stat_activity WHERE usename = 'guard'"
+    )
     eventually(lambda: all(one.lost for one in used), "the connections are lost")
     assert labels(store) == ["a"]
     assert store.waiting() == []
@@ -208,7 +234,9 @@ def test_a_connection_that_is_lost_in_use_costs_a_call_and_no_more(
     labels(store, add="a")
     with monkeypatch.context() as patched:
         patched.setattr(connections.StateConnection, "lost", False)
-        replicas.server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'guard'")
+        replicas.server.run(
+            "SELECT pg_terminate_backend(pid, 9000) FROM pg_stat_activity WHERE usename = 'guard'"
+        )
         with pytest.raises(SessionError, match=r"`session\.postgres` (is being stopped|does not accept)"):
             labels(store, add="b")
     assert labels(store) == ["a"]
@@ -390,6 +418,82 @@ def test_each_part_of_a_session_can_be_what_was_lost(less: dict[str, Any]) -> No
     known = StoredSession(10, {"s/t": 2}, ["a"], ["f"], spent)
     assert not postgres._lacks(known, known, now)
     assert postgres._lacks(structs.replace(known, **less), known, now)
+
+
+# --- a pooler --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("asked", "shared"), [("SELECT 7", True), (None, True), ("", False)])
+def test_a_pooler_whose_connections_serve_several_of_ours_is_refused(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch, asked: str | None, shared: bool
+) -> None:
+    """It says that another process answers than does. The same one then serves both connections, or several
+    serve one."""
+    monkeypatch.setattr(connections.StateConnection, "pooled", True)
+    if asked is None:
+        monkeypatch.setattr(connections, "_PROCESS", "SELECT pg_backend_pid() + (random() * 1000000)::int")
+    elif asked:
+        monkeypatch.setattr(connections, "_PROCESS", asked)
+    store = replicas()
+    if not shared:
+        assert labels(store, add="a") == ["a"]
+        return
+    assert "set `pool_mode = session`" in refusal(store)
+    assert "set `pool_mode = session`" in store.problem()
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="PgBouncer is not installed")
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+def test_the_mode_of_pgbouncer_is_found_out(replicas: Replicas, mode: str) -> None:
+    with pooler(replicas.server, mode, ("guard", PASSWORD)) as port:
+        url = f"postgresql://guard:{PASSWORD}@127.0.0.1:{port}/postgres"
+        store = replicas(url=lambda: Secret(url))
+        if mode == "session":
+            assert labels(store, add="a") == ["a"]
+            assert store.problem() == ""
+        else:
+            assert "set `pool_mode = session`" in refusal(store)
+
+
+# --- rows and tables that something else has changed ------------------------------------------------
+
+
+@each(
+    ("sql", "why"),
+    [
+        ("DELETE FROM mcpguard.form", "were removed or changed"),
+        ("UPDATE mcpguard.form SET form = -1", "were removed or changed"),
+        ("INSERT INTO mcpguard.form VALUES (2)", "by a later version"),
+        (
+            "ALTER TABLE mcpguard.sessions ENABLE ROW LEVEL SECURITY;"
+            "ALTER TABLE mcpguard.sessions FORCE ROW LEVEL SECURITY",
+            "without row-level security",
+        ),
+    ],
+)
+def test_what_something_else_has_changed_is_called_that(replicas: Replicas, sql: str, why: str) -> None:
+    replicas.server.run(ROLE)
+    labels(replicas(), add="a")
+    replicas.server.run(sql)
+    assert why in refusal(replicas())
+
+
+def test_a_number_that_is_out_of_range_is_not_called_a_name(replicas: Replicas) -> None:
+    store = replicas()
+    labels(store, add="a")
+    replicas.server.run("UPDATE mcpguard.sessions SET version = 9223372036854775807")
+    with pytest.raises(SessionError, match="were removed or changed by something else"):
+        labels(store, add="b")
+
+
+def test_a_lock_is_waited_for_though_the_role_may_not_wait(replicas: Replicas) -> None:
+    replicas.server.run("ALTER ROLE guard SET lock_timeout = '1ms'")
+    try:
+        connection = connections.connected(lambda: Secret(replicas.url))
+        assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+        connection.close()
+    finally:
+        replicas.server.run("ALTER ROLE guard RESET ALL")
 
 
 # --- a standby -------------------------------------------------------------------------------------
@@ -744,7 +848,8 @@ def test_a_primary_that_is_read_only_is_not_called_a_standby(replicas: Replicas,
         ("53100", "has no space left on its disk"),
         ("53200", "has too little memory or too few connections"),
         ("57P01", "is being stopped or started"),
-        ("42501", "refused it (InsufficientPrivilege, 42501): see what `session.postgres` may do"),
+        ("40P01", "undid a change because of others at the same time: the next one may succeed"),
+        ("42601", "refused it (SyntaxError, 42601): see what `session.postgres` may do"),
     ],
 )
 def test_what_the_server_says_later_is_a_sentence(state: str, why: str) -> None:
@@ -757,6 +862,7 @@ def test_what_the_server_says_later_is_a_sentence(state: str, why: str) -> None:
     [
         ("FATAL:  the database system is starting up", "is being stopped or started"),
         ("FATAL:  remaining connection slots are reserved for superusers", "accepts no more connections"),
+        ("FATAL: no more connections allowed (max_client_conn)", "accepts no more connections"),
         ("session is read-only", "is read-only: connect to a primary that accepts changes"),
         ('FATAL:  role "a" is not permitted to log in', "does not let the role of `session.postgres` log in"),
         (

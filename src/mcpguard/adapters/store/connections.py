@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -70,16 +70,19 @@ _SETTLE = f"""
     set_config('statement_timeout', '{STATEMENT_SECONDS}s', false),
     set_config('idle_in_transaction_session_timeout', '1s', false),
     set_config('default_transaction_isolation', 'read committed', false),
+    set_config('lock_timeout', '0', false),
     set_config('synchronous_commit',
     coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)
 """
 """What was acknowledged outlasts a crash, though the server may be set not to wait for its disk."""
+_PROCESS = "SELECT pg_backend_pid()"
+_LOOKS_AT_POOLER = 4
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = ? AND tablename = 'form')"
 """Not by `to_regclass`, which may remember what was so before another replica made the tables."""
-_FORM = "SELECT form FROM form"
+_FORM = "SELECT coalesce(max(form), -1) FROM form"
 _MAY = """
     SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool,
-    bool_and(has_table_privilege(t, p)),
+    bool_and(has_table_privilege(t, p) AND NOT row_security_active(t)),
     EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep'
     AND state_change < clock_timestamp() - interval '1s')
     FROM unnest(ARRAY['sessions', 'tickets', 'waits']) t,
@@ -96,16 +99,28 @@ _PART_OTHERS = (
 )
 """End the connections of an earlier version, and count those that do not end. Not as a condition of WHERE,
 which might be evaluated before the others."""
+_POOLER = (
+    f"the pooler of {KEY} gives each transaction another connection, which loses settings and locks: set "
+    "`pool_mode = session` for this database (in PgBouncer), or connect to PostgreSQL directly"
+)
 _CHANGED = (
     f"the tables of {KEY} were removed or changed by something else: restore them from a backup, or drop the "
     f"schema `{SCHEMA}` and create it again, without the labels, limits and approvals in it"
 )
+_RIGHTS = (
+    f"the role of {KEY} may not change the state: grant it SELECT, INSERT, UPDATE and DELETE on the tables "
+    f"of its schema `{SCHEMA}`, without row-level security"
+)
+_NAME = "the session's state cannot be stored: a name in it has characters that PostgreSQL refuses"
 _FAILURES = {
     "57014": f"the PostgreSQL of {KEY} took longer than {STATEMENT_SECONDS} seconds: it is overloaded, or "
     "another connection has locked the tables (`pg_locks`)",
     "42P01": _CHANGED,
     "42703": _CHANGED,
     "42883": _CHANGED,
+    "42P07": _CHANGED,
+    "22003": _CHANGED,
+    "42501": _RIGHTS,
 }
 """The sentence for a state of PostgreSQL that has a meaning of its own here."""
 _UNMADE = (
@@ -158,9 +173,18 @@ class StateConnection:
         try:
             # Several statements in one cannot be prepared; those have no values.
             return self._connection.execute(_ours(sql), values or None, prepare=None if values else False)
-        except (DataError, UnicodeEncodeError):
-            said = "the session's state cannot be stored: a name in it has characters that PostgreSQL refuses"
-            raise SessionError(said) from None
+        except (DataError, UnicodeEncodeError) as refused:
+            raise SessionError(_FAILURES.get(getattr(refused, "sqlstate", None) or "", _NAME)) from None
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler is between us and the database: it makes up the process that it says answers."""
+        return bool(self._connection.info.backend_pid != self.process)
+
+    @property
+    def process(self) -> int:
+        """The process of the database that answers now."""
+        return int(self.execute(_PROCESS).fetchone()[0])
 
     @property
     def lost(self) -> bool:
@@ -206,6 +230,8 @@ def _opened(where: dict[str, Any]) -> StateConnection:
     with ExitStack() as opened:
         opened.callback(made.close)
         made.execute(_SETTLE)
+        if made.pooled:
+            _refuse_shared(made, where)
         _bring_up_to_date(made)
         check(made)
         with suppress(library().DatabaseError):  # Not every service has the functions of the log.
@@ -214,12 +240,24 @@ def _opened(where: dict[str, Any]) -> StateConnection:
     return made
 
 
+def _refuse_shared(one: StateConnection, where: dict[str, Any]) -> None:
+    """Raises ConnectionError where a pooler has one connection of its own serve several of ours. What one of
+    them sets, such as `search_path`, then holds for another, or for none; and no connection can be ended."""
+    other = StateConnection(library().connect(**where, autocommit=True))
+    with closing(other):
+        seen = [(one.process, other.process) for _ in range(_LOOKS_AT_POOLER)]
+    if len(set(seen)) > 1 or seen[0][0] == seen[0][1]:
+        raise ConnectionError(_POOLER)
+
+
 def _bring_up_to_date(database: StateConnection) -> None:
     if _form(database) == len(FORMS):
         return
     database.execute("BEGIN")
     database.execute(_FORM_LOCK)
     form = _form(database)
+    if form < 0:
+        raise ConnectionError(_CHANGED)
     if form > len(FORMS):
         raise ConnectionError(f"the tables of {KEY} were made by a later version of mcpguard: use that one")
     if not form and database.execute(f"SELECT to_regnamespace('{SCHEMA}') IS NULL").fetchone()[0]:
@@ -264,8 +302,7 @@ def check(database: StateConnection) -> None:
     if read_only:
         raise ReadOnlyError(f"the PostgreSQL of {KEY} {READ_ONLY}")
     if not may:
-        rights = "SELECT, INSERT, UPDATE and DELETE on the tables of its schema `mcpguard`"
-        raise ConnectionError(f"the role of {KEY} may not change the state: grant it {rights}")
+        raise ConnectionError(_RIGHTS)
     if waits:
         advice = "start one, or change `synchronous_standby_names`"
         raise ConnectionError(f"the database of {KEY} waits for a synchronous standby: {advice}")

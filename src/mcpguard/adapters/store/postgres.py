@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Lock, local
 from typing import Any, TypeVar
@@ -42,8 +42,6 @@ T = TypeVar("T")
 
 THREADS = 4
 """Connections of a replica, for calls; one more is for people and for looks whether the database is there."""
-TRIES = 32
-"""How often a change is made again, since another replica was quicker."""
 BEAT_SECONDS = 30.0
 """How often a replica says which sessions its connections hold; four times as often as they could end."""
 TIDY_SECONDS = 3600.0
@@ -107,6 +105,13 @@ def _lacks(found: StoredSession, known: StoredSession, now: float) -> bool:
         or not set(known.facts) <= set(found.facts)
         or found.joined(known).used(now) != found.used(now)
     )
+
+
+def _tries() -> Iterator[None]:
+    """A change is made again where another replica was quicker: a slow one may lose many times."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < ANSWER_SECONDS:
+        yield
 
 
 class _PendingChange(Struct, eq=False):
@@ -218,7 +223,7 @@ class PostgresStore(SharedState):
             known = await self._doing(partial(self._read, name))
         found = row = known
         lost = False
-        for _ in range(TRIES):
+        for _ in _tries():
             state, outcomes = self._made(row, changes)
             place = name, last.principal.text, last.agent, name in self._clients, found, state
             stored, found = await self._doing(partial(self._swapped, *place))
@@ -403,7 +408,7 @@ class PostgresStore(SharedState):
         self, name: str, principal: str, agent: str | None, at: float, change: Callable[[Session], T]
     ) -> tuple[bool, T]:
         row = self._read(name)
-        for _ in range(TRIES):
+        for _ in _tries():
             session = Session(self._kept(row, at))
             value = change(session)
             done, row = self._swapped(name, principal, agent, False, row, encode(session.kept))
