@@ -126,7 +126,8 @@ def evidence(content: str) -> Scene:
 def disk(free: int) -> Scene:
     def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         machine.configured()
-        patch.setattr("mcpguard.doctor.operation.disk_usage", lambda _: SimpleNamespace(free=free))
+        disk_has = SimpleNamespace(f_bavail=free, f_frsize=1, f_files=0, f_favail=0)
+        patch.setattr("os.statvfs", lambda _: disk_has)
 
     return make
 

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from shlex import quote
-from shutil import disk_usage
 
 from mcpguard.adapters.audit.reader import chain_files, chain_name, examined, file_name, verified
 from mcpguard.adapters.audit.signing import making
 from mcpguard.adapters.credentials.keychain import in_the_open, keeps_nothing
 from mcpguard.adapters.telemetry.status_file import running
-from mcpguard.authoring.check.configuration import nearest, trouble, try_own
+from mcpguard.authoring.check.configuration import lacking_room, nearest, trouble, try_own
 from mcpguard.authoring.check.writable import is_bounded
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config, Server
@@ -194,9 +193,6 @@ def _first_use(subject: CheckSubject) -> int | None:
     return None
 
 
-FREE_BYTES = 100 * 1024 * 1024
-"""Less than that is nearly full."""
-
 VERIFIED_BYTES = 64 * 1024 * 1024
 """How much of the newest evidence is verified; `mcpguard audit verify` takes all of it."""
 
@@ -206,12 +202,13 @@ def check_evidence(subject: CheckSubject) -> Iterator[Checked]:
     folder = subject.audit
     if subject.config is not None:
         mounts = subject.at.system / "proc" / "self" / "mountinfo"
-        if not subject.config.session_postgres and (kind := _foreign(mounts, subject.sessions)):
+        sessions = [] if subject.config.session_postgres else [subject.sessions]
+        if sessions and (kind := _foreign(mounts, subject.sessions)):
             yield found("D606", subject.sessions, f"its file system is {kind}")
         if reason := trouble(folder):
             yield found("D603", folder, f"the audit folder cannot be used: {reason}")
-        elif (free := disk_usage(nearest(folder)).free) < FREE_BYTES:
-            yield found("D604", folder, f"{free // (1024 * 1024)} MiB are free")
+        else:
+            yield from (found("D604", one, said) for one, said in lacking_room(folder, *sessions))
         yield from _key(subject)
     if folder.is_dir():
         yield from _chains(folder)

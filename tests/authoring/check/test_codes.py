@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from mcpguard.adapters.audit.signing import new_key
 from mcpguard.adapters.system.shipped import pack_for
 from mcpguard.authoring.check.codes import CODES
-from mcpguard.authoring.check.configuration import checked
+from mcpguard.authoring.check.configuration import FREE_BYTES, FREE_FILES, checked, lacking_room
 from mcpguard.doctor.plain_text import places_in
 from tests.adapters.system.shipping import ship
 from tests.doctor.scenes import jwt
@@ -49,6 +50,7 @@ class Scene(NamedTuple):
     instructions: str = ""
     state: str = "state"
     upgraded: str = ""
+    free: int = 1 << 40
 
     def codes(self, folder: Path, *, files_only: bool = False) -> set[str]:
         """What is found in it."""
@@ -65,6 +67,8 @@ class Scene(NamedTuple):
             offers.write_text(f'{{"version": 1, "servers": {{"git": {offer}}}}}')
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("XDG_STATE_HOME", str(folder / self.state))
+            room = SimpleNamespace(f_bavail=self.free, f_frsize=1, f_files=0, f_favail=0)
+            patched.setattr("os.statvfs", lambda _: room)
             if self.upgraded:
                 ship(patched, folder / "shipped", self.upgraded)
             report = checked(
@@ -198,6 +202,7 @@ SCENES = {
             "git: {command: sh, cwd: FOLDER/work}", state="policy.yaml", more="session: {path: sessions}\n"
         ),
     ),
+    "C204": (Scene(free=1), Scene(free=1 << 40)),
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
 }
 """Code -> the scene in which it is found, and the one in which it is not."""
@@ -252,6 +257,24 @@ def test_a_key_that_signs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "C116" in Scene(audit=key).codes(tmp_path / "wrong")
     monkeypatch.setenv("AUDIT_KEY", new_key())
     assert "C116" not in Scene(audit=key).codes(tmp_path / "right")
+
+
+@pytest.mark.parametrize(
+    ("free", "files", "left", "said"),
+    [
+        (FREE_BYTES, 10_000, FREE_FILES, []),
+        (FREE_BYTES - 1, 10_000, FREE_FILES, ["99 MiB are free"]),
+        (FREE_BYTES, 10_000, 1, ["1 more file can be made (`df -i`)"]),
+        (FREE_BYTES, 0, 0, []),
+    ],
+)
+def test_a_disk_has_room_for_bytes_and_for_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, files: int, left: int, said: list[str]
+) -> None:
+    room = SimpleNamespace(f_bavail=free, f_frsize=1, f_files=files, f_favail=left)
+    monkeypatch.setattr("os.statvfs", lambda _: room)
+    found = list(lacking_room(tmp_path / "audit", tmp_path / "sessions"))
+    assert found == [(tmp_path / "audit", one) for one in said]
 
 
 def test_a_header_of_a_sink_that_has_no_value(tmp_path: Path) -> None:

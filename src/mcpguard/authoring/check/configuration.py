@@ -43,6 +43,10 @@ from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN, Redactor
 from mcpguard.core.secret import CredentialRef, sole_reference
 
+FREE_BYTES = 100 * 1024 * 1024
+FREE_FILES = 1000
+"""With less than that left, a disk is nearly full."""
+
 
 def try_own(place: Way, ref: CredentialRef, redactor: Redactor) -> None:
     """Read the value of `ref`, which mcpguard itself uses at `place`, and have it held. Raises McpGuardError
@@ -192,6 +196,7 @@ def _findings(
         yield from alerts(config, document)
         yield from own(config, document, redactor)
         yield _evidence(config)
+        yield from _room(config)
         yield from _sessions(config, document)
         yield from _starting(config)
 
@@ -293,6 +298,12 @@ def _evidence(config: Config) -> Finding:
     return fine(str(folder), "evidence can be written")
 
 
+def _room(config: Config) -> Iterator[Finding]:
+    sessions = [] if config.session_postgres else [config.session_folder or default_folder()]
+    for folder, said in lacking_room(evidence_folder(config), *sessions):
+        yield wrong("C204", str(folder), said)
+
+
 def _sessions(config: Config, document: Document) -> Iterator[Finding]:
     if config.session_postgres is not None:
         try:
@@ -317,6 +328,17 @@ def _starting(config: Config) -> Iterator[Finding]:
 def nearest(folder: Path) -> Path:
     """`folder`, or the nearest one above it that exists: `run` makes the rest."""
     return next(one for one in (folder, *folder.parents) if one.exists())
+
+
+def lacking_room(*folders: Path) -> Iterator[tuple[Path, str]]:
+    """Those of `folders` whose disk is nearly full, once for each disk, with how little is left."""
+    disks = {os.stat(nearest(one)).st_dev: one for one in reversed(folders)}
+    for folder in disks.values():
+        disk = os.statvfs(nearest(folder))
+        if (free := disk.f_bavail * disk.f_frsize) < FREE_BYTES:
+            yield folder, f"{free // (1024 * 1024)} MiB are free"
+        elif disk.f_files and disk.f_favail < FREE_FILES:  # One without a limit of files says 0.
+            yield folder, f"{counted(disk.f_favail, 'more file')} can be made (`df -i`)"
 
 
 def trouble(folder: Path) -> str:
