@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,7 +156,10 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         ),
         (server("url: 'https://a.b', type: streamable-http"), ["3:33 `streamable-http` is `http` here"]),
         (server("serverUrl: 'https://a.b'"), ["3:7 unknown key `serverUrl`; write `url`"]),
-        ("version: 1\nmcpServers: {}\n", ["1:1 `servers` is missing", "2:1 unknown key `mcpServers`; write"]),
+        (
+            "version: 1\nmcpServers: {}\n",
+            ["2:1 this is a client's own list of servers, see `mcpguard help import`"],
+        ),
         (
             "version: 1\nservers: {s: {command: x}}\nthink_seconds: 1\n",
             ["3:1 unknown key `think_seconds`; it belongs under `limits`"],
@@ -295,8 +299,37 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read: No such file or directory"):
+    with pytest.raises(ConfigError, match=r"none\.yaml: does not exist: create it with `mcpguard import`"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_a_missing_file_that_a_client_names_without_its_folder_is_looked_for_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=re.escape(f"none.yaml: does not exist in {tmp_path}: create it")):
+        load_config(Path("none.yaml"))
+
+
+def test_a_file_that_this_user_may_not_read_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("open", "stat"):
+        monkeypatch.setattr(Path, name, closed)
+    monkeypatch.setattr(Path, "exists", lambda _path: False)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied: let this user read it"):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_a_clients_own_file_is_called_that(tmp_path: Path) -> None:
+    (said,) = mistakes(tmp_path, '{"mcpServers": {"a": {"command": "npx"}}}')
+    assert (
+        "this is a client's own list of servers, see `mcpguard help import` (`mcpServers`), and a configur"
+        in said
+    )
 
 
 def test_the_option_comes_before_the_environment_and_that_before_the_users_folder(

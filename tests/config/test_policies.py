@@ -73,17 +73,19 @@ def test_two_files_with_one_policy_name_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy_files, "SIZE_LIMIT", 100)
     cases = [
-        (tmp_path, "not a regular file"),
+        (tmp_path, "a folder, not a file"),
+        (Path("/dev/null"), "not a regular file"),
         (tmp_path / "x" / "y.yaml", "cannot be read: No such file or directory"),
         (write(tmp_path, "big.yaml", "#" * 101), "larger than 100 bytes"),
-        (write(tmp_path, "latin.yaml", b"a: 1\nb: \xe9\n"), "not UTF-8"),
+        (write(tmp_path, "latin.yaml", b"a: 1\nb: \xe9\n"), "not UTF-8: save it as UTF-8 text"),
+        (write(tmp_path, "wide.yaml", "a: 1".encode("utf-16")), "UTF-16, not UTF-8: save it as UTF-8 text"),
     ]
     for path, message in cases:
         with pytest.raises(ConfigError) as caught:
             read_document(path, ConfigError)
         (problem,) = caught.value.problems
         assert (problem.source, problem.message) == (str(path), message)
-        assert problem.line == (2 if "UTF" in message else 0)
+        assert problem.line == (2 if "latin" in path.name else 1 if "wide" in path.name else 0)
 
 
 def test_a_file_of_the_largest_size_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from mcpguard.config import terms
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
 from mcpguard.config.references import ENTRY, references, template_of, texts_in
 from mcpguard.config.urls import host_name, literal_host
-from mcpguard.config.user_state import home_needed, state_folder
+from mcpguard.config.user_state import home_needed, missing, state_folder
 from mcpguard.core.errors import ConfigError, McpGuardError, Problem
 from mcpguard.core.evidence.bounds import BoundTerms
 from mcpguard.core.policy.terms import Observation
@@ -305,15 +305,13 @@ def load_config(path: Path) -> Config:
     from mcpguard.config.file import ConfigFile
     from mcpguard.core.document.reading import Document
 
-    if not os.path.exists(path) and not config_option(path, {}):
-        said = (
-            "does not exist: create it with `mcpguard import`, or where no client has a server yet, by hand "
-            "(`mcpguard help start`), or name another file with --config"
-        )
-        if os.path.exists(path.name):
-            said += f"; this folder has one: `--config {path.name}`"
-        raise ConfigError([Problem(str(path), 0, 0, said)])
-    document = Document(read_document(path, ConfigError), str(path), ConfigError, _SECRET_KEYS)
+    try:
+        text = read_document(path, ConfigError)
+    except ConfigError:
+        if said := missing(path):
+            raise ConfigError([Problem(str(path), 0, 0, said)]) from None
+        raise
+    document = Document(text, str(path), ConfigError, _SECRET_KEYS)
     written = document.read(ConfigFile)
     audit = written.audit
     full = path.absolute()

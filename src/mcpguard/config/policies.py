@@ -7,6 +7,7 @@ that cannot be read is never left out.
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -127,16 +128,19 @@ def read_document(path: Path, error: type[DocumentError]) -> str:
     missing, unreadable, above SIZE_LIMIT, no regular file or not UTF-8."""
     try:
         if path.exists() and not path.is_file():
-            raise error([Problem(str(path), 0, 0, "not a regular file")])
+            said = "a folder, not a file" if path.is_dir() else "not a regular file"
+            raise error([Problem(str(path), 0, 0, said)])
         with path.open("rb") as file:
             data = file.read(SIZE_LIMIT + 1)
     except OSError as failure:
         reason = failure.strerror or "unreadable"
-        raise error([Problem(str(path), 0, 0, f"cannot be read: {reason}")]) from None
+        remedy = ": let this user read it" if isinstance(failure, PermissionError) else ""
+        raise error([Problem(str(path), 0, 0, f"cannot be read: {reason}{remedy}")]) from None
     if len(data) > SIZE_LIMIT:
         raise error([Problem(str(path), 0, 0, f"larger than {SIZE_LIMIT} bytes")])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as failure:
         line = data.count(b"\n", 0, failure.start) + 1
-        raise error([Problem(str(path), line, 1, "not UTF-8")]) from None
+        said = "UTF-16, not UTF-8" if data[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "not UTF-8"
+        raise error([Problem(str(path), line, 1, f"{said}: save it as UTF-8 text")]) from None

@@ -1,4 +1,4 @@
-"""Where the state of a user is."""
+"""Where the state of a user is, and what to do where a configuration is not."""
 
 from __future__ import annotations
 
@@ -36,3 +36,21 @@ def home_needed() -> Iterator[None]:
         yield
     except RuntimeError:
         raise McpGuardError("this user has no home folder, which mcpguard needs: set HOME") from None
+
+
+def missing(path: Path) -> str:
+    """What to do where there is no configuration at `path`, which a client may have named; "" where there is
+    one, or the folder is closed to this user."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        here = "" if path.is_absolute() else f" in {Path.cwd()}"
+        said = (
+            f"does not exist{here}: create it with `mcpguard import`, or where no client has a server yet, "
+            "by hand (`mcpguard help start`), or name another file with --config"
+        )
+        near = f"; this folder has one: `--config {path.name}`"
+        return f"{said}{near}" if Path(path.name).exists() else said
+    except OSError:
+        pass
+    return ""

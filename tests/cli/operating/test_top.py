@@ -88,7 +88,7 @@ def test_without_a_configuration_or_evidence_it_says_so(
     monkeypatch.setenv("COLUMNS", "300")
     assert main(["top", str(tmp_path / "audit")]) == 0
     said = capsys.readouterr().out
-    assert "none.yaml: cannot be read" in said
+    assert "none.yaml: does not exist" in said
     assert said.count("none ") == 3
 
 

@@ -32,7 +32,12 @@ _NAMES = {
 }
 """pydantic's type of an error of type -> the kind of Node that is wanted, and its name."""
 
-_KINDS = {"servers": "a configuration", "rules": "a policy", "tests": "a file of policy tests"}
+_KINDS = {
+    "servers": "a configuration",
+    "rules": "a policy",
+    "tests": "a file of policy tests",
+    "mcpServers": "a client's own list of servers, see `mcpguard help import`",
+}
 """The key that each kind of file has, and no other -> the kind."""
 
 _AT_THE_KEY = (NO_VALUE, "extra_forbidden")
