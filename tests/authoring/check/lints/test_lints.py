@@ -114,6 +114,15 @@ def test_a_constant_condition_is_told_with_its_answer(when: str, said: str) -> N
     assert found("P103", rules(f"id: a, effect: allow, when: '{when}'"))[0].endswith(said)
 
 
+def test_a_condition_that_a_param_makes_constant_asks_for_another_value() -> None:
+    head = "params: {owners: {type: strings, default: []}}"
+    text = rules("id: a, effect: ask, when: 'params.owners.exists(one, one == args.owner)'", head=head)
+    assert found("P103", text)[0].endswith(
+        "with this value of `owners` the condition is always false: set another in the configuration, "
+        "`policies: [{file: …, params: {owners: …}}]`"
+    )
+
+
 def test_what_may_change_things_without_a_bound_is_named() -> None:
     allow = "id: a, effect: allow, server: files"
     assert found("P104", rules(allow)) == [

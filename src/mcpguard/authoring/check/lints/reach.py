@@ -98,9 +98,17 @@ def _constant(subject: LintSubject) -> Iterator[Problem]:
         if verdict is ERROR and condition.reads:
             continue
         always = "an error" if verdict is ERROR else verdict.value
-        why = "has a constant operand" if condition.reads else "reads nothing"
-        advice = "leave `when` out" if verdict is TRUE else "the rule does not depend on the call"
-        yield placed.problem(("when",), f"the condition {why}, so it is always {always}: {advice}")
+        filled = placed.rule.placed
+        if filled is not None and filled.reads:
+            params = ", ".join(f"`{name}`" for name in sorted(filled.reads))
+            entry = ", ".join(f"{name}: …" for name in sorted(filled.reads))
+            said = f"with this value of {params} the condition is always {always}: set another in the"
+            said += f" configuration, `policies: [{{file: …, params: {{{entry}}}}}]`"
+        else:
+            why = "has a constant operand" if condition.reads else "reads nothing"
+            advice = "leave `when` out" if verdict is TRUE else "the rule does not depend on the call"
+            said = f"the condition {why}, so it is always {always}: {advice}"
+        yield placed.problem(("when",), said)
 
 
 def _unbounded(subject: LintSubject) -> Iterator[Problem]:
