@@ -49,6 +49,7 @@ CASES = (
     Case("kilo-classic", "./.kilocode/mcp.json", "kilo-classic.json", 1),
     Case("qwen", "~/.qwen/settings.json", "qwen.json", 2),
     Case("antigravity", "~/.gemini/config/mcp_config.json", "antigravity.json", 1),
+    Case("amp", "~/.config/amp/settings.json", "amp.json", 2),
     Case("kiro", "~/.kiro/settings/mcp.json", "kiro.json", 2),
     Case("amazon-q", "~/.aws/amazonq/mcp.json", "amazon-q.json", 1),
     Case("amazon-q", "~/.aws/amazonq/cli-agents/mine.json", "amazon-q-agent.json", 1),

@@ -377,6 +377,15 @@ CLIENTS: tuple[KnownClient, ...] = (
         urls=("serverUrl", "url"),
     ),
     KnownClient(
+        "amp",
+        "Amp",
+        files=tuple(
+            _file(f"{folder}/settings.json", *name_lists.AMP, tables=(("amp.mcpServers",),))
+            for folder in ("~/.config/amp", "./.amp")
+        ),
+        style="plain",
+    ),
+    KnownClient(
         "kiro",
         "Kiro",
         files=(_file("~/.kiro/settings/mcp.json"), _file("./.kiro/settings/mcp.json")),

@@ -168,6 +168,7 @@ QWEN = (
     NameList(("tools", "exclude"), "off", **_DOUBLE),
     NameList(("tools", "allowed"), "allowed", **_DOUBLE),
 )
+AMP = (NameList(("amp.tools.disable",), "off", **_DOUBLE),)
 COPILOT = (NameList(("disabledMcpServers",), "off"),)
 CURSOR_CLI = (
     NameList(("permissions", "deny"), "off", **_CURSOR_TOOLS),

@@ -114,6 +114,7 @@ _DASHBOARD = "its list of allowed servers is set in the dashboard of a team, not
 
 ELSEWHERE: dict[str, str] = {
     "amazon-q": _AWS,
+    "amp": "its list of allowed servers is in its managed settings, which mcpguard does not write",
     "claude-desktop": "on this machine it can only turn local servers off altogether, by device management",
     "cline": "its list of allowed servers is part of an organization's remote configuration",
     "cursor": _DASHBOARD,
