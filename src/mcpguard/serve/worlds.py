@@ -332,7 +332,7 @@ class World:
             to=Recipient(server.name, None, self._principal),
             terms=terms,
             children=shared.children,
-            echo=partial(self._report, level="info", inspected=True),
+            echo=partial(self._report, level="info", inspected=True, output=True),
         ).upstream()
 
     def _healths(self, server: str) -> list[Health]:

@@ -89,12 +89,31 @@ def test_a_session_that_causes_too_many_lines_loses_them_and_a_line_of_its_own_s
 
 
 def test_lines_of_many_sessions_are_counted_for_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnostics_module, "MOST_SESSIONS", 2)
+    monkeypatch.setattr(diagnostics_module, "MOST_COUNTED", 2)
     _reading, writing = os.pipe()
     diagnostics = Diagnostics(without_secret, writing)
     for name in ("a", "b", "c"):
         diagnostics.report("", "x", session=name)
-    assert list(diagnostics._allowances) == ["b", "c"]
+    assert list(diagnostics._allowances) == [("", "b"), ("", "c")]
+
+
+def test_a_server_that_writes_without_end_loses_lines_and_no_other_server_does() -> None:
+    lines, clock = list[str](), FixedClock()
+    diagnostics = Diagnostics(
+        str, os.open(os.devnull, os.O_WRONLY), seconds=lambda: 0.0, later=clock.later, now=lambda: NOON
+    )
+    diagnostics._line = lambda _at, about, said, _lost: lines.append(f"{about['server']}: {said}") or b""
+    for n in range(2_500):
+        diagnostics.report("a", str(n), "info", session="s", output=True)
+    diagnostics.report("a", "ended", session="s")
+    diagnostics.report("b", "ready", "info", session="s", output=True)
+    clock.ring()
+    assert lines[2_399:] == [
+        "a: 2399",
+        "a: ended",
+        "b: ready",
+        "a: 100 lines on its standard error were dropped: it writes more than 600 a minute",
+    ]
 
 
 def test_a_line_that_cannot_be_inspected_is_withheld() -> None:

@@ -34,10 +34,12 @@ LINE_BYTES = 2_000
 
 WARNINGS_A_MINUTE = 60
 """Those that a session may cause in the long run: a log grows on the same disk as evidence."""
-MOST_SESSIONS = 1_000
-"""Sessions whose warnings are counted."""
+OUTPUT_A_MINUTE = 600
+"""Lines of its standard error that a server may have written there, by the same measure."""
+MOST_COUNTED = 1_000
+"""Sessions whose warnings, and servers whose lines, are counted."""
 TELL_SECONDS = 5.0
-"""How long lines of a session are dropped before it is said how many they were."""
+"""How long lines are dropped before it is said how many they were."""
 SHOWN = 8
 """Characters of a session's name in a line of text."""
 
@@ -63,9 +65,10 @@ class Diagnostics:
         self._seconds = seconds
         self._later = later
         self._dropped = 0
-        self._beyond: dict[tuple[str, str], int] = {}
-        """Lines dropped beyond what their session may cause, by its name and principal."""
-        self._allowances: dict[str, Allowance] = {}
+        self._beyond: dict[tuple[str, str, str], int] = {}
+        """Lines dropped beyond what their server may write, or their session cause: by the name of the one,
+        or the name and principal of the other."""
+        self._allowances: dict[tuple[str, str], Allowance] = {}
 
     def of(self, principal: Principal, agent: str | None) -> Callable[..., None]:
         """`report` for what is about the session of this principal with this agent."""
@@ -91,17 +94,19 @@ class Diagnostics:
         principal: str = "",
         inspected: bool = False,
         change: bool = False,
+        output: bool = False,
         about: LineMembers = NOTHING,
     ) -> None:
         """Say one line; `server` is empty for mcpguard itself. `inspected` says that `text` was. `about` are
-        further members of an object, which are ours or inspected. A warning
-        beyond what its session may cause is dropped, and a line soon after says how many were; what says
-        that a state has changed (`change`) never is. After a reader has stalled the next line says how many
-        it missed."""
-        if session and level == "warning" and not change and not self._allows(session):
+        further members of an object, which are ours or inspected. A warning beyond what its session may cause
+        is dropped, as is a line that the server wrote (`output`) beyond what it may, and a line soon after
+        says how many were; what says that a state has changed (`change`) never is. After a reader has stalled
+        the next line says how many it missed."""
+        source = (server, "", "") if output else ("", session, principal)
+        if (output or (session and level == "warning" and not change)) and not self._allows(source):
             if not self._beyond:
                 self._later(TELL_SECONDS, self.tell)
-            self._beyond[session, principal] = self._beyond.get((session, principal), 0) + 1
+            self._beyond[source] = self._beyond.get(source, 0) + 1
             return
         try:
             clean = text if inspected else self._inspect(text)
@@ -121,19 +126,25 @@ class Diagnostics:
         self._dropped += 1
 
     def tell(self) -> None:
-        """Say how many lines of which sessions were dropped and not yet told."""
+        """Say how many lines of which sessions and servers were dropped and not yet told."""
         beyond, self._beyond = self._beyond, {}
-        for (session, principal), count in beyond.items():
-            more = f"it causes more than {WARNINGS_A_MINUTE} a minute"
-            said = f"{count} lines about this session were dropped: {more}"
-            self.report("", said, session=session, principal=principal, change=True)
+        for (server, session, principal), count in beyond.items():
+            if server:
+                of, more = "on its standard error", f"writes more than {OUTPUT_A_MINUTE}"
+            else:
+                of, more = "about this session", f"causes more than {WARNINGS_A_MINUTE}"
+            said = f"{count} lines {of} were dropped: it {more} a minute"
+            self.report(server, said, session=session, principal=principal, change=True)
 
-    def _allows(self, session: str) -> bool:
-        allowance = self._allowances.get(session)
+    def _allows(self, source: tuple[str, str, str]) -> bool:
+        server, session, _ = source
+        counted = server, session
+        allowance = self._allowances.get(counted)
         if allowance is None:
-            if len(self._allowances) >= MOST_SESSIONS:
+            if len(self._allowances) >= MOST_COUNTED:
                 del self._allowances[next(iter(self._allowances))]
-            allowance = self._allowances[session] = Allowance(WARNINGS_A_MINUTE)
+            a_minute = OUTPUT_A_MINUTE if server else WARNINGS_A_MINUTE
+            allowance = self._allowances[counted] = Allowance(a_minute)
         return allowance.take(1, self._seconds())
 
 
