@@ -12,9 +12,11 @@ from functools import cache
 
 from msgspec import Struct
 
+from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.programs import SHELL_SETTINGS, WHERE_AND_WHO, known, lines
 from mcpguard.core.functions.shell.scripts import harmless
 from mcpguard.core.functions.shell.words import Word
+from mcpguard.core.functions.web.networks import is_private_host
 from mcpguard.core.tables import names, read_table
 
 READS, SHOWS, BUILDS, RUNS, OTHER = "reads", "shows", "builds", "runs", "other"
@@ -283,6 +285,13 @@ def _is_index(role: str, word: Word) -> bool:
     return role == "J" and word.pattern and not any(char in word.text for char in "*?")
 
 
+def _is_public(url: str) -> bool:
+    try:
+        return not is_private_host(url)
+    except FunctionError:
+        return False
+
+
 class _Match:
     """One reading of words by a form."""
 
@@ -354,7 +363,7 @@ class _Match:
         text = word.text
         form = _ROLES.get(role)
         if form is not None:
-            return word.literal and bool(form.fullmatch(text))
+            return word.literal and bool(form.fullmatch(text)) and (role not in "uU" or _is_public(text))
         if role == "q":
             return self.path("p", text) and not text.endswith(_MANAGE)
         if role == "t":
