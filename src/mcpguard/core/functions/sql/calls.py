@@ -45,6 +45,17 @@ def tables_that_run(tables: set[str]) -> set[str]:
     return own - words.READING_TABLES | names & words.MODULES
 
 
+def commanded(tree: Tree, exp: Any) -> set[str]:
+    """The tables of SQLite in which an INSERT sets the column of the table's own name: in a table for
+    full-text search that is a command, such as `delete-all`. Source: sqlite.org/fts5.html 6."""
+    found = set()
+    for insert in tree.of_kind(exp.Insert):
+        if isinstance(insert.this, exp.Schema):
+            table = name_of(insert.this.this.this, "sqlite")
+            found |= {table} & {one.name.lower() for one in insert.this.expressions}
+    return found
+
+
 def refuse_text_as_sql(functions: set[str], dialect: str) -> None:
     """Raises FunctionError for a function whose tables stand in a text."""
     runs = words.RUNS_TEXT_POSTGRES if dialect == "postgres" else words.RUNS_TEXT

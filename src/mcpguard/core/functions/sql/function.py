@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, of_kind
 from mcpguard.core.functions.sql.calls import (
     called,
+    commanded,
     implicit,
     plain_read,
     pure,
@@ -185,6 +186,8 @@ def _read_tree(
         functions |= unknown_types(tree, exp, dialect)
     if dialect in ("sqlite", "duckdb"):
         functions |= tables_that_run(tree.tables())
+    if dialect == "sqlite":
+        functions |= commanded(tree, exp)
     refuse_text_as_sql(functions, dialect)
     facts.functions |= functions
     facts.tables |= tree.tables()
