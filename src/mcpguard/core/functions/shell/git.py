@@ -35,6 +35,10 @@ _CHANGING_FORMS = {
 """And where it changes something; `git remote update`, `show` and `prune` use the network as well."""
 
 _SHOWS_UNTRACKED = re.compile(r"--include-untracked|-[A-Za-z]*u")
+_VERIFIES = re.compile(r"%[-+ ]?G|%\(\*?signature")
+"""Placeholders for which git runs the program that checks signatures."""
+_UNSTAGES = names("--staged -S --quiet -q --")
+"""Options of `git restore` with which it changes no file."""
 _CONNECTING = ("remote", "submodule")
 """Subcommands that keep or use an address, besides those that use the network."""
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*\..+", re.DOTALL)
@@ -103,6 +107,7 @@ def _subcommand(reading: LineReading, name: str, program: Usage, rest: list[Word
     operands = texts.words
     if name in ("branch", "tag") and operands and not texts.lists:
         reading.changes.add("git")
+    reading.code = reading.code or any(_VERIFIES.search(word.text) for word in rest)
     if any(word.text == "--no-index" for word in rest):
         for word in rest:
             reading.show_all(word)
