@@ -66,7 +66,9 @@ def _sed_command() -> re.Pattern[str]:
         f"[sy]{one}{(_BODY + one + _REPLACEMENT).replace('DELIMITER', one)}{one}[0-9gpIiM]*"
         for one in (re.escape(char) for char in "/,|#:@!%")
     ]
-    commands = "|".join(("[=dDgGhHnNpPxz{}]", r"[qQl]\d*", r":\w+|[bt]\w*", *substitutions))
+    # The text of `a`, `i` and `c` is the rest of the line, or the next line.
+    text = r"[aci](?:[ \t]*\\\n?|[ \t]+)[^\\\n]+"
+    commands = "|".join(("[=dDgGhHnNpPxz{}]", r"[qQl]\d*", r":\w+|[bt]\w*", text, *substitutions))
     return re.compile(rf"(?:{address}(?:,(?:{address}|[+~]\d+))?[ \t]*!?[ \t]*)?(?:{commands})", re.ASCII)
 
 
