@@ -90,6 +90,8 @@ def kinds(text: str) -> list[str]:
         ("cargo test -- --nocapture", "builds"),
         ("tsc --noEmit=false", "builds"),
         ("python3 -m pip list", "builds"),
+        ("uv pip list --format json", "shows"),
+        ("uv pip show requests", "shows"),
         ("python scripts/gen.py --out x", "runs"),
         ("./scripts/run.sh a 'b c'", "runs"),
         ("pnpm -F web dev", "runs"),

@@ -106,7 +106,7 @@ def _could_show(commands: Iterable[Command], code: bool) -> Iterator[tuple[str, 
 def _is_read(program: str, word: Word) -> bool:
     """Whether a word is read by its role, or by what chooses files, or means what is not shown."""
     if program == "git":
-        return word.pattern or word.text.startswith((":!", ":^"))
+        return word.pattern or word.text.startswith((":!", ":^", "--format=", "--pretty="))
     return (word.found and program in _SEARCH) or (word.pattern and word.text.startswith("--"))
 
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from msgspec.structs import replace
+
 from mcpguard.core.functions.shell.arguments import read_arguments
 from mcpguard.core.functions.shell.forms import OTHER, SETTING, kind_of
 from mcpguard.core.functions.shell.programs import Usage, lines, parse
@@ -103,6 +105,8 @@ def _subcommand(reading: LineReading, name: str, program: Usage, rest: list[Word
         reading.sends.add("git")
     if "changes" in program.traits:
         reading.changes.add("git")
+    if name == "restore" and _only_unstages(rest):
+        program = replace(program, roles="r")
     texts = read_arguments(reading, "git", program, rest)
     operands = texts.words
     if name in ("branch", "tag") and operands and not texts.lists:
@@ -121,6 +125,11 @@ def _subcommand(reading: LineReading, name: str, program: Usage, rest: list[Word
         and not _sets_setting(operands, rest)
     ):
         reading.discloses.add("git")
+
+
+def _only_unstages(rest: Sequence[Word]) -> bool:
+    options = {word.text for word in rest if not word.fixed or word.text.startswith("-")}
+    return not options.isdisjoint(("--staged", "-S")) and options <= _UNSTAGES
 
 
 def _reads_setting(operands: list[str], rest: Sequence[Word]) -> bool:
