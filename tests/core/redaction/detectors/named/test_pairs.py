@@ -467,7 +467,7 @@ LEFT_ALONE = [
     "tool --token",
     "tool -u 1000:1000 x",
     "bearer of good news1234567890123",
-    "<password>\nq7Zt2Wb9Kx4\n</password>",
+    "<password>\nq7Zt2Wb9Kx4\nq7Zt2Wb9Kx4\n</password>",
     "<password>q7Zt2Wb9Kx4",
     'password: "q7Zt2Wb9Kx4Lm',
     "name: VERSION\nvalue: a1B2c3D4e5F6g7H8i9J0 key",

@@ -10,6 +10,7 @@ from itertools import islice
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named import documents
+from mcpguard.core.redaction.detectors.named.around import pages, printed
 from mcpguard.core.redaction.detectors.named.around.beside import (
     BELOW,
     BLOCK_BELOW,
@@ -80,6 +81,10 @@ _OWNERS = tuple(
     for end in ('": {', '":{', ":\n", 's": {', 's":{', "s:\n", "s: {")
 )
 _BREAKS = *(f"{mark}\n" for mark in ("", "**", "__", "s")), "s**\n", "\\n", "**\\n", "s\\n"
+_KINDS = (
+    *("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'),
+    *(r"\"kind\": \"Secret\"", r"\"kind\":\"Secret\""),
+)
 _LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', ":\n"))
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
@@ -341,8 +346,8 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (
         tuple(f"{name}{end}" for name in _ALONE for end in _BREAKS),
         True,
-        unended(HEADED),
-        ApartFromName.titled,
+        f"{unended(HEADED)}|{pages.SHOWN}",
+        ApartFromName.under,
     ),
     (tuple(f'{name}"\n' for name in _ALONE), True, NUMBERED.pattern.decode(), ApartFromName.numbered),
     (('value="', "value='"), True, REVERSED.pattern.decode(), ApartFromName.attributed),
@@ -351,7 +356,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (documents.LITERALS, True, documents.PEEK, ApartFromName.document),
     (documents.MARKS, True, documents.PEEK_MARKS, ApartFromName.document),
     (("value: ",), False, unended(_IN_YAML), ApartFromName.listed),
-    (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", ApartFromName.secret),
+    (_KINDS, False, "", ApartFromName.secret),
     (('variable "',), False, DEFAULT.pattern.decode(), ApartFromName.default),
     (_NUMBERS, False, r"\s{1,8}(?:[0-9a-f]{2}:){7}", ApartFromName.number),
     (("-----END ",), False, r"[A-Z ]{0,40}PRIVATE KEY", ApartFromName.ended),
@@ -368,6 +373,8 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
         ApartFromName.filled_in,
     ),
     (CLOSINGS, True, "", ApartFromName.enclosed),
+    *pages.LOOKS,
+    *printed.LOOKS,
     # Two cells may be a heading too.
     (("</td>",), False, STRING_WITH_A_DIGIT, ApartFromName.property),
     (("</th>",), False, r"\s{0,64}<(?:th|/tr)", ApartFromName.headed),

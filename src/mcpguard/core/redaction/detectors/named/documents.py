@@ -40,8 +40,12 @@ LITERALS = (
 stands right behind its name is found by `pairs`, and `key` and `auth` alone say nothing."""
 PEEK = "".join(rf"(?<!\"{word}\"{'.' * size})" for word in ("key", "auth") for size in range(1, 5))
 PEEK += r"(?:(?<!\n)|\s{0,32}[}\]])"
-MARKS = 'keyname"', *(f'{mark}"' for mark in ("sensitive", "secure", "secret", "masked", "httponly"))
-PEEK_MARKS = r"(?:(?<=[Mm][Ee]\")\s{0,64}:\s{0,64}\"|\s{0,64}:\s{0,64}true)"
+MARKS = (
+    'keyname"',
+    'lease_id"',
+    *(f'{mark}"' for mark in ("sensitive", "secure", "secret", "masked", "httponly")),
+)
+PEEK_MARKS = r"(?:(?<=[MmIi][EeDd]\")\s{0,64}:\s{0,64}\"|\s{0,64}:\s{0,64}true)"
 """Names of members that say something of others beside them, and what stands behind these."""
 
 _KEYS = tuple(
@@ -57,7 +61,7 @@ _VALUES = tuple(
     f'{end}"'.encode()
     for end in (
         *("alue", "ALUE", '"val', '"Val', '"VAL'),
-        *("bcrypt_hash", "aintext", "ainText", "AINTEXT", '"setting', '"Setting', '"SETTING'),
+        *("lease_id", "bcrypt_hash", "aintext", "ainText", "AINTEXT", '"setting', '"Setting', '"SETTING'),
     )
 )
 """How the names end of members that may be what another names."""

@@ -41,9 +41,12 @@ _PAIRS: dict[tuple[str, str], Signal] = {
     ("access", "code"): "token",
     ("password", "hash"): "token",
     ("pass", "phrase"): "password",
+    ("secret", "string"): "password",
     ("api", "hash"): "weak",
     ("app", "hash"): "weak",
 }
+_OF_AWS = ["secret", "string"]
+"""Whatever a person keeps there."""
 _PASSES = WORDS["passes"]
 _PUBLIC = frozenset(("public", "publishable"))
 _ABOUT = WORDS["about"]
@@ -152,6 +155,8 @@ def is_about_one(name: str) -> bool:
 def _without_which(words: list[str]) -> list[str]:
     size = len(words)
     while size > 1 and (words[size - 1] in _WHICH or words[size - 1].removeprefix("v").isdigit()):
+        if words[size - 2 : size] == _OF_AWS:
+            break
         size -= 1
     return words[:size]
 

@@ -35,6 +35,7 @@ GATES = frozenset(
         "Key",
         "payload",
         "bcrypt_hash",
+        "lease_id",
         *ARGUMENTS,
     ]
 )
@@ -55,7 +56,7 @@ WORDS = (
         "sess",
         "sensitive",
     ),
-    *("kty", "mnemonic", "dsn", "bearer", "securestring", "concealed", "masked", "httponly"),
+    *("kty", "mnemonic", "dsn", "bearer", "securestring", "concealed", "masked", "httponly", "lease_id"),
 )
 """In lower case; where none of them is nothing is to be removed."""
 
@@ -68,7 +69,7 @@ def words() -> Matcher:
 
 _OF_OWNERS = ("key", "Key")
 """What says something only by what it is in."""
-_OPEN = frozenset(
+OPEN = frozenset(
     ["username", "user", "host", "port", "namespace", "ca.crt", "tls.crt", "type", "url", "database"]
 )
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k")
@@ -124,7 +125,7 @@ def is_value(name: str) -> bool:
 def of_kubernetes(name: str, data: bytes, plain: bool, judge: Judge) -> str:
     """The kind of what a member of the `data` of a Secret is, or of its `stringData` (`plain`); "" for what
     is not a secret."""
-    if name.lower() in _OPEN:
+    if name.lower() in OPEN:
         return ""
     if plain:
         return kind_of(GIVEN) if judge(GIVEN, data) else ""
@@ -206,14 +207,27 @@ class ObjectReading:
                     kind := of_kubernetes(name, _bytes(text), block != "data", self._judge)
                 ):
                     self.found.append((text, 0, kind))
+        self._stored(members)
+        auth = members.get("auth")
+        if isinstance(auth, str) and self._judge("basic", _bytes(auth)):
+            self.found.append((auth, 0, kind_of("token")))
+
+    def _stored(self, members: dict[str, Any]) -> None:
+        """What is kept in a store of secrets, or made for it."""
+        if "lease_id" in members:
+            self._leased(members.get("data"))
         if "bcrypt_hash" in members:
             self._one("password", members.get("result"))
         payload = members.get("payload")
         if type(payload) is dict and "/secrets/" in str(members.get("name")):
             self._encoded(payload.get("data"))
-        auth = members.get("auth")
-        if isinstance(auth, str) and self._judge("basic", _bytes(auth)):
-            self.found.append((auth, 0, kind_of("token")))
+
+    def _leased(self, data: Any) -> None:
+        """The members of a secret of Vault, in either version of its store."""
+        below = data.get("data", data) if type(data) is dict else None
+        for name, text in below.items() if type(below) is dict else ():
+            if name.lower() not in OPEN and not is_about_one(name):
+                self._one(_said(name) or "password", text)
 
     def _encoded(self, text: Any) -> None:
         """A secret in base64."""

@@ -70,6 +70,8 @@ _SAYS_PASSWORD = expression(r"(?i)passw|passphrase|pwd")
 _TYPED = expression(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
 _SETS = expression(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
 _ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:[-*+>] |\xe2\x80\xa2 )?$")
+_OF_AWS = expression(rb"(?:^|\n)[A-Z]{6,24}\t(?:[^\t\n\x1f\xff]{0,80}\t)?$")
+"""Before a name in a line of texts, as the command of AWS prints them."""
 _ENDS = b"\n\r\x1f\xff\\"
 _OF_OTHERS = expression(rb"""(?:(?:checksum|sha256|digest)/|\?\s{0,4}["'`])$""")
 """Before the name of a thing whose digest is the value, as Helm has it, and before the first of two texts."""
@@ -299,7 +301,7 @@ class Pairs(Sentences):
         """A name and a value: a line `DB_PASSWORD<TAB>…` or `"DB_PASSWORD","…"`, or `("password", "…")`."""
         name = name_at_end(before.rstrip(QUOTES))
         ahead = before.rstrip(QUOTES)[: -len(name) or None].rstrip(QUOTES)
-        strength = said(name) if _ALONE.search(ahead) else ""
+        strength = said(name) if _ALONE.search(ahead) or _OF_AWS.search(ahead) else ""
         if not strength:
             return self._paired(at, name, ahead, opening)
         found = self._judged(at, given(strength) if name.isupper() else strength, opening, ends=_ENDS)

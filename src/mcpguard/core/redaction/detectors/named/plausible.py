@@ -46,6 +46,8 @@ _LONGEST = 400
 _OF_TEMPLATES = frozenset("{$<%@#[&")
 _OF_CODE = frozenset(".([")
 _MARKS = frozenset("!#$%^*+?@")
+_BEGIN_OBJECTS = '{"', '{\\"', '[{"', '[{\\"'
+"""Members of JSON are judged by their own names."""
 _WORD_AND_YEAR = expression(r"(?:[A-Z][a-z]{2,})+[0-9]{4,8}[A-Za-z]{0,2}")
 """As many people make a password, and hardly anybody a name."""
 _OF_PATHS = frozenset("._/:\\=(),")
@@ -283,7 +285,7 @@ def _words_of_samples(value: str) -> bool:
 
 
 def _is_password(value: str, quoted: bool) -> bool:
-    if "://" in value or " " in value or value.isdigit():
+    if "://" in value or " " in value or value.isdigit() or value.startswith(_BEGIN_OBJECTS):
         return False
     if (value[:1] in _BEGINS_NUMBER and _OF_NUMBERS.match(value)) or _is_of_one(value):
         return False

@@ -96,7 +96,12 @@ _LINE_IN_IT = expression(
 LIST = expression(rb"""\\{0,2}["']?[ \t]{0,4}(?:=>|[:=])\s{0,4}\[(?=\s{0,64}\\{0,2}["'])""")
 _ITEM = expression(rb"""\s{0,64},?\s{0,64}\\{0,2}(["'])([^"'\\\x00-\x1f\xff]{4,1024})\\{0,2}\1""")
 FLOW = expression(rb""":[ \t]{0,4}\[(?=[ ]?[^\s"'\[\]{},:()\x00-\x1f\xff]{1,512}[,\]])""")
-_IN_FLOW = expression(rb"""(,?)[ ]?([^\s"'\[\]{},:()\x00-\x1f\xff]{1,1024})(?=[,\]])""")
+_CELL_OF_FLOW = r"""[^\s"'\[\]{},:()\x00-\x1f\xff]"""
+_IN_FLOW = expression(
+    rf"(?:,?[ ]?{_CELL_OF_FLOW}{{1,5}}(?=[,\]])){{0,256}}+"
+    rf"(,?)[ ]?({_CELL_OF_FLOW}{{6,1024}})(?=[,\]])".encode()
+)
+"""One that is no shorter than a secret."""
 DASHES = expression(rb""":[ \t]{0,8}\r?\n(?=[ \t]{0,32}- )""")
 _DASH = expression(
     rb"""[ \t]{0,32}- (["']?)([^\s"'\\\x00-\x1f\xff]{4,1024})\1[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
@@ -138,10 +143,12 @@ _OCTETS = expression(rb"\s{1,8}((?:[0-9a-f]{2}(?::\s{0,32}|(?=\s))){8,2048}+)")
 CLOSINGS = tuple(
     f"{ahead}{name}>"
     for name in ("password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key")
-    for ahead in ("/", ":")
+    for ahead in ("/", ":", "_", "-")
 )
 _LONGEST_TEXT = 1024
-_OPENING = expression(rb"<((?:[\w.-]{1,32}:)?[\w.-]{1,64})\s[^<>\x1f]{1,400}>([^<>\x1f]{4,1024})</$")
+_OPENING = expression(
+    rb"<((?:[\w.-]{1,32}:)?[\w.-]{1,64})(?:\s[^<>\x1f]{1,400})?>\s{0,64}([^<>\s\x1f]{4,1024})\s{0,64}</\Z"
+)
 _END_OF_KEY = b"-----END "
 _END_OF_ROW = expression(rb"(?<![A-Za-z0-9+/=-])([A-Za-z0-9+/]{1,4096}+={0,2})(?:\\{1,4}r)?[\\\s]{0,64}$")
 _ROW = expression(
@@ -243,9 +250,9 @@ class BesideName(Values):
         return self._one(name.encode(), *found.span(2)) if found and name else ([], at)
 
     def enclosed(self, at: int) -> Seen:
-        """The text of an element of XML that has attributes, from its closing tag on."""
+        """The text of an element of XML, from its closing tag on."""
         stop = self._text.rfind(b"</", max(0, at - BACK), at)
-        start = self._text.rfind(b"<", max(0, stop - _LONGEST_TEXT - _REACH), stop)
+        start = self._text.rfind(b"<", max(0, stop - _LONGEST_TEXT - _REACH), max(0, stop))
         found = _OPENING.match(self._text, start, stop + 2) if start >= 0 else None
         name = self._text[stop + 2 : at - 1]
         if found is None or found[1] != name:

@@ -4,7 +4,7 @@ Law of this file: that of `apart`, whose readers these are.
 """
 
 from mcpguard.core.expressions import expression
-from mcpguard.core.redaction.detectors.named.around.beside import BesideName, Seen
+from mcpguard.core.redaction.detectors.named.around.beside import Seen
 from mcpguard.core.redaction.detectors.named.around.columns import (
     CELLS,
     ROWS,
@@ -13,6 +13,7 @@ from mcpguard.core.redaction.detectors.named.around.columns import (
     columns_of,
     delimited,
 )
+from mcpguard.core.redaction.detectors.named.around.printed import PrintedForms
 from mcpguard.core.redaction.detectors.named.values import Found, Judge
 
 _REST = expression(rb"[^\n\x1f\xff]{0,4096}")
@@ -38,7 +39,7 @@ _BODY = expression(rb"[^();]{0,4096}+(?:\([^()]{0,256}\)[^();]{0,256}+){0,256}+"
 _DEEPER = expression(rb"\([^()]{0,256}\)")
 
 
-class Statements(BesideName):
+class Statements(PrintedForms):
     """What rows and statements of one text say. Each public method reads from the end of a literal on."""
 
     __slots__ = ("_created",)
