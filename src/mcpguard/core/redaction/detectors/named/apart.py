@@ -85,7 +85,7 @@ _KINDS = (
     *("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'),
     *(r"\"kind\": \"Secret\"", r"\"kind\":\"Secret\""),
 )
-_LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', ":\n"))
+_LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', "': [", ":\n"))
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _COST_OF_A_HEAD = 8

@@ -56,6 +56,8 @@ _KEYS = tuple(
     )
 )
 """How the names of members end whose text names something beside it, in lower case."""
+_OF_CELLS = b"value", b'"v', b'"s'
+"""The same where each cell of a row is an object of its own."""
 _TYPES = b"securestring", b"concealed", b"password", b"secret"
 _VALUES = tuple(
     f'{end}"'.encode()
@@ -242,7 +244,7 @@ def _names_another(text: bytes, at: int) -> int:
     key = before[:-1].rstrip(_SPACE)[:-1].lower()
     if key.endswith(b"type"):
         return _BESIDE if text[opening:quote].lower().endswith(_TYPES) else 0
-    return _BESIDE if key.endswith(_KEYS) else 0
+    return _BESIDE if key.endswith(_KEYS) else _IN_A_LIST if key.endswith(_OF_CELLS) else 0
 
 
 def _secrets(value: Any, data: bytes, judge: Judge) -> list[Found]:

@@ -251,6 +251,7 @@ SEVERAL = [
     ),
     *("## API Keys\n\n- `{}`\n", "**Tokens**\n{}\n", "__API Key__\n{}\n", "/app/auth_token\n{}\n/app/x\n"),
     *('{{"text": "*Token:*\\n{}"}}', '{{"md": "## API Key\\n\\n{}\\n"}}', '{{"m": "Tokens:\\r\\n{}\\r\\n"}}'),
+    "app/host:db\napp/auth_token:{}\n",
     *("[(b'host', b'x'), (b'x-api-key', b'{}')]", '{{"api_keys": {{"prod": "{}"}}}}'),
     "[SQL: INSERT INTO users (name, token) VALUES (?, ?)]\n[parameters: ('ada', '{}')]",
     "[SQL: INSERT INTO users (token) VALUES (%s)]\n[parameters: [('{}',), ('x',)]]",

@@ -62,3 +62,35 @@ def test_a_secret_is_found_behind_the_element_that_is_its_name(form: str) -> Non
 )
 def test_what_has_another_label_stays(text: str) -> None:
     assert cleaned(text) == text
+
+
+@each(
+    "form",
+    [
+        '{{"content": [{{"type": "text", "text": "API key: ", "marks": [{{"type": "strong"}}]}},'
+        ' {{"type": "text", "text": "{}"}}]}}',
+        '{{"API key": {{"id": "x", "rich_text": [{{"text": {{"content": "{}", "link": null}},'
+        ' "plain_text": "{}"}}]}}}}',
+        '{{"Token": {{"rich_text": [{{"text": {{"content": "{}"}}, "plain_text": "the token"}}]}}}}',
+        '{{"Rows": [{{"Data": [{{"VarCharValue": "id"}}, {{"VarCharValue": "token"}}]}},'
+        ' {{"Data": [{{"VarCharValue": "1"}}, {{"VarCharValue": "{}"}}]}}]}}',
+        "{{'id': [1], 'token': ['{}', 'b']}}",
+    ],
+)
+def test_a_secret_is_found_in_the_pieces_of_a_document(form: str) -> None:
+    count = form.count("{}")
+    made = form.format(*["[REDACTED:secret-value#1]"] * count)
+    assert cleaned(form.format(*[TOKEN] * count)) == made
+
+
+@each(
+    "text",
+    [
+        '[{"text": "Token: "}, {"text": "see chapter 2"}]',
+        '[{"text": "Token: "}, {"type": "Version2", "text": "Chapter2"}]',
+        '[{"text": "Name: "}, {"text": "q7Zt2Wb9Kx4Lm8Rv1Yd5"}]',
+        '{"password": {"text": "correcthorse"}, "monkey": {"content": "q7Zt2Wb9Kx4Lm8Rv1Yd5"}}',
+    ],
+)
+def test_other_pieces_of_a_document_stay(text: str) -> None:
+    assert cleaned(text) == text

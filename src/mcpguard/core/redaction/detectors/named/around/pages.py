@@ -9,7 +9,7 @@ from re import Match, Pattern
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.around.beside import BesideName, Seen
-from mcpguard.core.redaction.detectors.named.values import BACK, name_at_end, said
+from mcpguard.core.redaction.detectors.named.values import BACK, DIGIT, name_at_end, said
 
 _NAMES = "password", "passphrase", "passwd", "passcode", "token", "secret", "key", "pwd"
 _LONG_NAMES = "password", "passphrase", "passwd", "token", "secret", "api_key", "apikey", "api-key"
@@ -51,6 +51,14 @@ _NAMED = expression(rb"""\b(?:name|key|property|id)=["']([\w.:-]{2,64})["']\s?\Z
 _CHILD = expression(rb"""\s{0,32}<((?:\w{1,12}:)?(?:[Vv]alue|string))>([^<\x1f\xff]{4,1024})</\1>""")
 _ESCAPED = expression(rb"""([^\s&<>"'\\\x00-\x1f\xff]{4,512})&lt;/""")
 _TAG = expression(rb"&lt;(?:[\w.-]{1,32}:)?([\w.-]{1,64})&gt;\Z")
+_OF_TEXT = r"\"(?:text|content|plain_text)\"\s{0,4}:\s{0,4}\""
+_NODE = expression(
+    rf"""(?:[\s,{{}}\[\]:]|"(?!{_OF_TEXT[2:]})[\w-]{{1,36}}"|true|false|null){{1,80}}+"""
+    rf"""{_OF_TEXT}([^\s"\\\x00-\x1f\xff]{{6,512}})\"""".encode()
+)
+_PLAIN = expression(
+    rb"""[^"\]]{0,64}(?:"[\w-]{1,36}"[^"\]]{0,64}){0,24}"plain_text"\s{0,4}:\s{0,4}"([^"\x00-\x1f\xff]{6,512})\""""
+)
 
 
 class OnPages(BesideName):
@@ -106,6 +114,18 @@ class OnPages(BesideName):
         hit = self._secret(*found.span(1), strength) if found and strength else None
         return [hit] if hit else [], at
 
+    def node(self, at: int) -> Seen:
+        """The next node of a text that an editor keeps in pieces, behind its name: `{"text": "Password: "},
+        {"text": "…"}`; or the text of a property of that name."""
+        found = _NODE.match(self._text, at)
+        name = name_at_end(self._text[max(0, at - BACK) : at].rstrip(b'": {'))
+        hit = self._secret(*found.span(1), said(name)) if found and said(name) else None
+        if found is None or hit is None or DIGIT.search(found[1]) is None:
+            return [], at
+        again = _PLAIN.match(self._text, found.end())
+        hits = [hit, (*again.span(1), hit[2])] if again and again[1] == found[1] else [hit]
+        return hits, found.end()
+
     def _labelled(self, at: int, label: Match[bytes] | None, found: Match[bytes] | None) -> Seen:
         """What stands behind a label: text of an element, or what is in a field."""
         strength = said(name_at_end(label[1])) if label and found else ""
@@ -141,6 +161,12 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
         OnPages.valued_attribute,
     ),
     (tuple(f'{name}">' for name in _LONG_NAMES), True, _begins(_CHILD), OnPages.child),
+    (
+        tuple(f"{name}{end}" for name in _NAMES for end in (': "', ':"', '": {', '":{')),
+        True,
+        _begins(_NODE),
+        OnPages.node,
+    ),
     (tuple(f"{name}&gt;" for name in _LONG_NAMES), True, _begins(_ESCAPED), OnPages.escaped),
 )
 """As those of `apart`."""
