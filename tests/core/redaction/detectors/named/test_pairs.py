@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from typing import Any
 
@@ -705,3 +706,11 @@ def test_a_value_that_ends_before_it_is_long_enough_is_not_read(pair: str) -> No
 def test_a_value_that_goes_on_behind_what_may_end_one_is_found(form: str) -> None:
     secret = BASIC if "Basic" in form else "kQ7x9"
     assert secret not in cleaned(form.format(secret))
+
+
+def test_a_pair_is_found_in_json_within_json_to_a_depth_of_three() -> None:
+    text = json.dumps({"user": "ada", "password": "q7Zt2Wb9Kx4", "port": 1})
+    for _ in range(3):
+        text = json.dumps({"message": text})
+        said = cleaned(text)
+        assert said == text.replace("q7Zt2Wb9Kx4", "[REDACTED:password#1]")

@@ -43,11 +43,11 @@ WORDS = ("pass", "pwd", "secret", "token", "key", "auth", "psk", "pw", "credenti
 
 _FIRST = r"""[^\s"'`\\=:<>()\[{,;\x00-\x1f\xff]"""
 _MORE = r"""[^\s"'`\\\x00-\x1f\xff]"""
-_QUOTED = r"""["'`\\\[\]*]{0,4}"""
+_QUOTED = r"""["'`\\\[\]*]{0,8}"""
 _TYPE = r"(?::[ ]?&?(?:'static )?(?:str|string|bytes|secretstr|str \| none|optional\[str\])[ ]?)?"
 _TAGGED = r"(?:(?:!{1,2}[a-z][a-z/.:-]{0,24}|&[a-z_-]{1,24})[ ])?"
 _BLOCK = r"[ \t]?[|>][+-]?\r?\n[ \t]{1,16}"
-_OPENED = rf"""(?:(?:[brun@]{{0,2}}|(?:{WRAPS})\()["'`\\]{{1,4}})?"""
+_OPENED = rf"""(?:(?:[brun@]{{0,2}}|(?:{WRAPS})\()["'`\\]{{1,8}})?"""
 REST = (
     rf"[a-z0-9_.-]{{0,24}}{_QUOTED}(?:"
     rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|\?=|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_TAGGED}{_OPENED}"
