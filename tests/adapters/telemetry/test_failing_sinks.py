@@ -142,6 +142,28 @@ def asked(lines: list[Rendered], retry_after: str) -> float:
     return refused.value.after
 
 
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, ": check the credentials in its URL or `headers`"),
+        (403, ": check the credentials in its URL or `headers`, and what they may do"),
+        (404, ": check the path of its URL"),
+        (413, ": let it accept larger requests"),
+        (429, ": it accepts no more for now"),
+        (500, ""),
+    ],
+)
+def test_a_status_has_advice_and_no_word_of_the_answer(
+    lines: list[Rendered], status: int, advice: str
+) -> None:
+    with web([status]) as (url, _got):
+        sink = sink_of(url, "cef", "h")
+        with pytest.raises(TelemetryError) as refused:
+            sink.deliver(lines)
+        sink.close()
+    assert str(refused.value).endswith(f" answered HTTP {status}{advice}")
+
+
 def test_an_endpoint_that_does_not_answer_in_time_may_take_less(
     lines: list[Rendered], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,15 @@ _REFUSED = frozenset({400, 413, 422})
 _SIGNALS = {"traces": otlp.traces, "logs": otlp.logs, "metrics": otlp.metrics}
 _MISSING = frozenset({404, 405, 501})
 """HTTP statuses that say that there is no such endpoint."""
+_ADVICE = {
+    401: "check the credentials in its URL or `headers`",
+    403: "check the credentials in its URL or `headers`, and what they may do",
+    404: "check the path of its URL",
+    405: "check the path of its URL",
+    413: "let it accept larger requests",
+    429: "it accepts no more for now",
+}
+"""HTTP status -> what to do about it."""
 
 Rendered = tuple[EvidenceEvent, str]
 """An event and its line in some format."""
@@ -207,7 +216,8 @@ class WebPoints:
             raise TelemetryError(f"{named} {problem}", slow=isinstance(problem, NotInTime)) from None
         status = answer.status
         if not 200 <= status < 300:
-            said, after = f"{named} answered HTTP {status}", _seconds(answer.retry_after)
+            advice = f": {_ADVICE[status]}" if status in _ADVICE else ""
+            said, after = f"{named} answered HTTP {status}{advice}", _seconds(answer.retry_after)
             if status in _MISSING:
                 raise _NoEndpoint(said, after=after)
             raise TelemetryError(said, final=status in _REFUSED, after=after)
