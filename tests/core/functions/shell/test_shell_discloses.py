@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 
 import pytest
@@ -114,6 +115,7 @@ def test_a_line_with_a_variable_that_is_not_known_is_of_no_kind(text: str, kinds
     assert shell(text)["kinds"] == kinds
 
 
+@cache
 def accepted(line: str) -> bool:
     """Whether shell() says that `line` discloses nothing, and may have no other effect."""
     try:
@@ -156,6 +158,7 @@ def test_shells_print_no_variable_where_it_says_so(name: str) -> None:
     second = names("-p -x -e -u -o pipefail + - --")
     last = ["", *names("TOKEN TOKEN=1 PATH ls export env set")]
     lines = {" ".join(filter(None, one)) for one in product(first, ["", *second, *last], last)}
-    printing = {line for line in lines if shown([*SHELLS[name], line])}
-    assert {"set", "env", "printenv TOKEN"} <= printing
-    assert {line for line in printing if accepted(line)} == set()
+    assert all(shown([*SHELLS[name], line]) for line in ("set", "env", "printenv TOKEN"))
+    where_it_says_so = {line for line in lines if accepted(line)}
+    assert len(where_it_says_so) > 300
+    assert {line for line in where_it_says_so if shown([*SHELLS[name], line])} == set()
