@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json, structs
 
@@ -130,7 +130,6 @@ def test_sizes_are_decided_by_the_index(tmp_path: Path) -> None:
     assert ids(tmp_path, "sent > received") == ["n-3"]
 
 
-@settings(max_examples=80)
 @given(rows=st.lists(ARGUMENTS, min_size=4, max_size=12), text=CONDITIONS)
 def test_what_is_left_out_together_would_be_left_out_alone(rows: list[dict[str, Any]], text: str) -> None:
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -125,7 +125,6 @@ def test_too_many_alternatives_need_nothing() -> None:
     assert clauses(needed(" || ".join(two.format(n) for n in range(9)), DECIDED)) == ()
 
 
-@settings(max_examples=300)
 @given(
     text=CONDITIONS,
     arguments=ARGUMENTS,

@@ -71,7 +71,7 @@ _PATTERNS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(pattern=_PATTERNS, text=st.text(_CHARACTERS, max_size=6))
 @example(pattern="a$|^b", text="a")
 @example(pattern=r"^[^a]\n$", text='"\n')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, json
 
@@ -35,7 +35,6 @@ def known(*calls: dict[str, Any] | None, subjects: tuple[str, ...] = (), cut: in
     return IndexedPassage(passage.bits(), passage.zones())
 
 
-@settings(max_examples=150)
 @given(
     rows=st.lists(ARGUMENTS, min_size=1, max_size=4),
     subject=st.sampled_from(TEXTS),
@@ -63,7 +62,6 @@ _PATHS = st.builds(
 )
 
 
-@settings(max_examples=150)
 @given(
     paths=st.lists(_PATHS | st.lists(_PATHS, max_size=2), min_size=1, max_size=3),
     folders=st.lists(st.sampled_from(["/srv", "/srv/./a", "srv", "srv/a/tmp"]), min_size=1, max_size=2),
