@@ -47,6 +47,7 @@ def _written(tree: ast.AST) -> Iterator[str]:
                 yield f"{name} of this machine's zone"
 
 
+@pytest.mark.uncounted
 def test_no_other_code_writes_a_time() -> None:
     found = {
         str(path.relative_to(SOURCE))
