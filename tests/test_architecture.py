@@ -62,7 +62,7 @@ def where(call: str) -> set[str]:
 
 
 def test_a_permit_is_constructed_in_the_decision_point_only() -> None:
-    assert where("Permit") == {"core/policy/pdp.py"}
+    assert where("Permit") | where(".Permit") == {"core/policy/pdp.py"}
 
 
 def test_a_redacted_is_constructed_in_the_redaction_only() -> None:
