@@ -16,10 +16,12 @@ PLACES = [
     *(Place(what, over) for over in ("http", "sse") for what in ("direct", "mcpguard")),
 ]
 
-everywhere = pytest.mark.parametrize("place", PLACES, ids=str)
-"""Also without mcpguard: that the inspector and the server agree is looked at once a transport."""
-guarded = pytest.mark.parametrize("place", [place for place in PLACES if place.what == "mcpguard"], ids=str)
 pytestmark = pytest.mark.node
+
+
+def through(over):
+    """Through mcpguard over this transport: each method over one of them, since `test_sdk_client` has each over all."""
+    return pytest.mark.parametrize("place", [Place("mcpguard", over)], ids=str)
 
 
 @pytest.fixture
@@ -54,31 +56,32 @@ def inspect(places, place, node_home):
     return begin
 
 
-@guarded
+@through("stdio")
 def test_the_inspector_lists_tools(inspect):
     names = [tool["name"] for tool in inspect("tools/list")["tools"]]
     assert {"echo", "add", "test_simple_text"} <= set(names)
 
 
-@everywhere
+@pytest.mark.parametrize("place", PLACES, ids=str)
 def test_the_inspector_calls_a_tool(inspect):
+    """Over each transport, and without mcpguard as well: that the inspector and the server agree is looked at."""
     result = inspect("tools/call", "--tool-name", "add", "--tool-arg", "a=2", "--tool-arg", "b=40")
     assert result["structuredContent"] == {"sum": 42}
 
 
-@guarded
+@through("http")
 def test_the_inspector_lists_resources(inspect):
     uris = {resource["uri"] for resource in inspect("resources/list")["resources"]}
     assert {"test://static-text", "test://watched-resource"} <= uris
 
 
-@guarded
+@through("sse")
 def test_the_inspector_reads_a_resource(inspect):
     contents = inspect("resources/read", "--uri", "test://static-text")["contents"]
     assert contents[0]["text"] == "This is the content of the static text resource."
 
 
-@guarded
+@through("http")
 def test_the_inspector_lists_prompts(inspect):
     names = {prompt["name"] for prompt in inspect("prompts/list")["prompts"]}
     assert "test_prompt_with_arguments" in names
