@@ -90,6 +90,7 @@ def printed(folder: Path, capsys: Capture) -> Printed:
     return run
 
 
+@pytest.mark.uncounted
 def test_findings(printed: Printed) -> None:
     assert {one["level"] for one in printed("check-output", "check", "--json")[0]["findings"]} > {"ok"}
     assert printed("doctor-output", "doctor", "--json")[0]["findings"]
@@ -219,6 +220,7 @@ def test_a_replay(printed: Printed, folder: Path) -> None:
     assert found["decisions"] == 1
 
 
+@pytest.mark.uncounted
 def test_a_review(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MCPGUARD_CONFIG", str(month.write(tmp_path)))
     (found,) = printed("report-output", "report", "--since", "9999d", "--json")

@@ -45,6 +45,7 @@ CLIENT = "the folder that the client starts mcpguard in, where agents work"
 PROJECT = "inside a folder that the server fs gets"
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("entry", "said"),
     [

@@ -123,6 +123,7 @@ def takes_a_path(annotation: Any) -> bool:
     return False
 
 
+@pytest.mark.uncounted
 def test_each_field_that_can_name_a_path_is_known() -> None:
     found = set()
     for model in dict.fromkeys(models(ConfigFile)):

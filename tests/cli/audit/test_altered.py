@@ -33,6 +33,7 @@ def forge(chain: Path, old: bytes = b'"q":"x"', new: bytes = b'"q":"y"') -> None
     chain.write_bytes(chain.read_bytes().replace(old, new, 1))
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("words", READERS)
 def test_a_reader_says_that_a_chain_was_altered(chain: Path, capfd: Capture, words: tuple[str, ...]) -> None:
     assert main(["audit", *words, str(chain.parent)]) == 0

@@ -66,6 +66,7 @@ def said(capfd: Capture, *words: str, code: int = 0) -> str:
     return capfd.readouterr().out
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -69,6 +69,7 @@ ODD = [
 FORMS = ['"{}"', "'{}'", 'r"{}"', '"""{}"""', 'b"{}"', 'br"{}"', "b'''{}'''", "rb'{}'"]
 
 
+@pytest.mark.uncounted
 def test_a_literal_is_the_same_to_both_engines_or_refused() -> None:
     chance = Random(7)
     fast, slow = engine("cpp"), PythonEngine()

@@ -45,6 +45,7 @@ def test_a_parser_is_generated_once_and_then_taken(shelf: Shelf, monkeypatch: py
     assert shelf.done == ["take cel", "put cel", "take cel"]
 
 
+@pytest.mark.uncounted
 def test_one_of_another_release_is_not_taken(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     PythonEngine()
     monkeypatch.setattr(celparser.CELParser, "CEL_PARSER", None)

@@ -99,6 +99,7 @@ def test_looking_and_removing_draw_on_one_budget(monkeypatch: pytest.MonkeyPatch
 ROWS = 5_000
 
 
+@pytest.mark.uncounted
 @each(
     "row",
     [
@@ -123,6 +124,7 @@ def test_rows_of_an_ordinary_table_are_within_it(row: Callable[[int], Any]) -> N
 ENCODED = b64encode(f"token {TOKEN}".encode()).decode()
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("encoded", [f"{ENCODED}\n", f"{TOKEN.encode().hex()} "])
 def test_what_is_found_in_what_was_decoded_counts_as_several_hits(encoded: str) -> None:
     most = HITS[0] // DECODED

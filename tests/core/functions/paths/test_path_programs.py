@@ -325,6 +325,7 @@ def test_node_finds_the_place_that_a_condition_saw(place: Place) -> None:
     )
 
 
+@pytest.mark.uncounted
 def test_an_ordinary_path_is_read(place: Place) -> None:
     chance = Random(SEED)
     for _ in range(COUNT // 5):

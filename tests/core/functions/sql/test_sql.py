@@ -199,6 +199,7 @@ ANSWERS = [
 ORDINARY = (Path(__file__).parents[1] / "corpus" / "sql-ordinary.sql").read_text().splitlines()[1:]
 
 
+@pytest.mark.uncounted
 @each("text", ORDINARY)
 def test_an_ordinary_question_is_harmless(text):
     found = sql(text, "postgres", WRITTEN)

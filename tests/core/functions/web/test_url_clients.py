@@ -65,6 +65,7 @@ def test_curl_connects_to_the_host_that_a_condition_saw() -> None:
     assert mistakes(texts, hosts) == []
 
 
+@pytest.mark.uncounted
 @pytest.mark.node
 def test_node_connects_to_the_host_that_a_condition_saw() -> None:
     if stage.without_node():

@@ -276,6 +276,7 @@ def makers() -> Iterator[Any]:
                     yield one
 
 
+@pytest.mark.uncounted
 @has_engine
 def test_whatever_is_compiled_of_no_value_is_kept(shelf: Memory) -> None:
     """Else the first text that needs it would hold up all others in each process."""

@@ -93,6 +93,7 @@ def test_one_of_many_that_are_alike_is_found_in_pieces_as_it_is_alone(size: int,
         assert removed(together, text) >= found
 
 
+@pytest.mark.uncounted
 def test_four_characters_that_many_have_prove_nothing_and_cost_little() -> None:
     together, one = set_of(*[token(number) for number in range(MANY)]), token(3).split(".")[1]
     for at in range(24, len(one) - 4):

@@ -146,6 +146,7 @@ def searched(text: str) -> bool:
     return one.found(ReducedText(padded, False))
 
 
+@pytest.mark.uncounted
 @each("often", [1, 7, 2000])
 @each("piece", ["ab3k", "kq9x", "1fs0"])
 def test_a_piece_that_ordinary_text_has_by_chance_leads_to_nothing(piece: str, often: int) -> None:

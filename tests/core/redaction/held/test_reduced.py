@@ -52,6 +52,7 @@ PARTIAL = {
 }
 
 
+@pytest.mark.uncounted
 @each("encoder", PARTIAL)
 @each("value", [HARD, "a/b&c=d/e+f<g>h'i2", "p@ss/w0rd+1&x<2>=3'4"])
 def test_a_value_of_which_some_is_escaped_is_found(encoder: str, value: str) -> None:

@@ -58,13 +58,15 @@ def test_every_form_is_found_at_every_place(both: Made) -> None:
             assert seen(sampled, text) == seen(literal, text)
 
 
-def test_twelve_characters_are_found_at_every_place_and_eleven_are_not(both: Made) -> None:
+@pytest.mark.parametrize(
+    "value", [TOKEN, *(pytest.param(one, marks=pytest.mark.uncounted) for one in (SIGNATURE, token(2)))]
+)
+def test_twelve_characters_are_found_at_every_place_and_eleven_are_not(both: Made, value: str) -> None:
     literal, sampled = both(TOKEN, SIGNATURE, token(1), token(2))
-    for value in (TOKEN, SIGNATURE, token(2)):
-        for at in range(0, min(80, len(value) - 14)):
-            for size in (11, 12, 14):
-                text = f"{'-a'[: at % 3]}{'b' * (at % 5)} {value[at : at + size]} and no more".encode()
-                assert seen(sampled, text) == seen(literal, text)
+    for at in range(0, min(80, len(value) - 14)):
+        for size in (11, 12, 14):
+            text = f"{'-a'[: at % 3]}{'b' * (at % 5)} {value[at : at + size]} and no more".encode()
+            assert seen(sampled, text) == seen(literal, text)
 
 
 @pytest.mark.uncounted
@@ -93,6 +95,12 @@ def test_nothing_is_found_in_other_text(both: Made) -> None:
     text = b"She had been asked to read the letter aloud, 12 times 0x61 0x62 and 097 098.\n" * 9
     assert seen(sampled, text) == ([], set(), False, True)
     assert not sampled.may_be_in(text + PAD, ReducedText(text + PAD, False).skeleton)
+
+
+def test_a_piece_of_a_signature_may_be_in_a_text_that_has_it(both: Made) -> None:
+    _, sampled = both(*VALUES)
+    text = f"and {SIGNATURE[2:16]} and no more".encode() + PAD
+    assert sampled.may_be_in(text, ReducedText(text, False).skeleton)
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,7 @@ PARTED = [
 ]
 
 
+@pytest.mark.uncounted
 @each(("value", "password"), PARTED)
 @each("encoding", [str, lambda text: base64.b64encode(text.encode()).decode()])
 def test_the_password_in_a_value_is_a_secret_by_itself(value: str, password: str, encoding: Encoding) -> None:

@@ -138,6 +138,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.uncounted
 @each("text", STAYS.values(), ids=STAYS)
 def test_what_a_language_needs_stays(text: str) -> None:
     counts: Counter[str] = Counter()
@@ -156,6 +157,7 @@ def test_what_is_hidden_becomes_visible(text: str, made: str, counted: dict[str,
     assert Redactor(b"key").inspect(inspected.value).value is inspected.value
 
 
+@pytest.mark.uncounted
 def test_every_character_that_unicode_calls_a_control_or_a_format_is_hidden_or_seen() -> None:
     seen = {*b"\t\n\r\f"}
     # Signs of numbers and verses, which are drawn.

@@ -79,6 +79,7 @@ def odd(pack: Callable[[bytes], bytes]) -> Iterator[tuple[str, bytes]]:
             yield value, packed
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
 @pytest.mark.parametrize("pack", [zlib.compress, partial(gzip.compress, mtime=0)])
 def test_a_value_is_found_in_packed_data_whose_base64_is_full_of_signs(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
+
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
@@ -65,6 +67,7 @@ def shown(value: str, text: str) -> str:
     return str(made.inspect({"text": text}).value)
 
 
+@pytest.mark.uncounted
 @each("layout", LAYOUTS)
 @each("before", BEFORE)
 @each("value", VALUES)

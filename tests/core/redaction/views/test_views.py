@@ -255,6 +255,7 @@ def test_what_is_not_held_goes_anywhere() -> None:
     assert made.foreign(b"nothing" + PAD, frozenset(), Budget(7)) == set()
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("size", range(10, 16))
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
 @pytest.mark.parametrize("behind", ["    x: 1\n", "- name: ada\n"])
@@ -507,6 +508,7 @@ def test_rows_of_a_dump_are_read_behind_what_a_log_writes_before_them(before: st
     assert said == f"{before}[REDACTED:credential:x#1]\nafter"
 
 
+@pytest.mark.uncounted
 def test_a_long_dump_is_read_in_pieces_to_its_end() -> None:
     plain = b"".join(b"a line %07d\n\n" % number for number in range(10_000))
     plain = plain[:80_000] + f"\n{HELD}\n".encode() + plain[80_000:] + HELD.encode()
@@ -585,6 +587,7 @@ def test_a_token_that_nobody_holds_is_cut_out_of_a_list_of_bytes() -> None:
     assert made["structuredContent"]["data"] == [120, 61, *["[REDACTED:github-token#1]"] * len(token), 10]
 
 
+@pytest.mark.uncounted
 def test_a_token_is_found_wherever_it_is_in_long_lists_of_bytes() -> None:
     token, text = "ghp_" + "aB3kQ9xZ7mT2" * 3, "river stone " * 6000
     lists = [[*f"{before}{token} ".encode()] for before in (text, text, "")]
