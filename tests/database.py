@@ -30,6 +30,11 @@ def installed() -> bool:
     return "CI" in os.environ or _program("initdb") is not None
 
 
+def pooled() -> bool:
+    """Whether PgBouncer is here. In CI it must be, too."""
+    return "CI" in os.environ or _program("pgbouncer") is not None
+
+
 class Database:
     """A running server with one database, whose files are in a folder."""
 
@@ -123,7 +128,9 @@ def pooler(server: Database, mode: str, user: tuple[str, str]) -> Iterator[int]:
         at = f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir ="
         settings.write_text(f"[databases]\n{where}\n[pgbouncer]\n{at}\n{who}\n")
         with (folder / "log").open("ab") as log:
-            running = subprocess.Popen(["pgbouncer", str(settings)], stdout=log, stderr=log, **_account())
+            running = subprocess.Popen(
+                [str(_program("pgbouncer")), str(settings)], stdout=log, stderr=log, **_account()
+            )
         try:
             eventually(lambda: _answers(running, port, folder / "log"), "PgBouncer answers", SECONDS)
             yield port
@@ -184,7 +191,7 @@ def _run(words: list[str], stdin: str = "") -> str:
 def _program(name: str) -> str | None:
     """Debian keeps the server's programs out of `PATH`."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    return shutil.which(name, path=os.pathsep.join([*map(str, debian[-1:]), os.environ["PATH"]]))
+    return shutil.which(name, path=os.pathsep.join([*map(str, debian[-1:]), os.environ["PATH"], "/usr/sbin"]))
 
 
 def _account() -> dict[str, Any]:

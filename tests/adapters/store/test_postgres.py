@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from mcpguard.core.secret import Secret
 from tests.adapters.store.shared import LOOP, PASSWORD, ROLE, Replicas, needs_postgres
 from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, said
 from tests.adapters.test_network import self_signed
-from tests.database import Database, database, pooler, standby
+from tests.database import Database, database, pooled, pooler, standby
 from tests.rows import each
 from tests.wire.session import eventually
 
@@ -442,7 +441,7 @@ def test_a_pooler_whose_connections_serve_several_of_ours_is_refused(
     assert "set `pool_mode = session`" in store.problem()
 
 
-@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="PgBouncer is not installed")
+@pytest.mark.skipif(not pooled(), reason="needs PgBouncer (in CI it must be there)")
 @pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
 def test_the_mode_of_pgbouncer_is_found_out(replicas: Replicas, mode: str) -> None:
     with pooler(replicas.server, mode, ("guard", PASSWORD)) as port:
