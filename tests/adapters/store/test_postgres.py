@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -797,6 +799,29 @@ def test_a_role_that_may_disconnect_others_ends_those_of_an_earlier_version(
         assert labels(replicas(), add="b") == ["a", "b"]
     with pytest.raises(SessionError, match="made by a later version of mcpguard: use that one"):
         labels(earlier, add="c")
+
+
+def test_nothing_is_changed_before_the_connections_of_an_earlier_version_have_ended(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels(replicas(), add="a")
+    listed = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'mcpguard/1'"
+    hanging = [int(pid) for pid in replicas.server.run(listed).split()]
+    monkeypatch.setattr(connections, "FORMS", (*connections.FORMS, LATER))
+    with monkeypatch.context() as patched:
+        patched.setattr(connections, "_PART_SECONDS", 0.1)
+        for pid in hanging:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            assert refusal(replicas()) == (
+                "connections of replicas of an earlier version of mcpguard to the database of "
+                "`session.postgres` do not end: stop these replicas"
+            )
+            assert replicas.server.run("SELECT form FROM mcpguard.form") == "1"
+        finally:
+            for pid in hanging:
+                os.kill(pid, signal.SIGCONT)
+    assert labels(replicas(), add="b") == ["a", "b"]
 
 
 def test_only_the_owner_of_the_tables_changes_them(

@@ -92,13 +92,16 @@ _MAY = """
 _TIMELINE = "SELECT pg_walfile_name(pg_current_wal_lsn())"
 _OWN = "LOCK TABLE form"
 """Whoever connects meanwhile reads the form afterwards, and so knows the new one."""
+_PART_SECONDS = 2.0
+"""How long they may take to end: on a busy machine more than a moment."""
 _PART_OTHERS = (
-    "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 1000)) FROM pg_stat_activity"
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
     " WHERE datname = current_database()"
     " AND application_name LIKE 'mcpguard/%' AND application_name <> current_setting('application_name')"
 )
-"""End the connections of an earlier version, and count those that do not end. Not as a condition of WHERE,
+"""End the connections of an earlier version, and count those that are left. Not as a condition of WHERE,
 which might be evaluated before the others."""
+_LOOK_AGAIN = "SELECT pg_stat_clear_snapshot(), pg_sleep(0.02)"
 _POOLER = (
     f"the pooler of {KEY} gives each transaction another connection, which loses settings and locks: set "
     "`pool_mode = session` for this database (in PgBouncer), or connect to PostgreSQL directly"
@@ -134,6 +137,10 @@ _EARLIER = (
 _OTHERS_STAY = (
     f"replicas of an earlier version of mcpguard are connected to the database of {KEY} "
     "with a role that this one may not disconnect: stop them"
+)
+_OTHERS_HANG = (
+    f"connections of replicas of an earlier version of mcpguard to the database of {KEY} do not end: stop "
+    "these replicas"
 )
 _LOCK = "SELECT pg_advisory_xact_lock({})"
 _FORM_LOCK, _TICKETS_LOCK = (_LOCK.format(number) for number in (1_835_230_824, 1_835_230_825))
@@ -280,12 +287,14 @@ def _part_others(database: StateConnection) -> None:
         database.execute(_OWN)
     except denied:
         raise ConnectionError(_EARLIER) from None
+    ends = time.monotonic() + _PART_SECONDS
     try:
-        (left,) = database.execute(_PART_OTHERS).fetchone()
+        while database.execute(_PART_OTHERS).fetchone()[0]:
+            if time.monotonic() > ends:
+                raise ConnectionError(_OTHERS_HANG)
+            database.execute(_LOOK_AGAIN)
     except denied:
         raise ConnectionError(_OTHERS_STAY) from None
-    if left:
-        raise TimeoutError
 
 
 def _form(database: StateConnection) -> int:
