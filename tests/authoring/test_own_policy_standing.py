@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from mcpguard.core.redaction.detectors import OPT_IN
 from tests.authoring.explain.explaining import NOW
 from tests.cli.operating.test_session import notices
 from tests.rows import each
+from tests.wire.warm import python
 
 ROOT = Path(__file__).parents[2]
 ADA = Principal("ada", "os-user")
@@ -382,7 +382,7 @@ for number in range(5):
 
 
 def test_two_who_write_at_once_lose_nothing(home: Path) -> None:
-    command = [sys.executable, "-c", WRITER, str(home)]
+    command = [*python(), "-c", WRITER, str(home)]
     running = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("x", "y")]
     assert [process.wait(60) for process in running] == [0, 0]
     for name in ("x", "y"):

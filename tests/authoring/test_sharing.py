@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.wire.warm import python
 
 SCRIPT = """
 import json, os, sys
@@ -48,7 +49,7 @@ print(json.dumps([len(forked), [one.model_dump(mode="json") for one in reports],
 
 
 def ran(folder: Path, many: int, fails: str = "") -> list[Any]:
-    words = [sys.executable, "-c", SCRIPT, str(folder), str(many), fails]
+    words = [*python(), "-c", SCRIPT, str(folder), str(many), fails]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     found: list[Any] = json.loads(done.stdout)
     return found

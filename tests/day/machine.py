@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import sqlite3
-import sys
 import tomllib
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +13,7 @@ from typing import Any, NamedTuple
 
 from scripts import node
 from tests.packs.real import git
-from tests.servers import warm
-from tests.wire.warm import sdk_server, server_apart, socket_of_mcpguard
+from tests.wire.warm import program, sdk_server, server_apart
 
 TOKEN = "ghp_m4deUpForTheTestsOfADay7Kq2Lw9Rt5Vb1"
 CLIENTS = {
@@ -182,11 +180,9 @@ class Machine(NamedTuple):
         (self.bin / "uvx").write_text(f'#!/bin/sh\nserver=$1\nshift\ncase "$server" in\n{uvx}esac\n')
         # Where there is a node, mcp-server-fetch installs packages for it.
         (self.bin / "node").write_text("#!/bin/sh\nexit 1\n")
-        (self.bin / "mcpguard").write_text(
-            f'#!/bin/sh\nexec {shlex.join([sys.executable, "-S", warm.__file__, socket_of_mcpguard()])} "$@"\n'
-        )
-        for program in ("npx", "uvx", "node", "mcpguard"):
-            (self.bin / program).chmod(0o755)
+        for name in ("npx", "uvx", "node"):
+            (self.bin / name).chmod(0o755)
+        program(self.bin / "mcpguard")
 
     def started(self, client: str) -> dict[str, Any]:
         """The entry of mcpguard in a client's file: what the client starts."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +13,7 @@ import yaml
 
 from tests.docs.pages import ROOT
 from tests.rows import each
+from tests.wire.warm import program
 
 PIPELINES = sorted((ROOT / "configs" / "ci").glob("*.yaml"))
 CONFIG = """\
@@ -62,7 +62,7 @@ def guarded(folder: Path, policy: str) -> None:
 
 
 def run(step: str, folder: Path) -> int:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", step], check=False, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True
     )
@@ -77,6 +77,7 @@ def suite(folder: Path) -> ElementTree.Element:
 @each("pipeline", PIPELINES, ids=lambda path: path.name)
 def test_a_pipeline_passes_right_files_and_fails_wrong_ones(pipeline: Path, tmp_path: Path) -> None:
     commands = [*steps(yaml.safe_load(pipeline.read_text("utf-8")))]
+    program(tmp_path / "mcpguard")
     guarded(tmp_path, POLICY)
     assert [run(one, tmp_path) for one in commands] == [0] * len(commands)
     assert json.loads((tmp_path / "check.sarif").read_text())["runs"][0]["results"] == []

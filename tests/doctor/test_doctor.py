@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from mcpguard.doctor.codes import CONTROLS, DOCTOR_CODES
 from mcpguard.doctor.surroundings import CheckSubject
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import APART, CURSOR, SCENES, everything_wrong
+from tests.wire.warm import python
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -108,7 +108,7 @@ def test_the_command_says_no_value_on_either_stream(real: Machine, monkeypatch: 
     real.write(CURSOR, json.dumps({"mcpServers": entries}))
     real.write("home/.codex/config.toml", f'token = "{TOKEN}\n[mcp_servers.x')
     real.write(real.path, f"version: 2\nservers: {{{TOKEN}: {PHRASE}}}\n")
-    words = [sys.executable, "-m", "mcpguard", "doctor", "--config", str(real.path)]
+    words = [*python(), "doctor", "--config", str(real.path)]
     for more in ([], ["--json"]):
         done = subprocess.run([*words, *more], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 1

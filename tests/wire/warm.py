@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -72,6 +73,17 @@ SDK = ("mcp.client.stdio", "mcp.client.auth.utils", "mcpguard.adapters.credentia
 def socket_of_mcpguard(*modules):
     """The socket of a process that has imported what `mcpguard run` imports, and `modules`."""
     return (common_socket_of if modules else socket_of)("-m", "tests.servers.warm_mcpguard", *modules)
+
+
+def python():
+    """What is `sys.executable` for `-c CODE ...` in a process that is forked from that; one that is killed ends with 247."""
+    return [sys.executable, "-S", warm.__file__, socket_of_mcpguard()]
+
+
+def program(path):
+    """Write a program that is `mcpguard`, forked from that."""
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(python())} "$@"\n')
+    path.chmod(0o755)
 
 
 def sdk_server(module, *words, own=False):

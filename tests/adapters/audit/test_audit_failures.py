@@ -34,6 +34,7 @@ from tests.adapters.audit.audit_records import (
     kinds,
     stored,
 )
+from tests.wire.warm import python
 
 pytestmark = pytest.mark.anyio
 
@@ -339,7 +340,7 @@ def test_a_writer_that_is_killed_leaves_a_chain_that_verifies(folder: Path) -> N
     chance = random.Random(20260801)
     for _ in range(12):
         with subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(script), str(folder)], stdout=subprocess.PIPE, text=True
+            [*python(), "-c", textwrap.dedent(script), str(folder)], stdout=subprocess.PIPE, text=True
         ) as writer:
             assert writer.stdout is not None
             path = Path(writer.stdout.readline().strip())

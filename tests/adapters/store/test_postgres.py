@@ -32,6 +32,7 @@ from tests.adapters.test_network import self_signed
 from tests.database import Database, database, pooled, pooler, standby
 from tests.rows import each
 from tests.wire.session import eventually
+from tests.wire.warm import python
 
 pytestmark = needs_postgres
 
@@ -180,7 +181,7 @@ def test_replicas_at_once_lose_no_call_and_use_no_approval_twice(replicas: Repli
             )
         )
         mine.answer(f"t{number}", said("approved", "a"))
-    command = [sys.executable, "-c", COUNT, replicas.url]
+    command = [*python(), "-c", COUNT, replicas.url]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=-1, text=True) for _ in range(3)]
     uses = [line for process in running for line in process.communicate(timeout=60)[0].splitlines()]
     assert sorted(uses) == sorted(f"{number} {use}" for number in range(30) for use in (0, 0, 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer
 from tests.adapters.store.test_store import TICKET, given_by, said
 from tests.fakes import FixedClock
+from tests.wire.warm import python
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,7 +72,7 @@ def test_of_processes_at_once_one_uses_each_approval(tmp_path: Path) -> None:
     for number in range(100):
         given_by(mine.ask(fresh(id=f"t{number}", args=str(number), principal=str(number))))
         mine.answer(f"t{number}", said("approved", "a"))
-    command = [sys.executable, "-c", USE, str(tmp_path)]
+    command = [*python(), "-c", USE, str(tmp_path)]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=-1, text=True) for _ in range(3)]
     used = [line for process in running for line in process.communicate(timeout=60)[0].split()]
     assert sorted(used, key=int) == [str(number) for number in range(100)]
@@ -242,7 +242,7 @@ asyncio.run(main())
 def test_processes_that_use_one_approval_at_once_count_each_use(tmp_path: Path, lasts: Lasting) -> None:
     given_by(store(tmp_path).ask(fresh()))
     assert store(tmp_path).answer("t1", lasting(lasts))
-    command = [sys.executable, "-c", USE_OFTEN, str(tmp_path)]
+    command = [*python(), "-c", USE_OFTEN, str(tmp_path)]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=-1, text=True) for _ in range(2)]
     uses = [int(line) for process in running for line in process.communicate(timeout=60)[0].split()]
     assert sorted(uses) == list(range(1, 101))
