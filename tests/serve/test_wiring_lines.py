@@ -8,16 +8,28 @@ def health(state, problem=""):
     return Health("a", state, 1.0, era="", version="", restarts=0, open=0, problem=problem)
 
 
-def test_a_start_trouble_and_its_end_are_a_line_each_and_nothing_else_is():
+def test_a_start_trouble_its_end_and_the_next_start_are_a_line_each_and_nothing_else_is():
     said, looks, now = [], [], []
     lines = UpstreamLines(lambda *line: said.append(line), lambda _server: now, lambda: looks.append(1))
-    states = ("starting", "running", "failing", "waiting", "starting", "running", "closed")
+    states = (
+        "starting",
+        "running",
+        "failing",
+        "waiting",
+        "starting",
+        "waiting",
+        "starting",
+        "running",
+        "closed",
+    )
+    problems = {"failing": "upstream 'a' is slow", "waiting": "upstream 'a' has ended"}
     for state in states:
-        now[:] = [health(state, "it has ended" if state in ("failing", "waiting") else "")]
+        now[:] = [health(state, problems.get(state, ""))]
         lines.of("a")()
     assert said == [
         ("a", "server a is running", "info"),
-        ("a", "server a is failing: it has ended", "warning"),
+        ("a", "server a is slow", "warning"),
+        ("a", "server a has ended", "warning"),
         ("a", "server a is running again", "info"),
     ]
     assert len(looks) == len(states)

@@ -215,7 +215,8 @@ def _both(one: Callable[[], None], two: Callable[[], None]) -> Callable[[], None
 
 
 _OVER = ("idle", "closed")
-_TROUBLE = ("failing", "waiting", "failed")
+_ENDED = ("waiting", "failed")
+_TROUBLE = ("failing", *_ENDED)
 
 
 def _failing(server: str, problem: str) -> str:
@@ -234,7 +235,7 @@ class UpstreamLines:
         self._report = report
         self._healths = healths
         self._changed = changed
-        self._troubled: set[str] = set()
+        self._troubled: dict[str, bool] = {}
         self._ran: set[str] = set()
         self._running: set[str] = set()
 
@@ -246,8 +247,9 @@ class UpstreamLines:
         self._changed()
         healths = self._healths(server)
         problems = [one.problem or "it has failed" for one in healths if one.state in _TROUBLE]
-        if problems and server not in self._troubled:
-            self._troubled.add(server)
+        ended, known = any(one.state in _ENDED for one in healths), self._troubled.get(server)
+        if problems and (known is None or (ended and not known)):
+            self._troubled[server] = ended
             if server in self._ran:  # Whoever asked for a first start reports why it fails.
                 self._report(server, _failing(server, problems[0]), "warning")
         elif not problems and any(one.state == "running" for one in healths):
@@ -257,6 +259,6 @@ class UpstreamLines:
                 self._report(server, f"server {server} is running", "info")
             self._ran.add(server)
             self._running.add(server)
-            self._troubled.discard(server)
+            self._troubled.pop(server, None)
         elif not problems and all(one.state in _OVER for one in healths):
             self._running.discard(server)

@@ -107,6 +107,7 @@ class FakeWire:
         self.held = False
         self.words = ""
         self.unsent = 0
+        self.one_stream = True
         self.last_status = 0
         self.lets_go = False
         self.opening: BaseException | None = None

@@ -163,6 +163,11 @@ class Link:
 
     # --- reading ---------------------------------------------------------------------------------
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is read at present."""
+        return self._paused
+
     def hold(self, on: bool) -> None:
         """`pause` or `resume`, for flow control."""
         self._held = on

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import force_setattr
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.child import ChildProcesses
 from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.session import doubt
 from mcpguard.adapters.upstreams.session.connecting import no_past
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, Terms
@@ -75,6 +77,7 @@ class Real:
             return StdioWire(listener, launch, turn, self.children, lambda line: self.report("x", line), str)
 
         given = Terms(**{**terms, **more})
+        self.terms = given
         self.upstream = Instance(given, [make], no_past(given, Backoff(lambda: 0.0)))
 
     def report(self, _name: str, line: str) -> None:
@@ -325,6 +328,68 @@ async def test_a_process_that_cannot_be_started_is_one_clear_error(more: Any, sa
         answer = await failure(at.upstream.request(permit(name="echo")))
         assert "upstream 'x' is not available" in answer
         assert said in answer
+
+
+LEAVING = "if os.fork() == 0: {}say(str(os.getpid())); time.sleep(60)\nos._exit(3)"
+"""The process ends, and what it has started keeps its output open."""
+
+
+@pytest.mark.parametrize("first", ["", "os.setsid(); ", "os.setsid(); os.fork() and os._exit(0); "])
+async def test_a_process_that_has_ended_is_over_though_a_child_of_it_keeps_its_output_open(
+    first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubt, "LEFT_SECONDS", 0.1)
+    async with real("puppet.py") as at:
+        leaving = permit(name="act", arguments={"code": LEAVING.format(first)})
+        said = await failure(at.upstream.request(leaving))
+        left = int(at.reports[0])
+        assert said == (
+            "upstream 'x' has ended, and what it started keeps its output open without answering "
+            f"(exit status 3); it last said: {left}"
+        )
+        while at.upstream.alive:
+            await asyncio.sleep(0.01)
+        with pytest.raises(ProcessLookupError):
+            os.kill(left, 0)
+        assert await at.text("echo", text="back") == "back"
+        assert at.upstream.health.restarts == 1
+
+
+@pytest.mark.parametrize("first", ["", "; os.setsid()"])
+async def test_a_server_whose_launcher_has_ended_before_its_greeting_serves(first: str) -> None:
+    async with real("puppet.py", "--start", f"if os.fork(): os._exit(0){first}") as at:
+        pid = int(await at.text("act", code="answer = text(str(os.getpid()))"))
+        await at.upstream.close(gently=True)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_a_server_whose_launcher_ends_later_serves_if_it_answers() -> None:
+    async with real("puppet.py") as at:
+        asked = "say('asked'); send({'id': request_id, 'result': {}})"
+        await at.text("act", code=f'state["on"] = {{"ping": "{asked}"}}')
+        assert await at.text("act", code="if os.fork(): os._exit(0)") == "done"
+        await at.until(lambda: "asked" in at.reports)
+        assert await at.text("echo", text="x") == "x"
+        assert at.upstream.health.restarts == 0
+
+
+async def test_a_process_that_was_stopped_is_replaced_after_a_call_that_timed_out() -> None:
+    async with real("puppet.py", call_seconds=0.2) as at:
+        pid = int(await at.text("act", code="answer = text(str(os.getpid()))"))
+        force_setattr(at.terms, "start_seconds", 0.2)
+        os.kill(pid, signal.SIGSTOP)
+        assert "within 0.2 seconds (`call_timeout_seconds`)" in await failure(
+            at.upstream.request(permit(name="echo"))
+        )
+        while at.upstream.alive:
+            await asyncio.sleep(0.01)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert "did not answer `ping`" in at.upstream.health.problem
+        force_setattr(at.terms, "start_seconds", 15.0)
+        force_setattr(at.terms, "call_seconds", 15.0)
+        assert await at.text("echo", text="back") == "back"
 
 
 async def test_a_process_that_closes_its_output_is_ended() -> None:

@@ -4,8 +4,9 @@ Each upstream leads its own session and process group, so launchers and their ch
 If mcpguard itself is killed, a tiny `sh` that holds the other end of a pipe sees its end and kills every
 group that was announced to it. A child waits for one line on its standard input before it becomes the
 configured command, and gets that line only after the watchdog knows its group: there is no moment without a
-guard. A process that left its group (a daemon) ends with an orderly end of mcpguard, on Linux
-(`adopt`). Of those only children of ours are touched that live in another session and that we did not start.
+guard. A process that left its group (a daemon) ends with its upstream while it holds the output of this, and
+else with an orderly end of mcpguard, on Linux (`adopt`). Of those only children of ours are touched that live
+in another session and that we did not start.
 
 What each system gives: docs/guides/orphans.md.
 """
@@ -16,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import IO
 
 from msgspec import Struct
@@ -44,12 +45,18 @@ for id in $groups; do kill -KILL "-$id" 2>/dev/null; done
 
 
 class Child(Struct):
-    """A started upstream: `process.pid` is also its process group; the descriptors are ours to close."""
+    """A started upstream: `process.pid` is also its process group; the descriptors are ours to close.
+
+    `output` is the inode of the pipe behind `stdout`; `left(failed)` is called once, when the process that
+    was started has ended, whatever becomes of what it started.
+    """
 
     process: subprocess.Popen[bytes]
     stdin: int
     stdout: int
     stderr: int
+    output: int = 0
+    left: Callable[[bool], None] | None = None
 
 
 class ChildProcesses:
@@ -88,7 +95,8 @@ class ChildProcesses:
         self._tell("add", process.pid)
         stdin, stdout, stderr = (_taken(pipe) for pipe in (process.stdin, process.stdout, process.stderr))
         os.write(stdin, b"go\n")
-        child = self._children[process.pid] = Child(process, stdin, stdout, stderr)
+        child = Child(process, stdin, stdout, stderr, os.fstat(stdout).st_ino)
+        self._children[process.pid] = child
         return child
 
     async def end(self, child: Child, gently: bool = True) -> None:
@@ -102,9 +110,20 @@ class ChildProcesses:
             if not await _gone(child):
                 _signal(child, signal.SIGKILL)
                 await _gone(child)
+        await self._end_holders(child)
         self._tell("end", child.process.pid)
         if child.process.poll() is not None:
             self._children.pop(child.process.pid, None)
+
+    async def _end_holders(self, child: Child) -> None:
+        """SIGKILL what left the group and still holds its output."""
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline:
+            left = [pid for pid in _orphans(self._known()) if _holds(pid, child.output)]
+            if not left:
+                break
+            _kill(left)
+            await asyncio.sleep(0.01)
 
     def close(self) -> None:
         """Every child has ended: end what left their groups, and let the watchdog go."""
@@ -124,6 +143,11 @@ class ChildProcesses:
     def _child_ended(self) -> None:
         if self._watchdog is not None:
             self._watch()
+        for child in list(self._children.values()):
+            left = child.left
+            if left is not None and (status := _status(child)) is not None:
+                child.left = None
+                left(status != 0)
         # Reap those that have ended. `known` are the children that somebody here waits for.
         known = self._known()
         for pid in _orphans(known):
@@ -191,6 +215,16 @@ async def _gone(child: Child) -> bool:
     return False
 
 
+def _status(child: Child) -> int | None:
+    """The leader's exit status or signal, None while it runs. It is not reaped, except on macOS: so its
+    number stays its own, and no signal to the group reaches a stranger, however long the others stay."""
+    pid, waitid = child.process.pid, getattr(os, "waitid", None)
+    if waitid is None or child.process.returncode is not None:
+        return child.process.poll()
+    found = waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return None if found is None else int(found.si_status)
+
+
 async def exit_status(child: Child) -> int | None:
     """The leader's exit status, if it ends within a moment; the end of its output often comes first."""
     for _ in range(10):
@@ -221,13 +255,29 @@ def _kill_left(known: Container[int]) -> None:
     """SIGKILL all of them, and whoever becomes our child by that. Blocks for a moment at most."""
     deadline = time.monotonic() + _KILL_SECONDS
     while (found := _orphans(known)) and time.monotonic() < deadline:
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+        _kill(found)
         if not any([_wait(pid) for pid in found]):
             time.sleep(0.005)
+
+
+def _kill(pids: Sequence[int]) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def _holds(pid: int, pipe: int) -> bool:
+    """Whether a descriptor of `pid` is the pipe of this inode (proc(5), fd)."""
+    folder, name = f"/proc/{pid}/fd", f"pipe:[{pipe}]"
+    for fd in _listed(folder):
+        try:
+            if os.readlink(f"{folder}/{fd}") == name:
+                return True
+        except OSError:  # It was closed meanwhile.
+            continue
+    return False
 
 
 def _orphans(known: Container[int]) -> list[int]:

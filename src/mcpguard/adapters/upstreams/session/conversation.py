@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
+from mcpguard.adapters.upstreams.session.doubt import Doubt
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, WireEnded, another
 from mcpguard.adapters.upstreams.session.life import SHOWN, SessionMemory, Terms
 from mcpguard.adapters.upstreams.session.listening import (
@@ -55,6 +56,8 @@ class Conversation:
         no answer yet is sent in it."""
         self.over = False
         """Whether the wire has ended."""
+        self.how = "has ended"
+        """How it did: what follows the name of the upstream."""
         self.changed: Changed | None = None
         """Set when an answer showed that this is another server: the conversation must end."""
         self.greeting: Greeting | None = None
@@ -69,6 +72,7 @@ class Conversation:
             terms.name, terms.message_bytes, self._late, terms.changed, terms.turn.strain
         )
         self.wire = make(self)
+        self._doubt = Doubt(terms, self._open, self.wire, self._own, self._end)
         self._questions = OpenQuestions(terms.listener, self._open, self.wire.send)
         self._listening: ListeningStream | None = None
         self._asking: tuple[int, str] | None = None
@@ -190,6 +194,8 @@ class Conversation:
 
     def _late(self, request_id: int, call: OpenRequest) -> None:
         self._retract(request_id, "it took too long", call.credential)
+        if call.permit is not None and self.greeting is not None:
+            self._doubt.late(self.greeting)
         self._terms.turn.touch()
 
     def _retract(self, request_id: int, reason: str, credential: str = "") -> None:
@@ -237,6 +243,8 @@ class Conversation:
                 self.stirred.set()
             elif (call := self._open.answered(message)) is not None:
                 call.set(RawAnswer(message, size, call.sent, call.sent_at))
+            else:
+                self._doubt.spoke = True  # Late, but alive.
         except Exception as defect:  # It would end the HTTP stream on which the other messages come.
             said = f"internal error ({type(defect).__name__}); a message of it was dropped"
             self._terms.report(self._terms.name, said)
@@ -254,6 +262,7 @@ class Conversation:
 
     def _heard(self, message: dict[str, Json], related: int | None) -> None:
         method, params = message["method"], message.get("params", {})
+        self._doubt.spoke = True
         if "id" in message:
             self._asked(message["id"], method, params, related)
         else:
@@ -311,6 +320,15 @@ class Conversation:
 
     def parted(self, request_id: int) -> None:
         self._terms.listener.parted(self._open.find(request_id))
+
+    def left(self, failed: bool) -> None:
+        if not self.over:
+            self._doubt.left(self.greeting, failed)
+
+    def _end(self, how: str) -> None:
+        if not self.over:
+            self.how = how
+            self.ended()
 
     def ended(self) -> None:
         self.over = True

@@ -229,6 +229,7 @@ class Instance:
                 async with asyncio.timeout(seconds):
                     greeting = await self._connector.greet(talk, False)
                 self._greeted(talk, greeting)
+            problem = f"upstream '{self.name}' {talk.how}"
         except Changed as change:
             problem, lost = str(change), True
         except McpGuardError as refusal:

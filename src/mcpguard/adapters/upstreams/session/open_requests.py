@@ -298,6 +298,10 @@ class OpenRequests:
                     call.latest += stood
         self._on_timer()
 
+    def overdue(self, call: OpenRequest) -> bool:
+        """Whether its deadline is over."""
+        return call.due <= self._clock.time()
+
     def _look_at(self, moment: float) -> None:
         if self._timer is not None:
             self._timer.cancel()

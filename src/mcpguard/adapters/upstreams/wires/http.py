@@ -43,6 +43,8 @@ class StreamableHttpWire:
     """Implements `Wire`. `last_status` is the HTTP status of the last answer to a request, 0 before the
     first: what the session needs to fall back to another era or transport (backward compatibility)."""
 
+    one_stream = False
+
     def __init__(
         self,
         name: str,
@@ -72,6 +74,10 @@ class StreamableHttpWire:
         self._closed = False
 
     # --- what the session does --------------------------------------------------------------------
+
+    @property
+    def held(self) -> bool:
+        return self._reader.held
 
     @property
     def unsent(self) -> int:

@@ -48,6 +48,10 @@ class HttpReader:
         else:
             self._go.set()
 
+    @property
+    def held(self) -> bool:
+        return not self._go.is_set()
+
     async def stream(self, exchange: Exchange, events: EventStream, asked: int | None) -> bool:
         """Read an event stream. Returns True once the request `asked` is dealt with, False if the stream
         ended before. Raises UpstreamError if it broke off. With None every message is brought."""

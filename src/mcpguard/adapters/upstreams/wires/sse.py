@@ -29,6 +29,8 @@ from mcpguard.protocol import jsonrpc
 class SseWire:
     """Implements `Wire`. `last_status` is the HTTP status that the stream was opened with, 0 before that."""
 
+    one_stream = True
+
     def __init__(
         self,
         name: str,
@@ -50,6 +52,10 @@ class SseWire:
         self._reading: asyncio.Task[None] | None = None
         self._opened = False
         self._problem = ""
+
+    @property
+    def held(self) -> bool:
+        return self._reader.held
 
     @property
     def unsent(self) -> int:

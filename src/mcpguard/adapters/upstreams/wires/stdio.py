@@ -3,6 +3,7 @@
 Source: specification 2026-07-28, basic/transports/stdio.
 """
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -26,6 +27,9 @@ from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.jsonrpc import Oversize
 
+LAST_SECONDS = 0.5
+"""How long after the end of the process its output usually has ended as well, and all of it is read."""
+
 
 class Launch(Struct, frozen=True):
     """How to start one upstream; `message_bytes` bounds one message."""
@@ -42,6 +46,7 @@ class StdioWire:
 
     last_status: int | None = None
     """See `wire.Wire`: a process has no HTTP status."""
+    one_stream = True
 
     def __init__(
         self,
@@ -68,6 +73,10 @@ class StdioWire:
         self._greeted = False
 
     @property
+    def held(self) -> bool:
+        return self._link is not None and self._link.paused
+
+    @property
     def unsent(self) -> int:
         return 0 if self._link is None else self._link.unsent
 
@@ -80,6 +89,10 @@ class StdioWire:
         limit = launch.message_bytes
         turn, ends = self._turn, (child.stdout, child.stdin)
         self._link = Link(turn, *ends, limit, self._received, self._listener.ended, turn.room)
+        child.left = self._left
+
+    def _left(self, failed: bool) -> None:
+        asyncio.get_running_loop().call_later(LAST_SECONDS, self._listener.left, failed)
 
     def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> int:
         if self._link is None:

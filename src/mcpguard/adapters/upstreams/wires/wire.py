@@ -40,6 +40,10 @@ class WireListener(Protocol):
     def parted(self, request_id: int) -> None:
         """The upstream closed the connection of this request on purpose: its stream goes on later."""
 
+    def left(self, failed: bool) -> None:
+        """The process that was started has ended, `failed` or not, and something that it started keeps the
+        wire open. Some launchers do that on purpose."""
+
     def ended(self) -> None:
         """The wire is over: the process has ended, the stream is closed. Told once."""
 
@@ -51,6 +55,14 @@ class Wire(Protocol):
     def last_status(self) -> int | None:
         """The HTTP status of the last answer to a request, 0 before the first; None for a wire without
         HTTP."""
+
+    @property
+    def one_stream(self) -> bool:
+        """Whether all that the upstream says comes one after the other, so that silence is that of all."""
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing is read at present."""
 
     @property
     def unsent(self) -> int:
