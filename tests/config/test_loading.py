@@ -158,7 +158,7 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         (server("serverUrl: 'https://a.b'"), ["3:7 unknown key `serverUrl`; write `url`"]),
         (
             "version: 1\nmcpServers: {}\n",
-            ["2:1 this is a client's own list of servers, see `mcpguard help import`"],
+            ["2:1 this is a client's own list of servers (`mcpServers`)"],
         ),
         (
             "version: 1\nservers: {s: {command: x}}\nthink_seconds: 1\n",
@@ -324,12 +324,19 @@ def test_a_file_that_this_user_may_not_read_is_not_called_missing(
         load_config(tmp_path / "c.yaml")
 
 
-def test_a_clients_own_file_is_called_that(tmp_path: Path) -> None:
-    (said,) = mistakes(tmp_path, '{"mcpServers": {"a": {"command": "npx"}}}')
+@each(
+    ("text", "key"),
+    [
+        ('{"mcpServers": {"a": {"command": "npx"}}}', "mcpServers"),
+        ('{"servers": {"a": {"type": "stdio", "command": "npx"}}, "inputs": []}', "inputs"),
+    ],
+)
+def test_a_clients_own_file_is_called_that(tmp_path: Path, text: str, key: str) -> None:
+    (said,) = mistakes(tmp_path, text)
     assert (
-        "this is a client's own list of servers, see `mcpguard help import` (`mcpServers`), and a configur"
-        in said
-    )
+        f"this is a client's own list of servers (`{key}`), and a configuration (`servers`) is expected here; "
+        "`mcpguard help import` says how to move them in"
+    ) in said
 
 
 def test_the_option_comes_before_the_environment_and_that_before_the_users_folder(

@@ -73,7 +73,7 @@ def test_two_files_with_one_policy_name_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy_files, "SIZE_LIMIT", 100)
     cases = [
-        (tmp_path, "a folder, not a file"),
+        (tmp_path, "a folder, not a file: name a file in it"),
         (Path("/dev/null"), "not a regular file"),
         (tmp_path / "x" / "y.yaml", "cannot be read: No such file or directory"),
         (write(tmp_path, "big.yaml", "#" * 101), "larger than 100 bytes"),

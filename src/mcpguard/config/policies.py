@@ -128,7 +128,7 @@ def read_document(path: Path, error: type[DocumentError]) -> str:
     missing, unreadable, above SIZE_LIMIT, no regular file or not UTF-8."""
     try:
         if path.exists() and not path.is_file():
-            said = "a folder, not a file" if path.is_dir() else "not a regular file"
+            said = "a folder, not a file: name a file in it" if path.is_dir() else "not a regular file"
             raise error([Problem(str(path), 0, 0, said)])
         with path.open("rb") as file:
             data = file.read(SIZE_LIMIT + 1)

@@ -91,7 +91,7 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
         ("version: '1'\n", "1:10 expected 1, found text"),
         ("version: true\n", "1:10 expected 1, found true or false"),
         ("version: 1.0\n", "1:10 expected 1, found a number"),
-        ("words: []\n", "1:1 `version` is missing"),
+        ("words: []\n", "1:1 `version` is missing: write `version: 1`"),
         ("version: 1\nversion: 1\n", "2:1 `version` appears twice; first on line 1"),
         ("version: 1\nleafs: []\n", "2:1 unknown key `leafs`; did you mean `leaves`?"),
         (

@@ -36,9 +36,12 @@ _KINDS = {
     "servers": "a configuration",
     "rules": "a policy",
     "tests": "a file of policy tests",
-    "mcpServers": "a client's own list of servers, see `mcpguard help import`",
+    "mcpServers": "a client's own list of servers",
+    "inputs": "a client's own list of servers",
 }
 """The key that each kind of file has, and no other -> the kind."""
+_OF_CLIENTS = ("mcpServers", "inputs")
+"""VS Code has `inputs` beside `servers`."""
 
 _AT_THE_KEY = (NO_VALUE, "extra_forbidden")
 _KEY = "[key]"
@@ -116,11 +119,14 @@ class Document:
         """The sentence about a file of another kind than is to be read; None where that is not known."""
         names = type_.names()
         wanted = [key for key in _KINDS if key in names]
-        if not wanted or any(self.has(key) for key in wanted):
+        own = any(self.has(key) for key in wanted) and (self.has("version") or not self.has("inputs"))
+        if own or not wanted:
             return None
         for key, kind in _KINDS.items():
-            for at, _ in _children(self._root, key):
+            for at, _ in _children(self._root, key) if key not in wanted else ():
                 said = f"this is {kind} (`{key}`), and {_KINDS[wanted[0]]} (`{wanted[0]}`) is expected here"
+                if key in _OF_CLIENTS:
+                    said += "; `mcpguard help import` says how to move them in"
                 found = self._problem(at.line, at.column, said)
                 found.excerpt = _without_value(found.excerpt, at.column - 1)
                 return found
@@ -233,7 +239,7 @@ def _sentence(error: ErrorDetails, node: Node, types: list[Any]) -> str:
 
 def _wrong_key(kind: str, name: str, types: list[Any]) -> str:
     if kind == "missing":
-        return f"`{name}` is missing"
+        return "`version` is missing: write `version: 1`" if name == "version" else f"`{name}` is missing"
     if kind == NO_VALUE:
         return f"`{name}` has no value: write one, or leave the key out"
     parts = [one for one in types if _is_part(one)]
