@@ -11,6 +11,7 @@ from mcpguard.core.policy.written import Policy
 from tests.rows import each
 
 CONFIGURATION = "version: 1\nservers: {a: {env: {T: hunter22}}}\npolicies: [p.yaml]\n"
+OF_A_CLIENT = "inputs: []\nservers: {a: {env: {T: hunter22}}}\n"
 POLICY = "version: 1\npolicy: p\nrules: [{id: hunter22}]\n"
 TESTS = "version: 1\npolicies: [p.yaml]\ntests: [{name: hunter22}]\n"
 
@@ -22,6 +23,12 @@ TESTS = "version: 1\npolicies: [p.yaml]\ntests: [{name: hunter22}]\n"
             POLICY,
             ConfigFile,
             "3:1: this is a policy (`rules`), and a configuration (`servers`) is expected here",
+        ),
+        (
+            OF_A_CLIENT,
+            ConfigFile,
+            "1:1: this is a client's own list of servers (`inputs`), and a configuration (`servers`) is expected "
+            "here; `mcpguard help import` says how",
         ),
         (
             TESTS,
