@@ -334,7 +334,9 @@ def test_a_store_that_is_held_by_another_changes_nothing(browser: Browser) -> No
     (file,) = browser.folder.rglob("state.sqlite")
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    assert "database is locked" in browser.post(f"{browser.root}/tickets/t1/approve", csrf=csrf).text
+    assert (
+        "is locked by another program" in browser.post(f"{browser.root}/tickets/t1/approve", csrf=csrf).text
+    )
     other.execute("ROLLBACK")
     other.close()
     assert sorted(browser.notices()) == ["approval-given", "approval-void"]

@@ -3,13 +3,17 @@
 import asyncio
 import ctypes
 import os
+import sqlite3
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
+from mcpguard.adapters.store import sqlite as sqlite_store
+from mcpguard.adapters.store import upkeep
 from mcpguard.config.loading import Audit, Config
 from mcpguard.core.errors import SessionError, SourceError
 from mcpguard.core.policy.compiled import PolicySet
@@ -116,8 +120,6 @@ async def test_a_damaged_store_is_missing_until_it_is_whole(tmp_path, monkeypatc
 
 
 async def test_a_store_of_a_later_version_is_missing(tmp_path):
-    import sqlite3
-
     shared = shared_in(tmp_path)
     shared.needs.always = True
     (tmp_path / "state").mkdir()
@@ -138,8 +140,6 @@ async def test_a_change_that_failed_counts_until_something_can_be_written(tmp_pa
 
 
 async def test_a_store_that_is_refused_is_missing_as_soon_as_it_is_needed(tmp_path):
-    import sqlite3
-
     shared = shared_in(tmp_path)
     looks = []
     shared.watcher = lambda: looks.append(missing(shared))
@@ -173,13 +173,33 @@ async def test_a_clock_that_was_set_is_on_record_and_said(tmp_path):
     assert b'"clock-set"' in shared.audit.path.read_bytes()
 
 
-async def test_a_store_that_is_busy_is_not_missing(tmp_path):
+@pytest.mark.parametrize("failing", ["", "x"])
+async def test_a_store_that_is_busy_is_missing_only_after_a_change_was_refused(
+    tmp_path, monkeypatch, failing
+):
+    monkeypatch.setattr(upkeep, "PATIENCE", 0.0)
     shared = shared_in(tmp_path)
     database = shared.store._open()
-    shared.store.failing = "x"
+    shared.store.failing = failing
     database.execute("BEGIN EXCLUSIVE")
-    assert await asyncio.to_thread(shared.store.problem) == ""
+    problem = await asyncio.to_thread(shared.store.problem)
+    assert ("state.sqlite is locked by another program" in problem) == bool(failing)
     database.execute("ROLLBACK")
+
+
+async def test_a_store_is_there_again_as_soon_as_a_change_is_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(upkeep, "PATIENCE", 0.0)
+    monkeypatch.setattr(sqlite_store, "BUSY_SECONDS", 0.0)
+    shared = shared_in(tmp_path)
+    shared.store._open()
+    with closing(sqlite3.connect(tmp_path / "state" / "state.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SessionError, match="is locked by another program, so nothing"):
+            await shared.store.ask(TICKET)
+        assert "is locked" in (await changed(shared, {}))["store"]
+        other.execute("ROLLBACK")
+    await shared.store.ask(TICKET)
+    assert missing(shared) == {}
 
 
 LINUX = sys.platform == "linux"

@@ -54,6 +54,10 @@ class BlockingCheck:
             threading.Thread(target=self._run, name="mcpguard-look", daemon=True).start()
         return self._answer
 
+    def forget(self) -> None:
+        """The last answer no longer counts."""
+        self._answer = ""
+
     def _run(self) -> None:
         before = self._answer
         answer = "it could not be asked, because of a defect"
@@ -97,6 +101,7 @@ class ServingNeeds:
         self._credentials = credentials
         self._report = report
         self._ask_store = BlockingCheck(store.problem, changed)
+        self._failing = False
         self._changed = changed
         self._ask_keychain: BlockingCheck | None = None
         self._blocked = blocked
@@ -144,6 +149,9 @@ class ServingNeeds:
         if not (store.in_use or self.always):
             return ""
         failing = store.failing  # Before the look, which may find that it can be written again.
+        if self._failing and not failing:
+            self._ask_store.forget()  # A change was stored since.
+        self._failing = bool(failing)
         found = self._ask_store.look()
         return failing or found
 

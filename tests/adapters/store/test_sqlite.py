@@ -563,9 +563,26 @@ def test_a_file_that_is_busy_is_tried_again_and_refused_after_a_while(
         while not last.done:
             clock.ring()
         other.execute("COMMIT")
+    with pytest.raises(SessionError, match="is locked by another program"):
+        given_by(last)
+    assert "is locked by another program" in store.failing
+    assert len(labels(store, add="d")) == 4
+    assert store.failing == ""
+
+
+def test_a_change_that_others_outrun_each_time_is_refused_after_a_while_and_no_failure(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FixedClock()
+    clock.slow = True
+    store = SqliteStore(tmp_path, 60, clock, lambda: machine.time)
+    monkeypatch.setattr(store, "_once", lambda *_: (False, None))
+    last = store.change(ADA, lambda session: session.add(("d",), ()))
+    while not last.done:
+        clock.ring()
     with pytest.raises(SessionError, match="others are changing it"):
         given_by(last)
-    assert len(labels(store)) == 3
+    assert store.failing == ""
 
 
 def test_a_disk_that_hangs_is_waited_for_once_and_what_it_does_later_is_read(

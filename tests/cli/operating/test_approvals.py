@@ -343,7 +343,7 @@ def test_an_answer_that_could_not_be_stored_is_void_in_evidence(
         monkeypatch.setattr("builtins.input", locked)
         assert main(["approve", "t1"]) == 2
         other.execute("ROLLBACK")
-    assert "database is locked" in capsys.readouterr().err
+    assert "is locked by another program" in capsys.readouterr().err
     assert known(home).state == "waiting"
     assert sorted(what for what, _ in notices(home)) == ["approval-given", "approval-void"]
 

@@ -271,7 +271,7 @@ def test_a_change_that_could_not_be_stored_is_void_in_evidence(
     other.execute("BEGIN IMMEDIATE")
     assert main(["session", *words]) == 2
     other.execute("ROLLBACK")
-    assert "database is locked" in capsys.readouterr().err
+    assert "is locked by another program" in capsys.readouterr().err
     assert labels(store(home), CALL) == ["private"]
     said = dict(notices(home))
     assert said.keys() == {what, "change-void"}

@@ -54,6 +54,8 @@ CHECKPOINT = 500
 KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 """How long a session that ended stays at most: a limit may still count what it holds."""
 
+_OUTRUN = "the session's state is unavailable: others are changing it"
+
 T = TypeVar("T")
 
 
@@ -88,6 +90,8 @@ class SqliteStore(SharedState):
         self._seen = -1
         self._before: dict[str, SessionRow] = {}
         """Sessions in use whose file was removed or replaced, as they were in it, until they are stored."""
+        self._locked = False
+        """Whether the last try found the file locked."""
         self._changes = 0
         self._said: list[str] = []
         """What `replaced` is to be called with: work is done in a thread, and this is for the loop."""
@@ -180,7 +184,8 @@ class SqliteStore(SharedState):
         if done:
             wait.set(cast("T", value))
         elif self._clock.seconds() > ends:
-            wait.fail(SessionError("the session's state is unavailable: others are changing it"))
+            locked = upkeep.LOCKED.format(self._path)
+            wait.fail(self._is(locked) if self._locked else SessionError(_OUTRUN))
         else:
             # Many may wait at once, so they do not all look all the time.
             again = partial(self._try, wait, work, ends, min(2 * pause, MOST_PAUSE))
@@ -190,6 +195,7 @@ class SqliteStore(SharedState):
         """Whether it is stored, and what it gave; not where others use the file or were quicker each time."""
         import sqlite3  # A start without state does not pay for it.
 
+        self._locked = False
         try:
             for _ in range(TRIES):
                 done, value = self._disk.do(work, self.close)
@@ -197,7 +203,8 @@ class SqliteStore(SharedState):
                     self._is("")
                     return True, value
         except sqlite3.Error as problem:
-            if not upkeep.is_busy(problem):
+            self._locked = upkeep.is_busy(problem)
+            if not self._locked:
                 self.close()
                 raise self._is(upkeep.unusable(self._path, problem)) from None
         except OSError as problem:

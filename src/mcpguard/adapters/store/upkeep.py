@@ -21,6 +21,10 @@ _AWAY = (
 REPLACED = (
     "{} was removed or replaced: the labels, limits and approvals of sessions that are not connected are lost"
 )
+LOCKED = (
+    "{0} is locked by another program, so nothing can be stored: have that program finish, or end it "
+    "(`lsof {0}` lists what has the file open)"
+)
 UPDATED = "{} was updated from an earlier version of mcpguard: {} tickets and approvals in it no longer count"
 PATIENCE = 1.0
 """How long a look waits for a file that is busy, in seconds."""
@@ -64,12 +68,14 @@ def problem_of(path: Path, form: int, write: bool) -> str:
             if write:
                 database.execute(f"PRAGMA user_version = {found}")
     except sqlite3.Error as problem:
-        return "" if is_busy(problem) else unusable(path, problem)
+        return "" if is_busy(problem) and not write else unusable(path, problem)
     return "" if os.access(path, os.W_OK) else f"{path} cannot be written by this user"
 
 
 def unusable(path: Path, problem: "sqlite3.Error") -> str:
     """What is wrong with the file, and what to do about it."""
+    if is_busy(problem):
+        return LOCKED.format(path)
     damaged = getattr(problem, "sqlite_errorcode", 0) & 0xFF in (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB.
     return f"{path} cannot be used: {problem}{f'; {_AWAY}' if damaged else ''}"
 
