@@ -24,7 +24,7 @@ from msgspec import structs
 
 from mcpguard.adapters.store import default_folder, sqlite, upkeep
 from mcpguard.adapters.store.sqlite import FILE, FORM, SqliteStore
-from mcpguard.adapters.store.upkeep import REPLACED, UPDATED
+from mcpguard.adapters.store.upkeep import BESIDE_REPLACED, REPLACED, UPDATED
 from mcpguard.adapters.system import clock as system_clock
 from mcpguard.adapters.system import disk
 from mcpguard.adapters.system.clock import Uptime, uptime
@@ -279,6 +279,148 @@ def test_a_session_in_use_keeps_its_labels_where_another_was_the_first_to_use_a_
     assert sorted(labels(third)) == ["new", "private", "untrusted"]
     third.edit(NAME, lambda kept: kept.without_label("private"))
     assert sorted(labels(two)) == ["new", "untrusted"]
+
+
+# --- its log, and the index of that --------------------------------------------------------------
+
+
+@pytest.fixture
+def looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each use of the file looks whether those beside it are there."""
+    monkeypatch.setattr(sqlite, "LOOK_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("looking")
+@pytest.mark.parametrize("part", ["-wal", "-shm"])
+def test_nothing_is_lost_where_the_log_or_its_index_is_removed_while_the_file_is_in_use(
+    tmp_path: Path, machine: Machine, part: str
+) -> None:
+    store, told = machine.store(tmp_path), []
+    store.replaced = told.append
+    labels(store, add="private")
+    (tmp_path / f"{FILE}{part}").unlink()
+    assert labels(store) == ["private"]
+    assert labels(store) == ["private"]
+    assert told == [BESIDE_REPLACED.format(tmp_path / FILE)]
+    assert labels(machine.store(tmp_path)) == ["private"]
+
+
+@pytest.mark.usefixtures("looking")
+def test_processes_that_share_the_file_go_on_once_each_has_seen_that_the_log_was_removed(
+    tmp_path: Path, machine: Machine
+) -> None:
+    one, two = machine.store(tmp_path), machine.store(tmp_path)
+    labels(one, add="private")
+    labels(two, add="untrusted")
+    (tmp_path / f"{FILE}-wal").unlink()
+    for store in (one, machine.store(tmp_path)):
+        with pytest.raises(SessionError, match="-wal was removed, and with it the latest changes"):
+            labels(store)
+        assert "state.sqlite-wal was removed" in store.problem()
+    assert labels(two) == ["private", "untrusted"]
+    assert labels(one) == ["private", "untrusted"]
+    assert one.problem() == ""
+
+
+def test_a_file_whose_log_is_missing_is_not_taken_for_all_that_there_was(
+    tmp_path: Path, machine: Machine
+) -> None:
+    """After a process was killed, its log is there; here somebody removes it."""
+    store, folder = machine.store(tmp_path / "a"), tmp_path / "b"
+    labels(store, add="private")
+    upkeep.checkpoint(tmp_path / "a" / FILE)
+    labels(store, add="untrusted")
+    folder.mkdir()
+    for part in ("", "-shm"):
+        shutil.copyfile(tmp_path / "a" / f"{FILE}{part}", folder / f"{FILE}{part}")
+    killed = machine.store(folder)
+    with pytest.raises(SessionError, match="-wal was removed"):
+        labels(killed)
+    with pytest.raises(SessionError, match="-wal was removed"):
+        killed.known()
+    upkeep.checkpoint(folder / FILE)
+    assert not (folder / f"{FILE}-wal").exists()
+    shutil.copyfile(tmp_path / "a" / f"{FILE}-wal", folder / f"{FILE}-wal")
+    assert labels(killed) == ["private", "untrusted"]
+    killed.close()
+    (folder / f"{FILE}-shm").write_bytes(b"")
+    with pytest.raises(SessionError, match="-wal was removed"):
+        labels(killed)
+    (folder / f"{FILE}-shm").unlink()
+    assert labels(killed) == ["private", "untrusted"]
+
+
+def test_a_file_is_looked_at_more_often_than_what_is_beside_it(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LOOK_SECONDS", 1000.0)
+    store, looks = machine.store(tmp_path), []
+    labels(store, add="private")
+    labels(store)
+    monkeypatch.setattr(upkeep, "inodes_beside", lambda path: looks.append(path) or (1, 1))
+    for _ in range(3):
+        labels(store)
+    assert looks == []
+
+
+def test_a_disk_without_room_is_a_problem_though_the_log_has_some(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="private")
+    store.failing = "database or disk is full"
+
+    class Full:
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def write(self, data: bytes) -> None:
+            assert len(data) > 100_000
+
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(upkeep, "TemporaryFile", lambda **_: Full())
+    assert "(No space left on device): free up space" in store.problem()
+    assert store.failing
+    monkeypatch.undo()
+    assert store.problem() == ""
+
+
+def test_a_decision_that_stores_nothing_does_not_end_a_failure(tmp_path: Path, machine: Machine) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="private")
+    store.failing = "database or disk is full"
+    assert labels(store) == ["private"]
+    assert store.failing
+    labels(store, add="untrusted")
+    assert store.failing == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "; let this user write to it and to its folder"),
+        (sqlite3.SQLITE_FULL, "; free up space on its disk"),
+        (
+            sqlite3.SQLITE_CANTOPEN,
+            "; let this user read and write it, its -wal and -shm files, and its folder",
+        ),
+        (sqlite3.SQLITE_IOERR, ""),
+    ],
+)
+def test_what_sqlite_says_comes_with_what_to_do(code: int, advice: str) -> None:
+    problem = sqlite3.OperationalError("it says so")
+    problem.sqlite_errorcode = code
+    assert (
+        upkeep.unusable(Path("state.sqlite"), problem) == f"state.sqlite cannot be used: it says so{advice}"
+    )
+
+
+# --- what else may be wrong with it --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("synced", "level"), [(True, 2), (False, 1)])

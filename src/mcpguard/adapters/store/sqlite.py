@@ -49,6 +49,7 @@ MOST_PAUSE = 0.05
 """Between two tries at a busy file: each pause is twice as long as the one before, up to this."""
 TRIES = 32
 """How often a change is made again at once, since another process was quicker."""
+LOOK_SECONDS = 1.0
 CHECKPOINT = 500
 """After this many changes a thread moves what they wrote from the log to the file: it waits for the disk."""
 KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
@@ -84,6 +85,9 @@ class SqliteStore(SharedState):
         self._updates = updates
         self._database: sqlite3.Connection | None = None
         self._inode = 0
+        self._beside = (0, 0)
+        self._looks_at = 0.0
+        """When it looks again whether the files beside it are those of `_beside`, in monotonic seconds."""
         self._rows: dict[str, SessionRow] = {}
         self._fresh: set[str] = set()
         """Whose rows are as in the file, while its `data_version` is `_seen`: nobody else changed it."""
@@ -195,12 +199,13 @@ class SqliteStore(SharedState):
         """Whether it is stored, and what it gave; not where others use the file or were quicker each time."""
         import sqlite3  # A start without state does not pay for it.
 
-        self._locked = False
+        self._locked, before = False, self._changes
         try:
             for _ in range(TRIES):
                 done, value = self._disk.do(work, self.close)
                 if done:
-                    self._is("")
+                    if self._changes != before:  # What was only read proves nothing.
+                        self._is("")
                     return True, value
         except sqlite3.Error as problem:
             self._locked = upkeep.is_busy(problem)
@@ -209,7 +214,7 @@ class SqliteStore(SharedState):
                 raise self._is(upkeep.unusable(self._path, problem)) from None
         except OSError as problem:
             raise self._is(upkeep.unmade(self._path.parent, problem)) from None
-        except upkeep.OtherVersionError as problem:
+        except upkeep.KeptError as problem:
             raise self._is(str(problem)) from None
         finally:
             while self._said:
@@ -258,13 +263,12 @@ class SqliteStore(SharedState):
     def _open(self) -> "sqlite3.Connection":
         database = self._database
         if database is not None:
-            with suppress(FileNotFoundError):
-                if os.stat(self._path).st_ino == self._inode:
-                    self._note_others(database)
-                    return database
+            if not (replaced := self._replaced(database)):
+                self._note_others(database)
+                return database
             self.close()
             self._before |= self._rows
-            self._said.append(upkeep.REPLACED.format(self._path))
+            self._said.append(replaced.format(self._path))
         import sqlite3
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -272,13 +276,32 @@ class SqliteStore(SharedState):
         file = private_file(self._path, os.O_RDWR)
         self._inode = os.fstat(file).st_ino
         os.close(file)
+        upkeep.check_log(self._path)
         with ExitStack() as opened:
             database = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
             opened.callback(database.close)
             self._prepare(database)
             opened.pop_all()
+        self._beside = upkeep.inodes_beside(self._path)
         self._database = database
         return database
+
+    def _replaced(self, database: "sqlite3.Connection") -> str:
+        """What is to be said if the file was removed or replaced, "" if not; the same of those beside it,
+        which are looked at once a second."""
+        if upkeep.inode(self._path) != self._inode:
+            return upkeep.REPLACED
+        now = time.monotonic()
+        if now < self._looks_at:
+            return ""
+        self._looks_at = now + LOOK_SECONDS
+        beside = upkeep.inodes_beside(self._path)
+        if beside == self._beside:
+            return ""
+        if not beside[0]:  # Our connection still has the log that was removed.
+            with suppress(database.Error):
+                database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        return upkeep.BESIDE_REPLACED
 
     def _note_others(self, database: "sqlite3.Connection") -> None:
         """Read the file again where others have changed it, unless a later version has updated it."""

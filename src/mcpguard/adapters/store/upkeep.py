@@ -25,11 +25,26 @@ LOCKED = (
     "{0} is locked by another program, so nothing can be stored: have that program finish, or end it "
     "(`lsof {0}` lists what has the file open)"
 )
+_LOG_GONE = (
+    "{0}-wal was removed, and with it the latest changes of labels, limits and approvals: put it back; or "
+    "end every mcpguard, remove {0}-shm as well, and start mcpguard again, without those changes"
+)
+BESIDE_REPLACED = (
+    "{0}-wal or {0}-shm was removed or replaced while mcpguard was using it: the latest labels, limits and "
+    "approvals of sessions that are not connected may be lost"
+)
 UPDATED = "{} was updated from an earlier version of mcpguard: {} tickets and approvals in it no longer count"
+ROOM = 256 * 1024
+"""Bytes that a folder has room for if its disk is not full: a change takes far less."""
 PATIENCE = 1.0
 """How long a look waits for a file that is busy, in seconds."""
 
 
+_ADVICE = {
+    8: "let this user write to it and to its folder",  # SQLITE_READONLY
+    13: "free up space on its disk",  # SQLITE_FULL
+    14: "let this user read and write it, its -wal and -shm files, and its folder",  # SQLITE_CANTOPEN
+}
 _CHANGES = (
     ("INSERT", "sessions"),
     ("UPDATE", "sessions"),
@@ -41,14 +56,40 @@ _CHANGES = (
 _REFUSES = "WHEN (SELECT user_version FROM pragma_user_version) <> {} BEGIN SELECT RAISE(ABORT, ''); END"
 
 
-class OtherVersionError(SessionError):
-    """The file is of another version of mcpguard, and stays as it is."""
+class KeptError(SessionError):
+    """The file is not used, and stays as it is: it is of another version of mcpguard, or lacks its log."""
+
+
+def inodes_beside(path: Path) -> tuple[int, int]:
+    """Those of its log (-wal) and of the index of that (-shm), 0 for one that is not there."""
+    log, index = (inode(f"{path}-{name}") for name in ("wal", "shm"))
+    return log, index
+
+
+def inode(path: str | Path) -> int:
+    """Of the file, 0 if it is not there."""
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def check_log(path: Path) -> None:
+    """Raise KeptError where only the log was removed. SQLite makes it before the index, and removes it after
+    that, so it would take the file without its latest changes for all that there was."""
+    for _ in range(2):  # Another process may be removing both.
+        log, index = inodes_beside(path)
+        if log or not index:
+            return
+    raise KeptError(_LOG_GONE.format(path))
 
 
 def checkpoint(path: Path) -> None:
     """Move what changes wrote from the log to the file."""
     import sqlite3
 
+    if not all(inodes_beside(path)):
+        return  # A connection would make them.
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
         database.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
@@ -61,12 +102,20 @@ def problem_of(path: Path, form: int, write: bool) -> str:
     if not os.path.exists(path):  # No failure where the folder is closed to us.
         return _cannot_be_made(path)
     try:
+        check_log(path)
         with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as database:
             ((found,),) = database.execute("PRAGMA user_version").fetchall()
             if found > form:
                 return of_later(path)
             if write:
                 database.execute(f"PRAGMA user_version = {found}")
+                with TemporaryFile(dir=path.parent) as trial:
+                    trial.write(bytes(ROOM))  # The log may have room left for a change as small as that.
+                    trial.flush()
+    except KeptError as problem:
+        return str(problem)
+    except OSError as problem:
+        return unmade(path.parent, problem)
     except sqlite3.Error as problem:
         return "" if is_busy(problem) and not write else unusable(path, problem)
     return "" if os.access(path, os.W_OK) else f"{path} cannot be written by this user"
@@ -76,8 +125,10 @@ def unusable(path: Path, problem: "sqlite3.Error") -> str:
     """What is wrong with the file, and what to do about it."""
     if is_busy(problem):
         return LOCKED.format(path)
-    damaged = getattr(problem, "sqlite_errorcode", 0) & 0xFF in (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB.
-    return f"{path} cannot be used: {problem}{f'; {_AWAY}' if damaged else ''}"
+    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
+    damaged = code in (11, 26)  # SQLITE_CORRUPT and SQLITE_NOTADB.
+    advice = _AWAY if damaged else _ADVICE.get(code)
+    return f"{path} cannot be used: {problem}{f'; {advice}' if advice else ''}"
 
 
 def of_later(path: Path) -> str:
@@ -86,15 +137,15 @@ def of_later(path: Path) -> str:
 
 
 def check_form(path: Path, found: int, form: int, updates: bool) -> None:
-    """Raise OtherVersionError where the file is of a later form than ours, or of an earlier one, which
+    """Raise KeptError where the file is of a later form than ours, or of an earlier one, which
     processes of that version may still use, unless whoever opens it `updates` it. A new file has form 0."""
     if found > form:
-        raise OtherVersionError(of_later(path))
+        raise KeptError(of_later(path))
     if 0 < found < form and not updates:
         advice = (
             "restart the clients that use mcpguard; the first call whose rules need the session updates it"
         )
-        raise OtherVersionError(f"{path} is of an earlier version of mcpguard: {advice}")
+        raise KeptError(f"{path} is of an earlier version of mcpguard: {advice}")
 
 
 def guard(database: "sqlite3.Connection", form: int) -> None:
