@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,6 +162,7 @@ def test_a_connection_that_never_used_a_session_keeps_none(tmp_path: Path, machi
 USE = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
 from tests.adapters.store.test_store import ADA, labels
@@ -328,7 +330,7 @@ def test_a_file_whose_log_is_missing_is_not_taken_for_all_that_there_was(
     """After a process was killed, its log is there; here somebody removes it."""
     store, folder = machine.store(tmp_path / "a"), tmp_path / "b"
     labels(store, add="private")
-    upkeep.checkpoint(tmp_path / "a" / FILE)
+    upkeep.tidy(tmp_path / "a" / FILE, FORM, 0.0, lambda _: False)
     labels(store, add="untrusted")
     folder.mkdir()
     for part in ("", "-shm"):
@@ -338,7 +340,7 @@ def test_a_file_whose_log_is_missing_is_not_taken_for_all_that_there_was(
         labels(killed)
     with pytest.raises(SessionError, match="-wal was removed"):
         killed.known()
-    upkeep.checkpoint(folder / FILE)
+    upkeep.tidy(folder / FILE, FORM, 0.0, lambda _: False)
     assert not (folder / f"{FILE}-wal").exists()
     shutil.copyfile(tmp_path / "a" / f"{FILE}-wal", folder / f"{FILE}-wal")
     assert labels(killed) == ["private", "untrusted"]
@@ -663,6 +665,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, machine: Machi
 FULL = """
 import resource, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 from mcpguard.core.errors import SessionError
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
@@ -805,6 +808,13 @@ def test_what_many_changes_wrote_is_moved_to_the_file(
     assert len(threads) == 1
 
 
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread would do is done at once."""
+    monkeypatch.setattr(sqlite, "Thread", lambda target, daemon: SimpleNamespace(start=target))
+
+
+@pytest.mark.usefixtures("inline")
 def test_sessions_that_ended_long_ago_are_removed(tmp_path: Path, machine: Machine) -> None:
     labels(machine.store(tmp_path), add="a")
     used = structs.replace(ADA, agent="used")
@@ -816,6 +826,38 @@ def test_sessions_that_ended_long_ago_are_removed(tmp_path: Path, machine: Machi
         database.execute("UPDATE sessions SET used = ?", (long_ago,))
     assert labels(machine.store(tmp_path)) == []
     assert labels(machine.store(tmp_path), used) == ["b"]
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_process_that_runs_for_months_removes_them_as_well(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT", 2)
+    store, other = machine.store(tmp_path), structs.replace(ADA, agent="other")
+    labels(store, add="a")
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute("UPDATE sessions SET used = ?", (time.time() - sqlite.KEPT_SECONDS - 1,))
+    for label in ("b", "c"):
+        labels(store, other, add=label)
+    assert [name for name, *_ in rows(tmp_path)] == [name_of(other.principal, "other")]
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_process_of_this_version_removes_nothing_from_a_file_of_a_later_one(
+    tmp_path: Path, machine: Machine
+) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="a")
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute(f"PRAGMA user_version = {FORM + 1}")
+    upkeep.tidy(tmp_path / FILE, FORM, time.time() + 1e9, lambda _: False)
+    assert len(rows(tmp_path)) == 1
+
+
+def test_a_look_at_sessions_makes_no_files(tmp_path: Path, machine: Machine) -> None:
+    labels(machine.store(tmp_path), add="a")
+    assert len(machine.store(tmp_path).known()) == 1
+    assert not list(tmp_path.glob("*.used"))
 
 
 # --- what earlier versions kept ------------------------------------------------------------------
@@ -860,6 +902,7 @@ def test_a_damaged_one_is_never_taken_for_a_new_session(
 COUNT = """
 import asyncio, sys
 from pathlib import Path
+from types import SimpleNamespace
 from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import SystemClock

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import time
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -161,10 +160,8 @@ def test_an_edited_question_is_not_what_a_waiting_call_goes_on_with(tmp_path: Pa
 def test_what_tickets_wrote_is_moved_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     moved: list[Path] = []
     monkeypatch.setattr(sqlite, "CHECKPOINT", 5)
-    monkeypatch.setattr(
-        sqlite, "Thread", lambda target, args, daemon: SimpleNamespace(start=partial(target, *args))
-    )
-    monkeypatch.setattr(sqlite.upkeep, "checkpoint", moved.append)
+    monkeypatch.setattr(sqlite, "Thread", lambda target, daemon: SimpleNamespace(start=target))
+    monkeypatch.setattr(sqlite.upkeep, "tidy", lambda path, *_: moved.append(path))
     mine = store(tmp_path)
     for number in range(5):
         given_by(mine.ask(fresh(id=f"t{number}", args=str(number))))

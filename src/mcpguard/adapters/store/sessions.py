@@ -73,7 +73,9 @@ class OpenSessions:
         if name in self._held:
             return True
         try:
-            held = private_file(self._path(name), os.O_RDWR)
+            held = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False  # Whoever uses it makes the file first.
         except OSError:
             return True  # Not known, so it goes on.
         try:
@@ -105,6 +107,8 @@ TABLE = """
 """
 READ = "SELECT version, used, boot, up, state FROM sessions WHERE name = ?"
 EVERY = "SELECT name, principal, agent, version, used, boot, up, state FROM sessions ORDER BY used DESC"
+OLD = "SELECT name FROM sessions WHERE used < ?"
+REMOVE = "DELETE FROM sessions WHERE name = ? AND used < ?"
 NEW = "INSERT INTO sessions VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 CHANGE = (
     "UPDATE sessions SET version = version + 1, used = ?, boot = ?, up = ?, state = ?"

@@ -51,7 +51,8 @@ TRIES = 32
 """How often a change is made again at once, since another process was quicker."""
 LOOK_SECONDS = 1.0
 CHECKPOINT = 500
-"""After this many changes a thread moves what they wrote from the log to the file: it waits for the disk."""
+"""After this many changes a thread moves what they wrote from the log to the file: it waits for the disk.
+It also removes what ended long ago, which may be a great deal."""
 KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 """How long a session that ended stays at most: a limit may still count what it holds."""
 
@@ -323,10 +324,8 @@ class SqliteStore(SharedState):
         if form < FORM:
             self._make(database)
         upkeep.guard(database, FORM)
-        oldest = time.time() - max(self.idle_seconds, KEPT_SECONDS)
-        for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
-            if not self._open_sessions.in_use(name):
-                database.execute("DELETE FROM sessions WHERE name = ? AND used < ?", (name, oldest))
+        if database.execute(sessions.OLD, (self._oldest,)).fetchone() is not None:
+            self._tidy()
 
     def _make(self, database: "sqlite3.Connection") -> None:
         """The tables, unless another process has made them meanwhile and may have a ticket in them."""
@@ -358,7 +357,16 @@ class SqliteStore(SharedState):
     def _note_change(self) -> None:
         self._changes += 1
         if self._changes % CHECKPOINT == 0:
-            Thread(target=upkeep.checkpoint, args=(self._path,), daemon=True).start()
+            self._tidy()
+
+    @property
+    def _oldest(self) -> float:
+        """What was not used since then has ended, and no limit counts what it holds."""
+        return time.time() - max(self.idle_seconds, KEPT_SECONDS)
+
+    def _tidy(self) -> None:
+        work = partial(upkeep.tidy, self._path, FORM, self._oldest, self._open_sessions.in_use)
+        Thread(target=work, daemon=True).start()
 
     # --- a session -------------------------------------------------------------------------------
 

@@ -2,12 +2,14 @@
 for a disk."""
 
 import os
+from collections.abc import Callable
 from contextlib import closing, suppress
 from errno import EACCES, ETIMEDOUT
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.store.sessions import OLD, REMOVE
 from mcpguard.adapters.system.files import remedy
 from mcpguard.core.errors import SessionError
 
@@ -51,8 +53,9 @@ _CHANGES = (
     ("INSERT", "tickets"),
     ("UPDATE", "tickets"),
     ("INSERT", "waits"),
+    ("DELETE", "sessions"),
 )
-"""What a change of the file consists of; rows are deleted beside these, or since they no longer count."""
+"""What a change of the file consists of; other rows are deleted beside these, or as they no longer count."""
 _REFUSES = "WHEN (SELECT user_version FROM pragma_user_version) <> {} BEGIN SELECT RAISE(ABORT, ''); END"
 
 
@@ -84,14 +87,23 @@ def check_log(path: Path) -> None:
     raise KeptError(_LOG_GONE.format(path))
 
 
-def checkpoint(path: Path) -> None:
-    """Move what changes wrote from the log to the file."""
+def tidy(path: Path, form: int, oldest: float, in_use: Callable[[str], bool]) -> None:
+    """Move what changes wrote from the log to the file, and remove the sessions that were last used before
+    `oldest`, one by one, so that nobody waits for it."""
     import sqlite3
 
     if not all(inodes_beside(path)):
         return  # A connection would make them.
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as database,
+    ):
+        database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        guard(database, form)
+        for (name,) in database.execute(OLD, (oldest,)).fetchall():
+            if not in_use(name):
+                database.execute(REMOVE, (name, oldest))
 
 
 def problem_of(path: Path, form: int, write: bool) -> str:
