@@ -63,6 +63,9 @@ class _Arguments:
                 self.operands.append(word)
             elif not word.fixed:
                 self.expanded(word)
+            elif self.operands and self.program.roles == "rw":
+                # Where options end at the first operand, this is the file that is written: `xxd a -u`.
+                self.operands.append(word)
             elif word.text == "--":
                 ended = True
                 self.ended = len(self.operands)
