@@ -71,9 +71,10 @@ _PART = (
     r"|storybook|assets|report|strict|smoke|snapshots?|update|backend|frontend)"
 )
 """What may follow a target: the kind of a `docs:deploy` is not known."""
+_NO_CONTAINER = r"(?:svc|services?|no|nodes?|ns|namespaces?|ev|events?|ing|ingress(?:es)?|pvc?|hpa|endpoints)"
 _RESOURCE = (
-    r"(?:all|po|pods?|deploy|deployments?|svc|services?|no|nodes?|ns|namespaces?|ev|events?|ing|ingress(?:es)?|jobs?"
-    r"|cronjobs?|sts|statefulsets?|ds|daemonsets?|rs|replicasets?|pvc?|hpa|endpoints)"
+    rf"(?:{_NO_CONTAINER}|all|po|pods?|deploy|deployments?|jobs?|cronjobs?|sts|statefulsets?|ds|daemonsets?"
+    r"|rs|replicasets?)"
 )
 _COLUMN = (
     r"(?:args|blocked|bsdstart|bsdtime|cgroup|class|cls|cmd|comm|command|cp|c|cputime|drs|egid|egroup|elapsed|etimes?|euid"
@@ -114,6 +115,7 @@ _ROLES = {
         "V": "|".join(map(re.escape, sorted(WHERE_AND_WHO))),
         "W": rf"{_RESOURCE}(?:,{_RESOURCE})*(?:/[\w.-]+)?",
         # What ps is given without a dash: letters, none of them `e`, and what `o` or `p` before it takes.
+        "X": r"(?!.*(?:\A|/)\.\.(?:/|\Z))(?:\.|(?:\./)?\w[\w-]*(?:[./][\w-]+)*)",
         "Y": rf"[1LSTXacfhjlmnrsuvwx]+[op]?|[op]|\d+(?:,\d+)*|{_COLUMN}=?(?:,{_COLUMN}=?)+",
         "Z": rf"{SETTING.pattern}|remote\.[\w/-]+\.(?:fetch|(?:push)?url)",
         "a": r"[a-z_][\w.]*:\w+",
@@ -134,10 +136,12 @@ _ROLES = {
         "s": r"(?:\.?(?:bak|backup|old|orig|tmp))?",
         "u": r"https://(?:[a-z0-9-]+\.)+[a-z]+(?:/[\w.~%/+=&?,:;@!-]*)?",
         "v": r"\.?venv/bin/activate",
-        "w": r"wide|name|json|yaml",
+        "w": r"wide|name",
         "z": "|".join(sorted(SHELL_SETTINGS)),
         "y": r"(?!.*\.\.)\w[\w./-]*(?::[\w.-]+)?",
         "0": r"/dev/null",
+        "1": rf"{_NO_CONTAINER}(?:,{_NO_CONTAINER})*(?:/[\w.-]+)?",
+        "2": r"wide|name|json|yaml",
         "-": r"-",
         "|": r"(?!)",  # No more operands.
         ".": r"\.(?:\[[\w,-]+\])?",
