@@ -875,3 +875,31 @@ def test_a_dialect_is_prepared_when_a_statement_in_it_is_first_read() -> None:
     _parser.cache_clear()
     _pattern.cache_clear()
     assert sql("SELECT 1", "postgres")["writes"] is False
+
+
+@each(
+    ("dialect", "text", "found"),
+    [
+        ("postgres", "SELECT repeat('x', 1000), lpad('x', 1000), rpad('x', 3, ',(')", []),
+        ("postgres", "SELECT repeat('x', 1001)", ["repeat"]),
+        ("postgres", "SELECT repeat('x', 40), repeat('y', 40)", ["repeat"]),
+        ("postgres", "SELECT lpad('x', 40), rpad('y', 40)", []),
+        ("postgres", "SELECT lpad('x', 2 * 9)", ["lpad"]),
+        ("postgres", "SELECT lpad('x', $1)", ["lpad"]),
+        ("postgres", "SELECT lpad(length => 9, string => 'x')", ["lpad"]),
+        ("postgres", "SELECT rpad(lpad(a, 9), (SELECT 9)) FROM t", ["rpad"]),
+        ("postgres", 'SELECT pg_catalog.rpad(a[1], 9), "lpad"(a, 10000) FROM t', ["lpad"]),
+        ("postgres", "SELECT 'x'::char(9), 'x'::bit(1000000)", ["bit"]),
+        ("postgres", "SELECT format('%s in 2026, %-9s', a, b) FROM t", []),
+        ("postgres", "SELECT format('%-1000s', a), format(a) FROM t", ["format"]),
+        ("postgres", "SELECT format(VARIADIC a) FROM t", ["format"]),
+        ("postgres", "SELECT array_fill(0, ARRAY[9])", ["array_fill"]),
+        ("sqlite", "SELECT char(8364), zeroblob(8), printf('%*d', 9, 1)", ["printf"]),
+        ("sqlite", "SELECT lower(hex(randomblob(16))), hex(zeroblob(-1))", ["zeroblob"]),
+        ("duckdb", "SELECT format('{:9}', a), format('{:9999}', a) FROM t", ["format"]),
+        ("mysql", "SELECT format(a, 2), space(9) FROM t", []),
+        ("mysql", "SELECT a, space(10000) FROM t", ["space"]),
+    ],
+)
+def test_what_could_build_a_value_of_any_length_is_named(dialect, text, found):
+    assert facts(text, dialect)["unbounded"] == found

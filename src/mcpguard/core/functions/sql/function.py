@@ -26,6 +26,7 @@ from mcpguard.core.functions.sql.calls import (
     unknown_types,
 )
 from mcpguard.core.functions.sql.fields import Relations, fields, lost
+from mcpguard.core.functions.sql.long import unbounded
 from mcpguard.core.functions.sql.plain import PLAIN_KINDS, plain
 from mcpguard.core.functions.sql.rows import IsColumn, filtered, most_rows
 from mcpguard.core.functions.sql.text import LEXIS, Source, SqlToken, read, statements
@@ -60,6 +61,7 @@ class Facts(Struct):
     pure: bool = True
     filtered: bool = True
     limit: int = 0
+    unbounded: set[str] = set()
 
 
 class DialectParser(Struct, frozen=True):
@@ -190,6 +192,7 @@ def _read_tree(
         functions |= commanded(tree, exp)
     refuse_text_as_sql(functions, dialect)
     facts.functions |= functions
+    facts.unbounded |= unbounded(tokens, dialect)
     facts.tables |= tree.tables()
     facts.written |= tree.written()
     facts.columns |= tree.columns() | more

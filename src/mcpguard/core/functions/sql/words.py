@@ -46,6 +46,11 @@ SETTINGS = _LISTS["SETTINGS"]
 PURE = {dialect: _LISTS["PURE_OTHERS"] for dialect in ("bigquery", "duckdb", "snowflake", "tsql")}
 PURE |= {dialect: _LISTS[f"PURE_{dialect.upper()}"] for dialect in ("mysql", "postgres", "sqlite")}
 """Functions without effects, by dialect."""
+LONG_BY_ARGUMENT = dict.fromkeys(_LISTS["LONG_BY_FIRST"], 0) | dict.fromkeys(_LISTS["LONG_BY_SECOND"], 1)
+"""Functions that make a value as long as an argument says, with the place of that argument."""
+LONG_BY_TYPE = _LISTS["LONG_BY_TYPE"]
+LONG_BY_FORMAT = _LISTS["LONG_BY_FORMAT"]
+LONG_ANYHOW = _LISTS["LONG_ANYHOW"]
 POSTGRES_TYPES = _LISTS["POSTGRES_TYPES"]
 POSTGRES_OPERATORS = _LISTS["POSTGRES_OPERATORS"]
 
