@@ -15,7 +15,9 @@ import pytest
 
 from mcpguard.cli import main
 from mcpguard.config.loading import find_config, load_config
+from mcpguard.onboarding.policies import _SECRET_COLUMN
 from tests.onboarding.corpus import Person
+from tests.packs.packs import FOLDER, POSTURES
 
 Capture = pytest.CaptureFixture[str]
 pytestmark = pytest.mark.usefixtures("backend")
@@ -400,3 +402,9 @@ def test_a_repository_inside_a_repository_names_no_owner(person: Person) -> None
     cursor(person, github=GITHUB)
     assert main(["import", "--yes"]) == 0
     assert params("github") == {"owners": ["acme"]}
+
+
+def test_the_columns_of_secrets_are_those_of_the_packs() -> None:
+    for pack in ("postgres", "sqlite"):
+        for posture in POSTURES:
+            assert f'"{_SECRET_COLUMN.pattern}"' in (FOLDER / pack / f"{posture}.yaml").read_text("utf-8")

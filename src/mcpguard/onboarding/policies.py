@@ -58,7 +58,12 @@ _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?")
 _MADE_HERE = re.compile(r"(?m)\tcommit(?: \([a-z-]+\))?: ")
 _GH_USER = re.compile(r"(?m)^[ \t]+user:[ \t]*([A-Za-z0-9-]+)[ \t\r]*$")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_COLUMN = re.compile(r"(?i)passw|secret|token|api_?key|private_?key|ssn")
+_SECRET_COLUMN = re.compile(
+    r"(?i)pass(w|c|key|phrase)|pwd|secret|credential|token|jwt|cvv|cvc"
+    r"|(api|access|auth|private|signing|encryption|master|recovery)_?key"
+    r"|(recovery|backup|security|verification|auth|login|reset)_?codes?$|security_?answer|social_?security|ssn"
+    r"|(^|_)salt$|(^|_)[th]?otp(_|$)|(^|_)pin(_hash)?$|(?-i:Otp|Pin$|Salt$)"
+)
 
 
 class MachineFacts(Struct, frozen=True):
