@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from mcpguard.adapters.system.shipped import SECRET_COLUMN
 from mcpguard.cli import main
 from mcpguard.config.loading import find_config, load_config
-from mcpguard.onboarding.policies import _SECRET_COLUMN
 from tests.onboarding.corpus import Person
 from tests.packs.packs import FOLDER, POSTURES
 
@@ -407,4 +407,4 @@ def test_a_repository_inside_a_repository_names_no_owner(person: Person) -> None
 def test_the_columns_of_secrets_are_those_of_the_packs() -> None:
     for pack in ("postgres", "sqlite"):
         for posture in POSTURES:
-            assert f'"{_SECRET_COLUMN.pattern}"' in (FOLDER / pack / f"{posture}.yaml").read_text("utf-8")
+            assert f'"{SECRET_COLUMN.pattern}"' in (FOLDER / pack / f"{posture}.yaml").read_text("utf-8")

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Struct
 
 from mcpguard.adapters.system.files import read_regular
-from mcpguard.adapters.system.shipped import declared_for, pack_for, version_of
+from mcpguard.adapters.system.shipped import SECRET_COLUMN, declared_for, pack_for, version_of
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import read
@@ -58,12 +58,6 @@ _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?")
 _MADE_HERE = re.compile(r"(?m)\tcommit(?: \([a-z-]+\))?: ")
 _GH_USER = re.compile(r"(?m)^[ \t]+user:[ \t]*([A-Za-z0-9-]+)[ \t\r]*$")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_COLUMN = re.compile(
-    r"(?i)pass(w|c|key|phrase)|pwd|secret|credential|token|jwt|cvv|cvc"
-    r"|(api|access|auth|private|signing|encryption|master|recovery)_?key"
-    r"|(recovery|backup|security|verification|auth|login|reset)_?codes?$|security_?answer|social_?security|ssn"
-    r"|(^|_)salt$|(^|_)[th]?otp(_|$)|(^|_)pin(_hash)?$|(?-i:Otp|Pin$|Salt$)"
-)
 
 
 class MachineFacts(Struct, frozen=True):
@@ -223,7 +217,7 @@ def _tables_in(database: sqlite3.Connection) -> Values:
     kinds = {name: kind for name, kind in rows.fetchall() if type(name) is str and _TABLE.fullmatch(name)}
     # A view may have a secret under another name, and SQLite may need hours for the columns of a few views.
     tables = [name for name, kind in kinds.items() if kind == "table"]
-    whole = [one for one in tables if not any(map(_SECRET_COLUMN.search, _columns(database, one)))]
+    whole = [one for one in tables if not any(map(SECRET_COLUMN.search, _columns(database, one)))]
     return {"tables": list(kinds), "whole": whole}
 
 

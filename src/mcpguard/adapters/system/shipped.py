@@ -22,6 +22,15 @@ _NAMES = re.compile(r"(?m)\A# For `[^`]+`(?=, until)|^policy: \S+$")
 _PACKAGE = Path(__file__).parents[2]
 
 
+SECRET_COLUMN = re.compile(
+    r"(?i)pass(w|c|key|phrase)|pwd|secret|credential|token|jwt|cvv|cvc"
+    r"|(api|access|auth|private|signing|encryption|master|recovery)_?key"
+    r"|(recovery|backup|security|verification|auth|login|reset)_?codes?$|security_?answer|social_?security|ssn"
+    r"|(^|_)salt$|(^|_)[th]?otp(_|$)|(^|_)pin(_hash)?$|(?-i:Otp|Pin$|Salt$)"
+)
+"""The name of a column that the packs for databases refuse, as their rules `secret-columns` have it."""
+
+
 def shipped(name: str) -> Path | None:
     """The file or folder `name`, such as `policies/git.yaml` or `docs`; None where it was not installed."""
     return next((root / name for root in _roots() if (root / name).exists()), None)
