@@ -49,12 +49,12 @@ from mcpguard.core.redaction.detectors.named.around.columns import (
     separator_in,
     starts_of,
 )
+from mcpguard.core.redaction.detectors.named.around.items import ITEMS, SERIES, Items
 from mcpguard.core.redaction.detectors.named.around.statements import (
     BARE_INSERT,
     COLUMNS,
     CREATED,
     RULE,
-    Statements,
 )
 from mcpguard.core.redaction.detectors.named.documents import Documents
 from mcpguard.core.redaction.detectors.named.languages import (
@@ -127,7 +127,7 @@ _PGPASS = expression(
 )
 
 
-class ApartFromName(Statements):
+class ApartFromName(Items):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
     __slots__ = ("_spend", "documents")
@@ -161,6 +161,8 @@ class ApartFromName(Statements):
         """Columns with two spaces or more between them, as `kubectl get` prints them. What stands so may be
         a list of words with what they mean, so that a word is not a secret."""
         starts = starts_of(head)
+        if len(starts) == 1:
+            return self.sole(end + 1)
         names = [cell.strip() for _, _, cell in fixed(starts)(head, 0)]
         if not are_heads(names):
             return [], end
@@ -171,7 +173,7 @@ class ApartFromName(Statements):
         start, end = self._line(at - 1)
         if not RULE.fullmatch(self._text[start:end].rstrip(b"\r")):
             return [], end
-        head_start, head_end = self._line(start - 1)
+        head_start, head_end = self._above_types(*self._line(start - 1))
         if head_end < start - 1 or not _HEAD.search(self._text[head_start:head_end]):
             if not self._text.startswith(b"+", start):
                 return [], end
@@ -187,6 +189,13 @@ class ApartFromName(Statements):
             starts = [found.start() for found in islice(_RUN.finditer(rule), CELLS)]
             cells = fixed(starts)
         return self._rows(columns_of(tuple(cell for _, _, cell in cells(head, 0))), end, cells)
+
+    def _above_types(self, start: int, end: int) -> tuple[int, int]:
+        """Where the names stand, if the line with these bounds has the types below them, as polars prints."""
+        rule_start, rule_end = self._line(start - 1)
+        rule = self._text[rule_start:rule_end]
+        of_polars = b"\xe2\x94\x82 ---" in rule and RULE.fullmatch(rule) is not None
+        return self._line(rule_start - 1) if of_polars else (start, end)
 
     def _is_amid(self, at: int) -> bool:
         """Whether the row that begins at a place has a line above it, and above that another row."""
@@ -295,6 +304,7 @@ _NEXT_LINE = (
 _BORDERS = (
     "-+-", "=+=", "|--", "| --", "|:-", "| :-", "--  --", "---   ",
     "\u253c\u2500", "\u251c\u2500", "\u256a\u2550", "\u255e\u2550",
+    "\u2521\u2501",
 )  # fmt: skip
 _SEPARATORS = tuple(
     form.replace("N", name)
@@ -308,6 +318,14 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (_SEPARATORS, True, _NEXT_LINE, ApartFromName.separated),
     ((",value", "\tvalue"), True, r"[a-z0-9_ ,\t]{0,200}+\r?\n[^\r\n\x1f\xff]", ApartFromName.separated),
     (_BORDERS, False, "", ApartFromName.ruled),
+    (
+        tuple(f"{name}\u2500" for name in _NAMES),
+        True,
+        "(?:\u2500){0,64}[\\xe2]\\x94[\\x90\\xac]",
+        ApartFromName.boxed,
+    ),
+    (("\nName: ",), False, SERIES, ApartFromName.series),
+    (("--+\n",), False, r"\|", ApartFromName.ruled),
     (("-[ RECORD ",), False, r"[0-9]", ApartFromName.record),
     (tuple(f"{name}{end}" for name in _NAMES for end in (" \n--", "\n--")), True, "", ApartFromName.ruled),
     (("insert into ", "replace into ", "copy "), True, COLUMNS.pattern.decode(), ApartFromName.inserted),
@@ -323,7 +341,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (
         tuple(f"{name}:" for name in (*_ALONE, *_SEVERAL)),
         True,
-        f"{unended(BELOW)}|{TAGGED.pattern.decode()}",
+        f"{unended(BELOW)}|{TAGGED.pattern.decode()}|{ITEMS}",
         ApartFromName.below,
     ),
     (
@@ -346,7 +364,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (
         tuple(f"{name}{end}" for name in _ALONE for end in _BREAKS),
         True,
-        f"{unended(HEADED)}|{pages.SHOWN}",
+        f"{unended(HEADED)}|{pages.SHOWN}|{ITEMS}",
         ApartFromName.under,
     ),
     (tuple(f'{name}"\n' for name in _ALONE), True, NUMBERED.pattern.decode(), ApartFromName.numbered),

@@ -185,7 +185,7 @@ def unended(pattern: re.Pattern[bytes]) -> str:
     return pattern.pattern.decode().removesuffix(_END).removesuffix(r"(?:\r?\n|[\x1f\xff]|$)")
 
 
-def _singular(name: str) -> str:
+def singular(name: str) -> str:
     """The name of one of several: `api_keys`, `passwords`."""
     return name if name[-2:].lower() == "ss" else name.removesuffix("s").removesuffix("S")
 
@@ -281,7 +281,7 @@ class BesideName(Values):
         head = self._text[self._start_of_line(at - 2) : at].rstrip(b" \r\n*`_").removesuffix(b"\\n")
         head = head.rpartition(b"\\n")[2].rpartition(b'"')[2].rstrip(b"*`_")
         lead = HEADED.match(self._text, at) if head.startswith(_HEADS) else None
-        strength = said(_singular(name_at_end(head))) if lead else ""
+        strength = said(singular(name_at_end(head))) if lead else ""
         hit = self._secret(*lead.span(1), strength, known_end=False) if lead and strength else None
         return [hit] if hit else [], at
 
@@ -310,7 +310,7 @@ class BesideName(Values):
         """A secret alone in a line, below its name: `Password:`, and maybe an empty line; or behind tags."""
         lead = BELOW.match(self._text, at) or TAGGED.match(self._text, at)
         name = name_at_end(self._text[max(0, at - BACK) : at - 1].rstrip(b"*"))
-        strength = said(_singular(name)) if lead else ""
+        strength = said(singular(name)) if lead else ""
         if lead is None or not strength:
             return [], at
         hit = self._secret(*lead.span(1), strength, known_end=False)
@@ -340,7 +340,7 @@ class BesideName(Values):
         if opening is None:
             opening, member = BLOCK_BELOW.match(self._text, at), _LINE_IN_IT
         name = name_at_end(self._text[max(0, at - BACK) : at])
-        strength = said(_singular(name)) if opening else ""
+        strength = said(singular(name)) if opening else ""
         several = strength == "password" or name[-1:] in "sS"
         hits: list[Found] = []
         end = opening.end() if opening else at
@@ -363,7 +363,7 @@ class BesideName(Values):
             if opening is None:
                 opening, item = begins.match(self._text, at), one
         name = name_at_end(self._text[max(0, at - BACK) : at])
-        strength = said(_singular(name)) if opening else ""
+        strength = said(singular(name)) if opening else ""
         if opening is None or not strength:
             return [], at
         hits: list[Found] = []

@@ -28,7 +28,7 @@ _CELLS_OF = {
     char: expression(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
     for char in (b",", b"\t", b";", b"|")
 }
-BARS = expression(rb"\||\xe2\x94[\x82\x83]|\xe2\x95\x91")
+BARS = expression(rb"\||\xe2\x94[\x82\x83\x86]|\xe2\x95\x91")
 _WIDE_CELL = expression(rb"(?<![^ ])(?<![^ ] )[^ \t\r]")
 
 
@@ -136,7 +136,7 @@ def barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
     inner = made[1:] if not made[0][2].strip() and len(made) > 2 else made
     return (
         inner[:-1]
-        if not inner[-1][2].strip() and line.rstrip().endswith((b"|", b"\x82", b"\x83", b"\x91"))
+        if not inner[-1][2].strip() and line.rstrip().endswith((b"|", b"\x82", b"\x83", b"\x86", b"\x91"))
         else inner
     )
 

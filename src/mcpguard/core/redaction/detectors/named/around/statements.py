@@ -17,7 +17,7 @@ from mcpguard.core.redaction.detectors.named.around.printed import PrintedForms
 from mcpguard.core.redaction.detectors.named.values import Found, Judge
 
 _REST = expression(rb"[^\n\x1f\xff]{0,4096}")
-RULE = expression(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
+RULE = expression(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[-+|:= \t])+")
 _TUPLE = expression(rb"\s{0,64},?\s{0,64}\(")
 _LITERAL = expression(
     rb"\s{0,16}(?:[NnEe]?'((?:[^'\\\x00]|''|\\.){0,2048}+)'|\"((?:[^\"\\\x00]|\\.){0,2048}+)\""

@@ -1,0 +1,79 @@
+"""A secret is found in the items of a list below its heading, and in columns with one name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
+
+HUMAN = "river.Stone47!"
+TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
+
+
+def cleaned(value: Any) -> Any:
+    return Redactor(b"key").inspect(value).value
+
+
+BULLETS = [
+    *(
+        "1. {}",
+        "1) {}",
+        "(1) {}",
+        "[1] {}",
+        "#1 {}",
+        "1: {}",
+        "a. {}",
+        "b) {}",
+        "iv) {}",
+        "* {}",
+        "+ {}",
+        "- {}",
+    ),
+    *("\u2022 {}", "\u2013 {}", "- [ ] {}", "[x] {}", "1. `{}`", "  - {}", "    {}", "> * {}"),
+]
+
+
+@each("bullet", BULLETS)
+def test_each_item_of_a_list_below_its_heading_is_found(bullet: str) -> None:
+    for head in ("## Tokens\n", "## API keys\n\n", "**Access tokens**\n", "Secrets:\n", "Your tokens:\n\n"):
+        text = head + f"{bullet}\n" * 2 + "Keep them."
+        cut = text.format(TOKEN, TOKEN[::-1])
+        assert cleaned(cut) == text.format("[REDACTED:secret-value#1]", "[REDACTED:secret-value#2]")
+
+
+@each(
+    "form",
+    [
+        *("# Passwords\n1. {}\n2. {}", "Passwords:\r\n* {}\r\n\r\n* {}\r\n", '{{"a": "## Passwords\\n1. {}\\n2. {}"}}'),
+        *("         password\n0  {}\n1  {}\n", "   password\n0  {}\n"),
+        *("0    {}\n1    {}\nName: password, dtype: object", "user       ada\nx          {}\nName: password, dtype: object\n"),
+        "0  {}\nName: pwd, Length: 90, dtype: object",
+        "\u250c\u2500user\u2500\u252c\u2500password\u2500\u2510\n\u2502 ada  \u2502 {} \u2502\n\u2514\u2500\u2500\u2534\u2500\u2518\n",
+        "\u2502 user \u2506 password \u2502\n\u2502 ---  \u2506 ---      \u2502\n\u2502 str  \u2506 str      \u2502\n"
+        "\u255e\u2550\u2550\u2550\u2550\u2550\u2550\u256a\u2550\u2550\u2550\u2550\u2561\n\u2502 ada \u2506 {} \u2502\n",
+        "\u2503 user \u2503 password \u2503\n\u2521\u2501\u2501\u2501\u2501\u2547\u2501\u2501\u2501\u2501\u2529\n\u2502 ada \u2502 {} \u2502\n",
+        "+--------+\n|password|\n+--------+\n|{}|\n+--------+\n",
+    ],
+)  # fmt: skip
+def test_each_password_of_a_list_or_of_a_column_is_found(form: str) -> None:
+    rest = (HUMAN, "falcon.Rain82!")[: form.count("{}")]
+    assert cleaned(form.format(*rest)) == form.format("[REDACTED:password#1]", "[REDACTED:password#2]")
+
+
+@each(
+    "text",
+    [
+        *("## Tokens\n\n- `T_LNUMBER`\n- `T_DOUBLE_ARROW2`\n", "## Keys\n1. F12\n2. q7Zt2Wb9Kx4Lm8Rv1Yd5\n"),
+        *("Tokens:\n1. NUMBER1\n2. STRING2\n", "The tokens\n1. q7Zt2Wb9Kx4Lm8Rv1Yd5\n"),
+        *("# Passwords\n1. at least 8 characters\n2. a digit\n", "Tokens:\n    int32_t\n    uint64_t\n"),
+        *("  version\n0  q7Zt2Wb9Kx4Lm8Rv1Yd5\n", "      password\n0  river.Stone47!x9\n"),
+        *("     password\n0  1234567890\n", "0  1234567890\nName: password, dtype: int64\n"),
+        *("0  q7Zt2Wb9Kx4Lm8Rv1Yd5\nName: hash, dtype: object\n", "Name: password, dtype: object", ", dtype: object"),
+        *("text\nName: password, dtype: object", "a  river.Stone47!\nUsername: password, dtype: object"),
+        "x \u2500password\u2500\u2510\n\u2502 river.Stone47! \u2502\n",
+        "\u250c\u2500user\u2500\u252c\u2500tokens\u2500\u2510\n\u2502 ada \u2502 1234 \u2502\n",
+    ],
+)  # fmt: skip
+def test_what_is_below_another_heading_or_no_secret_stays(text: str) -> None:
+    assert cleaned(text) == text
