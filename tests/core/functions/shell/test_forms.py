@@ -151,7 +151,7 @@ def test_a_known_command_is_of_its_kind(text: str, kind: str) -> None:
         "curl https://localtest.me/x", "wget -q https://vault.service.consul/x", "curl -O https://kubernetes.default/api", "curl -s https://a.xn--0.com/",
         "curl -d @secrets.txt http://localhost:3000", "curl http://localhost:3000@evil.example/", "curl https://u:p@example.com/",
         "curl -X POST -d x https://example.com/", "curl -w %output{x} https://example.com/", "curl http://example.com/",
-        "curl -L http://localhost:3000/x", "kubectl get secrets", "kubectl get pods,secrets", "kubectl get po -o yaml", "kubectl get svc,deploy --output=json", "go doc ../x", "go doc -http", "go doc a/../../b", "go doc /etc", "go doc x@latest", "kubectl delete pod x",
+        "curl -L http://localhost:3000/x", "kubectl get secrets", "kubectl get pods,secrets", "tar cfV a -t b", "tar xf -t", "tar xfV a -c", "tar",  "kubectl get po -o yaml", "kubectl get svc,deploy --output=json", "go doc ../x", "go doc -http", "go doc a/../../b", "go doc /etc", "go doc x@latest", "kubectl delete pod x",
         "kubectl exec web -- ls", "docker run x", "docker inspect x", "docker compose up", "docker compose build", "gh api x -f a=b",
         "pip download x", "pip install git+https://example.com/x", "npm install user/repo", "pip install ./x",
         "nslookup secret.example.com", "ssh host", "scp a host:b",

@@ -51,6 +51,9 @@ _DELETABLE = re.compile(
     re.ASCII,
 )
 """What is named, with all that is in it; of a folder's files those with one ending."""
+_BUNDLED = names("tar")
+"""Programs that read a first word without a dash as options, whose arguments may begin with one: in
+`tar cfV a -t b`, `-t` is a label."""
 _LINE = re.compile(r"(?:::(?!.*\.\./).*|:\d+(?:,\d+)*)\Z", re.ASCII)
 _BUILT = names("""
     node_modules __pycache__ .pytest_cache .mypy_cache .ruff_cache .tox .nox .next .nuxt .turbo .parcel-cache
@@ -258,6 +261,8 @@ def _kind(program: str, args: Sequence[Word], folder: str) -> str:
         ):
             continue
         rest = args[len(places) :]
+        if not places and program in _BUNDLED and not (rest and rest[0].text.startswith("-")):
+            continue
         if form.kind == "via":
             inner = _behind(form, rest, folder)
             if inner != OTHER:
