@@ -249,3 +249,20 @@ def test_a_password_in_a_diff_of_words_is_removed(form: str) -> None:
 )
 def test_what_only_looks_like_a_change_or_an_item_is_left_alone(text: str) -> None:
     assert cleaned(text) == text
+
+
+@each(
+    "command",
+    [
+        "npm config set //registry.example.org/:_authToken {}",
+        'dotnet user-secrets set "Api:Token" "{}"',
+        "netlify env:set API_KEY {}",
+        "pulumi config set app:token {} --secret",
+        "vault login {}\n",
+        "snyk auth {}",
+    ],
+)
+def test_what_a_command_is_to_keep_is_found(command: str) -> None:
+    secret = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
+    assert secret not in cleaned(command.format(secret))
+    assert cleaned(command.format("--help")) == command.format("--help")

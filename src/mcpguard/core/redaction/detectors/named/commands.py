@@ -39,6 +39,9 @@ SETTERS = (
     "set -Ux ",
     "configure set ",
     "config set ",
+    "user-secrets set ",
+    "variables set ",
+    "env:set ",
 )
 """What is followed by a name, a blank and its value."""
 OPTIONS = (
@@ -47,8 +50,15 @@ OPTIONS = (
     "--pw", "-auth",
 )  # fmt: skip
 """How an option ends that is followed by its value."""
-PEEK_SETTER = r"""["']?[A-Za-z][A-Za-z0-9_.-]{2,64}["']?[ \t]{1,8}["']?[^\s=]"""
-_SETTER = expression(rb"""["']?([A-Za-z][A-Za-z0-9_.-]{2,64})["']?[ \t]{1,8}(?:"|'|\\")?(?=[^\s"'=\\])""")
+_SECTION = r"(?:[\w./@-]{1,80}:)?"
+"""Ahead of a name: the host of a registry, the section of a file."""
+PEEK_SETTER = rf"""["']?{_SECTION}[A-Za-z_][A-Za-z0-9_.-]{{2,64}}["']?[ \t]{{1,8}}["']?[^\s=]"""
+_SETTER = expression(
+    (
+        rf"""["']?{_SECTION}([A-Za-z_][A-Za-z0-9_.-]{{2,64}})["']?[ \t]{{1,8}}"""
+        r"""(?:"|'|\\")?(?=[^\s"'=\\])"""
+    ).encode()
+)
 
 
 def set_by(text: bytes, at: int) -> tuple[int, str] | None:
