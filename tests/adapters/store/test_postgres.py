@@ -844,6 +844,8 @@ def test_whoever_connects_while_the_tables_are_changed_learns_it(
     with psycopg.connect(replicas.server.url()) as holding:
         holding.execute("SELECT pg_advisory_lock(77)")
         monkeypatch.setattr(connections, "FORMS", slow)
+        patient = connections._SETTLE.replace(f"'{connections.STATEMENT_SECONDS}s'", "'60s'")
+        monkeypatch.setattr(connections, "_SETTLE", patient)
         wait = replicas().change(ADA, lambda session: sorted(session.kept.labels))
         waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         eventually(lambda: replicas.server.run(waits) == "1", "it changes the tables")
