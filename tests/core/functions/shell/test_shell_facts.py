@@ -290,7 +290,7 @@ def test_ordinary_lines_are_simple(text: str) -> None:
         "git log --output=x", "git log --frob", "git log --patc", "git $x", "git \"$x\"", "git clean -fdx", "git remote frob",
         "rm a", "mkdir a", "kill 1", "sudo ls", "ls > a", "ls &", "ls --frob", "sort -?", "ls --all=x", "sort -k", "sort *.py",
         "sort -o x", "rg --pre x", "head -$x a", "ls $x", "ls \"$x\"", "A=1 ls", "A=1 LANG=C ls", "curl https://x/", "ping x",
-        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "awk '$1 > 2 {print > \"x\"}'", "awk '{printf \"a\" >> \"x\"}'", "jq '.a | env'", "jq '$ENV.A'", "sed ':a;w x'", "sed 'ba;e x'", "awk 1 /inet/tcp/0/x/80", "awk '{print SYMTAB[$1]}' a", "awk 'BEGIN {print ENVIRON[\"A\"]}'", "git reflog expire", "getent hosts x", "jq env", "date 0101", "jobs -x ls", "find . -frob", "exec -a rm ls x", "exec -c -a rm cat x", "file -p x", "file --preserve-date x", "cp -b a b", "gzip a", "rg x | ag -U y --pager=z",
+        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "awk '$1 > 2 {print > \"x\"}'", "awk '{printf \"a\" >> \"x\"}'", "jq '.a | env'", "jq '$ENV.A'", "sed ':a;w x'", "sed 'ba;e x'", "awk 1 /inet/tcp/0/x/80", "awk '{print SYMTAB[$1]}' a", "awk 'BEGIN {print ENVIRON[\"A\"]}'", "git reflog expire", "getent hosts x", "jq env", "date 0101", "jobs -x ls", "find . -frob", "exec -a rm ls x", "exec -c -a rm cat x", "file -p x", "file --preserve-date x", "xxd a -u", "uniq a -c", "cp -b a b", "gzip a", "rg x | ag -U y --pager=z",
         "umask 0", "hostname x", "uname x", "ls -l --sort", "test -v x", "yarn --version", ". --version", "rbash x",
     ],
 )  # fmt: skip
