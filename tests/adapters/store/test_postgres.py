@@ -847,7 +847,7 @@ def test_whoever_connects_while_the_tables_are_changed_learns_it(
         patient = connections._SETTLE.replace(f"'{connections.STATEMENT_SECONDS}s'", "'60s'")
         monkeypatch.setattr(connections, "_SETTLE", patient)
         wait = replicas().change(ADA, lambda session: sorted(session.kept.labels))
-        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted"
         eventually(lambda: replicas.server.run(waits) == "1", "it changes the tables")
         with pytest.raises(subprocess.CalledProcessError):
             replicas.server.run("SET lock_timeout = '50ms'; SELECT form FROM mcpguard.form")
