@@ -18,7 +18,7 @@ from mcpguard.serve.interventions import give, store_of
 from tests.wire import warm
 from tests.wire.session import DEADLINE, Guard, eventually, puppet, write_config
 
-KILLS = int(os.environ.get("MCPGUARD_KILLS", "80"))
+KILLS = int(os.environ.get("MCPGUARD_KILLS", "50"))
 SEED = int(os.environ.get("MCPGUARD_KILL_SEED", "11"))
 AT_ONCE = 2
 """So many processes serve at the same time, with one state and one chain of approvals."""
