@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import msgspec
 from msgspec import structs
@@ -17,9 +17,6 @@ from msgspec import structs
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.session import without_folder
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState, covers
-
-if TYPE_CHECKING:
-    pass
 
 MOST_WAITING = 100
 """How many tickets of one principal with one agent may wait: it must not bury one call among others, nor keep
