@@ -64,6 +64,7 @@ from mcpguard.core.redaction.detectors.named.languages import (
     WRITTEN,
     WRITTEN_KEYS,
 )
+from mcpguard.core.redaction.detectors.named.literals import as_json
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import Found, Judge, crumbs
@@ -122,6 +123,7 @@ _NUMBERS = (
     *("privateExponent:", "prime1:", "prime2:", "exponent1:", "exponent2:", "coefficient:"),
     *("priv:", "private key:"),
 )
+_BEHIND_PRINTED = expression(documents.PEEK_PRINTED.encode())
 _PGPASS = expression(
     rb"[^:\s\x00-\x1f]{1,64}:[^:\s\x00-\x1f]{1,64}:([^\s:\x00-\x1f\xff]{4,128})(?:\r?\n|\s*$|[\x1f\xff])"
 )
@@ -130,12 +132,13 @@ _PGPASS = expression(
 class ApartFromName(Items):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ("_spend", "documents")
+    __slots__ = ("_printed", "_spend", "documents")
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         super().__init__(text, judge)
         self._spend = spend
         self.documents = Documents(text, lambda strength, value: judge(strength, value, True), spend)
+        self._printed: Documents | None = None
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
@@ -269,6 +272,16 @@ class ApartFromName(Items):
         """The JSON in which a text ends that names something."""
         return self.documents.secrets(at)
 
+    def printed(self, at: int) -> Seen:
+        """The same for lists and objects as a program in another language prints them."""
+        behind = _BEHIND_PRINTED.match(self._text, at)
+        if behind is None:
+            return [], at
+        if self._printed is None:
+            text = as_json(self._text, self._spend)
+            self._printed = Documents(text, self._is_secret, self._spend)
+        return self._printed.secrets(behind.end())
+
     def pgpass(self, at: int) -> Seen:
         """A line of `.pgpass`, from behind its port on."""
         found = _PGPASS.match(self._text, at)
@@ -373,6 +386,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (MARKS_OF_PAIRS, False, PEEK_MARKED, ApartFromName.marked),
     (documents.LITERALS, True, documents.PEEK, ApartFromName.document),
     (documents.MARKS, True, documents.PEEK_MARKS, ApartFromName.document),
+    (documents.PRINTED, True, documents.PEEK_PRINTED, ApartFromName.printed),
     (("value: ",), False, unended(_IN_YAML), ApartFromName.listed),
     (_KINDS, False, "", ApartFromName.secret),
     (('variable "',), False, DEFAULT.pattern.decode(), ApartFromName.default),

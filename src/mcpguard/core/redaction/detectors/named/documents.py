@@ -40,6 +40,9 @@ LITERALS = (
 stands right behind its name is found by `pairs`, and `key` and `auth` alone say nothing."""
 PEEK = "".join(rf"(?<!\"{word}\"{'.' * size})" for word in ("key", "auth") for size in range(1, 5))
 PEEK += r"(?:(?<!\n)|\s{0,32}[}\]])"
+PRINTED = tuple(f"{word}'" for word in (*_WORDS, *_CELLS, "sensitive", "httponly"))
+PEEK_PRINTED = r"\s{0,4}(?:[,\])}]|(?::|=>)\s{0,4}(?:[\[{(]|True))"
+"""The same where texts stand in single quotes, as Python, JavaScript and Ruby print them."""
 MARKS = (
     'keyname"',
     'lease_id"',

@@ -1,0 +1,77 @@
+"""What Python, JavaScript and Ruby print of lists and objects, as JSON of the same length.
+
+Law of this file: each byte stays where it is or is replaced by one other, so that what is read in the JSON
+stands in the text at the same place. A text in quotes keeps what it says; all around it is put in other words
+where it has no meaning in JSON.
+"""
+
+import re
+from collections.abc import Callable
+
+from mcpguard.core.expressions import expression
+
+_SLICE = 128 * 1024
+_FOR_ONE = 12
+"""Bytes that take as long to exchange as a unit of work."""
+_TEXT = expression(
+    rb"""((?<![\w"'\\])[bBuUrR]?'(?:[^'\\\n\x1f\xff]|\\[^\n\x1f\xff])*+'"""
+    # What has such a text behind a bracket in it stands around what was printed.
+    rb"""|"(?:[^"\\\n\x1f\xff\[{(]|\\[^\n\x1f\xff]|[\[{(](?!\s{0,4}['\[{(]))*+")"""
+)
+_EXCHANGED = bytes.maketrans(b"\"'", b"'\"")
+_BRACKETS = bytes.maketrans(b'()"', b"[]\xff")
+"""A quote that stands around what was printed parts it from the rest."""
+_IN_PLACE = b"\xfe"
+"""Stands for a text. It never occurs in UTF-8."""
+_WORDS = (
+    *((b"=>", b": "), (b"None", b"null"), (b"True", b"true"), (b"False", b"false")),
+    *((b"undefined", b"null     "), (b"nil", b"0  ")),
+)
+_SYMBOL = expression(rb"(?<=[{\s,]):([A-Za-z_]\w{0,63}): ")
+"""A name in Ruby, whose arrow is a colon by now."""
+_NAME = expression(rb"(?<=[{,\s]) ([A-Za-z_$][\w$]{0,63}): ")
+"""A name in JavaScript."""
+_AROUND = expression(rb"[A-Za-z_][\w.]{0,63}(?=\[)|,(?=\s{0,64}[\]}])|%(?=\{)")
+"""The name of a call, and the comma behind a single item."""
+_DOUBLE = ord('"')
+_PREFIX = expression(rb'(?<![^\xfe])[bBuUrR]"')
+_ESCAPE = expression(rb"\\(.)")
+_OF_JSON = b'"\\/bfnrtu'
+
+
+def as_json(text: bytes, spend: Callable[[int], None]) -> bytes:
+    """`text`, with all that is printed in it as JSON."""
+    made, at = bytearray(), 0
+    while at < len(text):  # While one is exchanged no other thread runs.
+        end = text.rfind(b"\n", at, at + _SLICE) + 1 if at + _SLICE < len(text) else len(text)
+        end = end or at + _SLICE
+        spend((end - at) // _FOR_ONE)
+        made += _exchanged(text[at:end])
+        at = end
+    return bytes(made)
+
+
+def _exchanged(text: bytes) -> bytes:
+    parts = _TEXT.split(text)
+    around = _IN_PLACE.join(parts[::2]).translate(_BRACKETS)
+    for word, meant in _WORDS:
+        around = around.replace(word, meant)
+    around = _SYMBOL.sub(rb'"\1":', around)
+    around = _NAME.sub(rb'"\1":', around)
+    parts[::2] = _AROUND.sub(lambda found: b" " * len(found[0]), around).split(_IN_PLACE)
+    texts = _IN_PLACE.join(parts[1::2])
+    if b'"' in texts:  # Some are in other quotes, and most are not.
+        texts = _IN_PLACE.join(
+            [one if one[0] == _DOUBLE else one.translate(_EXCHANGED) for one in parts[1::2]]
+        )
+    else:
+        texts = texts.translate(_EXCHANGED)
+    texts = _PREFIX.sub(b' "', texts)
+    parts[1::2] = (_ESCAPE.sub(_escaped, texts) if b"\\" in texts else texts).split(_IN_PLACE)[
+        : len(parts) // 2
+    ]
+    return b"".join(parts)
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[1] in _OF_JSON else b"/" + found[1]

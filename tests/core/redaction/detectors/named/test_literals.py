@@ -1,0 +1,83 @@
+"""Secrets in lists and objects as Python, JavaScript and Ruby print them."""
+
+import pytest
+
+from mcpguard.core.redaction.detectors.named.literals import as_json
+from mcpguard.core.redaction.redactor import Redactor
+from tests.rows import each
+
+SECRET = "q7Zk2vX9pL4mT8wR1nB6"
+
+FOUND = {
+    "columns and rows": f"{{'columns': ['user', 'password'], 'rows': [['ada', '{SECRET}']]}}",
+    "rows": f"[['user', 'password'], ['ada', '{SECRET}']]",
+    "tuples": f"[('user', 'password'), ('ada', '{SECRET}')]",
+    "cells that JSON lacks": f"[('id', 'on', 'password'), (1, None, '{SECRET}'), (True, Decimal('1.5'), 'x')]",
+    "a time": f"[('at', 'password'), (datetime.datetime(2024, 1, 2, 0, 0), '{SECRET}')]",
+    "a single item": f"{{'of': ('x',), 'columns': ('id', 'token'), 'rows': [('1', '{SECRET}')]}}",
+    "a name and a value": f"{{'name': 'password', 'note': '{'x' * 450}', 'value': '{SECRET}'}}",
+    "a text with a quote": f"{{'name': 'password', 'note': \"it's\", 'value': '{SECRET}', 'x': [\"it's\"]}}",
+    "a text with quotes": f"{{'fields': [{{'name': 'password'}}, {{'name': '\"a\"'}}], 'rows': [['{SECRET}', '\"it\\'s\"']]}}",
+    "escapes that JSON lacks": f"{{'values': [['a\\x41', 'token'], ['\\n', '{SECRET}']]}}",
+    "texts of bytes": f"{{b'columns': [b'id', b'token'], b'rows': [[b'1', b'{SECRET}']]}}",
+    "in a text in quotes": f"{{\"said\": \"{{'columns': ['id', 'token'], 'rows': [['1', '{SECRET}']]}}\"}}",
+    "behind an apostrophe": f"can't send [['user', 'token'], ['ada', '{SECRET}']], isn't allowed",
+    "a mark": f"{{'sensitive': True, 'note': '{'x' * 450}', 'value': '{SECRET}'}}",
+    "Node": f"{{\n  columns: [ 'user', 'password' ],\n  x: undefined,\n  rows: [ [ 'ada', '{SECRET}' ] ]\n}}",
+    "names of Node": f"{{ name: 'password', note: '{'x' * 450}', value: '{SECRET}' }}",
+    "Ruby": f"{{:columns=>['id', 'token'], :x=>nil, :rows=>[['1', '{SECRET}']]}}",
+    "lines of a log": f"12:01 INFO [('id', 1)]\n12:02 INFO [('id', 'token'), (1, '{SECRET}')]\n",
+}
+
+LEFT = {
+    "a list of names": f"['token', 'password'] {SECRET}",
+    "a call": f"assertNotIn('password', 'x') and {SECRET}",
+    "what names nothing": f"{{'name': 'note', 'topics': ['token'], 'id': '{SECRET}'}}",
+    "a template": "[('user', 'password'), ('ada', '{password}')]",
+    "a variable": "[('user', 'password'), ('ada', '${DB_PASSWORD}')]",
+    "a stand-in": "[('user', 'password'), ('user', '<password>')]",
+    "no brackets": f"'token', 'x' {SECRET}",
+}
+
+
+@each("name", FOUND)
+def test_what_a_program_prints_is_read_as_its_json(name: str) -> None:
+    made = Redactor(b"key").inspect({"any": FOUND[name]})
+    said = made.value["any"]
+    kind = made.findings[0].kind
+    assert said == FOUND[name].replace(SECRET, f"[REDACTED:{kind}#1]")
+
+
+@each("name", LEFT)
+def test_what_names_no_secret_stays(name: str) -> None:
+    assert not Redactor(b"key").inspect({"any": LEFT[name]}).findings
+
+
+def test_two_texts_are_not_read_as_one() -> None:
+    value = {"any": ["[[1, 'token'", f"], [2, '{SECRET}']]"]}
+    assert Redactor(b"key").inspect(value).value is value
+
+
+SAID = [
+    ("{'a': None, u'b': (1,), 'c': Decimal('1')}", '{"a": null,  "b": [1 ], "c":        ["1"]}'),
+    ("{:a=>nil, 'b' => 'x'}", '{"a":0  , "b" :  "x"}'),
+    ("{ a: undefined, b: [ 'x' ] }", '{"a":null     ,"b":[ "x" ] }'),
+    ("['\\x41\\\\', 'say \"x\"', \"it's\"]", '["/x41\\\\", "say \'x\'", "it\'s"]'),
+    ("%{'a' => true}", ' {"a" :  true}'),
+    ("", ""),
+    ("\"a ['b']\"", '\udcffa ["b"]\udcff'),
+]
+
+
+@pytest.mark.parametrize(("printed", "json"), SAID)
+def test_each_byte_stays_in_its_place(printed: str, json: str) -> None:
+    assert as_json(printed.encode(), lambda _cost: None) == json.encode("utf-8", "surrogateescape")
+
+
+def test_a_long_text_is_exchanged_in_parts_of_whole_lines() -> None:
+    costs: list[int] = []
+    for text in (b"['a', None]\n" * 40_000, b"['a', None], " * 40_000):
+        made = as_json(text, costs.append)
+        assert len(made) == len(text)
+        assert made.count(b'["a", null]') >= 40_000 - len(costs)
+    assert len(costs) > 6
