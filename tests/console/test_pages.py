@@ -132,6 +132,24 @@ def test_a_ticket_that_is_gone_says_so(browser: Browser) -> None:
         assert "<script>" not in answer.text.replace('<script src="/static', "")
 
 
+def test_a_ticket_that_cannot_be_read_is_removed_and_hides_no_other(browser: Browser) -> None:
+    browser.asks()
+    browser.asks(id="bad", args="b")
+    before = browser.desk.watch._waiting()
+    browser.desk.store._open().execute("UPDATE tickets SET question = '{' WHERE id = 'bad'")
+    assert browser.desk.watch._waiting() != before
+    for path in ("/", "/tickets/bad", "/tickets/t1"):
+        page = browser.see(path)
+        assert "Others see it." in page
+        assert "These tickets cannot be read" in page
+        assert f'action="{browser.root}/approvals/bad/end"' in page
+    answer = browser.get(f"{browser.root}/tickets/bad/arguments.txt")
+    assert (answer.status_code, "cannot be read" in answer.text) == (503, True)
+    assert browser.post(f"{browser.root}/approvals/bad/end", csrf="").status_code == 303
+    assert browser.notices() == ["refusal-ended"]
+    assert "These tickets cannot be read" not in browser.see()
+
+
 def test_what_cannot_be_approved_here_says_why(browser: Browser) -> None:
     browser.asks(terms=AnswerTerms(via=("terminal",)))
     said = browser.see()

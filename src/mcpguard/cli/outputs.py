@@ -316,12 +316,23 @@ class RefusalInForce(AnsweredCall):
     reason: str = Field(description="Why, in that person's words; empty if they gave none.")
 
 
+class TicketUnread(Printed):
+    """A ticket that is damaged or of another version."""
+
+    id: str = Field(description="The number of its ticket: `mcpguard approvals end` removes it.")
+    principal: str = Field(description="`SOURCE:ID` of the caller.")
+    state: str = Field(description="What it was: `waiting`, `approved` or `denied`.")
+
+
 class WaitingTickets(Printed):
     """What `mcpguard approvals --json` prints."""
 
     waiting: tuple[WaitingTicket, ...] = Field(description="The calls without an answer, the oldest first.")
     in_force: tuple[ApprovalInForce, ...] = Field(description="The approvals that can be used.")
     refused: tuple[RefusalInForce, ...] = Field(description="The calls that a person refused for now.")
+    unreadable: tuple[TicketUnread, ...] = Field(
+        description="The tickets that cannot be read: the same calls are refused until a person removes them."
+    )
 
 
 class ChainFlaw(Printed):

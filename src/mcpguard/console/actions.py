@@ -192,7 +192,7 @@ def end(desk: Desk, request: Request, form: Form) -> Response:
 
 def _session(desk: Desk, request: Request) -> KnownSession:
     name = request.path_params["session"]
-    found = next((one for one in desk.store.known() if one.name == name), None)
+    found = next((one for one in desk.store.known(name) if one.name == name), None)
     if found is None:
         raise SessionError("the session no longer exists")
     return found

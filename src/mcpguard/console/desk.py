@@ -177,11 +177,12 @@ class DeskWatch:
             ids = [one.id for one in self._store.waiting()]
             since = self._store.waited_for()
             approved = [(one.id, one.uses) for one in self._store.approved()]
+            unread = [one.id for one in self._store.unreadable()]
         except SessionError as problem:
             return str(problem)
         self.waiting = sum(one in since for one in ids)
         # What is in force says which of them are void.
-        return ids, since, approved, self._policies(), [one.in_force for one in running()]
+        return ids, unread, since, approved, self._policies(), [one.in_force for one in running()]
 
     def _sessions(self) -> object:
         try:

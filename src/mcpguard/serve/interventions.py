@@ -27,6 +27,7 @@ from mcpguard.adapters.store import default_folder
 from mcpguard.adapters.store.definitions import FILE as DEFINITIONS
 from mcpguard.adapters.store.sessions import KnownSession
 from mcpguard.adapters.store.state import SharedState
+from mcpguard.adapters.store.tickets import UnreadableTicket
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.own_process import machine_name, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running
@@ -242,6 +243,9 @@ def end_answer(config: Config, store: SharedState, ticket_id: str, by: str) -> N
     asked about again. Raises SessionError if neither has that number or it cannot be stored, AuditError if no
     evidence can be left."""
     found = [one for one in (*store.approved(), *store.denied()) if one.id == ticket_id]
+    if not found and (unread := [one for one in store.unreadable() if one.id == ticket_id]):
+        _remove(config, store, unread[0], by)
+        return
     if not found:
         lists = f"`mcpguard approvals{config_option(config.path, os.environ)}`"
         raise SessionError(f"no approval or refusal has the ticket {ticket_id!r}; list them with {lists}")
@@ -252,6 +256,13 @@ def end_answer(config: Config, store: SharedState, ticket_id: str, by: str) -> N
     if found[0].state == "approved":
         what, said = "approval-ended", f"{said}, used {found[0].uses} times"
     _change(config, what, said, lambda: store.end(ticket_id), principal=who, ticket=ticket_id)
+
+
+def _remove(config: Config, store: SharedState, ticket: UnreadableTicket, by: str) -> None:
+    """The same of one that cannot be read, and that the same call is refused by."""
+    who, said = ticket.principal, f"ticket {ticket.id} of {ticket.principal} by {by}, which cannot be read"
+    what = "approval-ended" if ticket.state == "approved" else "refusal-ended"
+    _change(config, what, said, lambda: store.remove(ticket.id), principal=who, ticket=ticket.id)
 
 
 def clear_state(config: Config, store: SharedState, session: KnownSession, name: str, by: str) -> None:

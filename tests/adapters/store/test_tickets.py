@@ -112,15 +112,6 @@ def test_a_flood_of_one_agent_is_refused_and_holds_no_other_up(
     assert len(mine.waiting()) == 8
 
 
-def test_a_ticket_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    mine = store(tmp_path)
-    given_by(mine.ask(fresh()))
-    with sqlite3.connect(tmp_path / FILE) as database:
-        database.execute("UPDATE tickets SET question = ?", (b"{}",))
-    with pytest.raises(SessionError, match="a ticket cannot be read"):
-        mine.waiting()
-
-
 @pytest.mark.parametrize(
     "forged",
     [

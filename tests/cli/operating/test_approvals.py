@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.adapters.telemetry.status_file import Status
 from mcpguard.cli import main
 from mcpguard.cli.parser import configured
@@ -540,6 +540,36 @@ def test_a_refusal_is_listed_and_a_person_takes_it_back(home: Path, capsys: Capt
     assert main(["approvals", "end", "t1"]) == 0
     assert known(home).state == "ended"
     assert notices(home)[-1][0] == "refusal-ended"
+
+
+@pytest.mark.parametrize(("state", "what"), [("waiting", "refusal-ended"), ("approved", "approval-ended")])
+def test_a_ticket_that_cannot_be_read_is_named_and_removed_and_hides_no_other(
+    home: Path, capsys: Capture, says: list[str], state: str, what: str
+) -> None:
+    ask(home)
+    ask(home, id="bad", args="other")
+    with sqlite3.connect(home / "sessions" / FILE) as database:
+        damage = "UPDATE tickets SET question = '{', state = ? WHERE id = 'bad'"
+        database.execute(damage, (state,))
+    says.append("y")
+    assert main(["approvals"]) == 0
+    listed = capsys.readouterr().out
+    assert "t1" in listed
+    assert "refused until `mcpguard approvals end TICKET` removes them" in listed
+    assert listed.splitlines()[-1].split() == ["bad", "os-user:ada", state]
+    assert main(["approvals", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["id"] for one in found["waiting"]] == ["t1"]
+    assert found["unreadable"] == [{"id": "bad", "principal": "os-user:ada", "state": state}]
+    assert main(["approve", "bad"]) == 2
+    assert "`mcpguard approvals end bad` removes it" in capsys.readouterr().err
+    assert main(["approve", "t1"]) == 0
+    assert main(["approvals", "end", "bad"]) == 0
+    assert dict(notices(home))[what].endswith(", which cannot be read")
+    capsys.readouterr()
+    main(["approvals"])
+    assert "CANNOT BE READ" not in capsys.readouterr().out
+    assert main(["approvals", "end", "bad"]) == 2
 
 
 def test_an_approval_that_is_used_before_it_is_ended_stays_used_in_evidence(

@@ -191,6 +191,18 @@ def test_a_call_that_waits_under_another_configuration_names_it(audit: str) -> N
     ]
 
 
+def test_a_ticket_that_cannot_be_read_hides_no_other(audit: str, capsys: Capture) -> None:
+    store = SqliteStore(default_folder(), 3600, SystemClock())
+    now = datetime.now(UTC).timestamp()
+    store.ask(structs.replace(TICKET, id="bad", args="b", created=now, expires=now + 60))
+    store._open().execute("UPDATE tickets SET question = '{' WHERE id = 'bad'")
+    store.close()
+    assert main(["top", "--once"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(line.startswith("t1 40 s os-user:ada") for line in lines)
+    assert any(line.startswith("bad os-user:ada it cannot be read: `mcpguard approvals`") for line in lines)
+
+
 def test_processes_of_a_server_that_are_alike_are_one_row(audit: str) -> None:
     """Over HTTP, each session has its own."""
     view = top.TopView(Path(audit), None)

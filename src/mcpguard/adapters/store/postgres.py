@@ -28,7 +28,15 @@ from mcpguard.adapters.store.connections import (
     connected,
     described,
 )
-from mcpguard.adapters.store.sessions import KnownSession, decode, encode, readable
+from mcpguard.adapters.store.sessions import (
+    UNREADABLE,
+    KnownSession,
+    between,
+    decode,
+    encode,
+    lacks,
+    readable,
+)
 from mcpguard.adapters.store.sqlite import KEPT_SECONDS
 from mcpguard.adapters.store.state import SharedState
 from mcpguard.core.errors import SessionError
@@ -53,10 +61,9 @@ _LOST = (
 )
 _BUSY = "the session's state is unavailable: others are changing it"
 _READ = "SELECT version, moment() - greatest(used, held), state FROM sessions WHERE name = ?"
-_EVERY = (
-    "SELECT name, principal, agent, used, moment() - greatest(used, held), moment() - held, state"
-    " FROM sessions ORDER BY used DESC"
-)
+_COLUMNS = "SELECT name, principal, agent, used, moment() - greatest(used, held), moment() - held, state"
+_RECENT = f"{_COLUMNS} FROM sessions WHERE greatest(used, held) >= moment() - ? ORDER BY used DESC"
+_NAMED = f"{_COLUMNS} FROM sessions WHERE name BETWEEN ? AND ? ORDER BY used DESC"
 _NEW = (
     "INSERT INTO sessions VALUES (?, ?, ?, (moment() * 1000000)::bigint, moment(),"
     " CASE WHEN ? THEN moment() ELSE 0 END, ?) ON CONFLICT DO NOTHING RETURNING version"
@@ -93,18 +100,6 @@ class Row(Struct):
     idle: float
     state: bytes
     timeline: str
-
-
-def _lacks(found: StoredSession, known: StoredSession, now: float) -> bool:
-    """Whether what is stored seems to have lost something that we know, and that counts `now`: a session only
-    grows."""
-    return (
-        known.calls > found.calls
-        or any(count > found.tools.get(tool, 0) for tool, count in known.tools.items())
-        or not set(known.labels) <= set(found.labels)
-        or not set(known.facts) <= set(found.facts)
-        or found.joined(known).used(now) != found.used(now)
-    )
 
 
 def _tries() -> Iterator[None]:
@@ -224,26 +219,28 @@ class PostgresStore(SharedState):
         found = row = known
         lost = False
         for _ in _tries():
-            state, outcomes = self._made(row, changes)
+            state, outcomes = self._made(name, row, changes)
             place = name, last.principal.text, last.agent, name in self._clients, found, state
             stored, found = await self._doing(partial(self._swapped, *place))
             if stored:
                 if name in self._clients:
                     self._rows[name] = found
                 return outcomes
-            if not lost and self._lost(found, known, last.now.timestamp()):
+            if not lost and self._lost(found, known, last.now.timestamp(), name):
                 lost = True
                 self.replaced(_LOST)
             if lost:  # Until it is stored: others may change what lacks it meanwhile.
-                row = self._joined(found, known)
+                row = self._joined(name, found, known)
             else:
                 row = known = found
         raise SessionError(_BUSY)
 
-    def _made(self, row: Row, changes: list[_PendingChange]) -> tuple[bytes, list[Callable[[], None]]]:
+    def _made(
+        self, name: str, row: Row, changes: list[_PendingChange]
+    ) -> tuple[bytes, list[Callable[[], None]]]:
         """The state once all `changes` were made, and what then resumes those who wait. A change that fails
         changes nothing."""
-        begins = self._kept(row, changes[0].invocation.now.timestamp())
+        begins = self._kept(row, changes[0].invocation.now.timestamp(), name)
         state, outcomes = encode(begins), list[Callable[[], None]]()
         for one in changes:
             session = Session(decode(state).session())
@@ -255,17 +252,17 @@ class PostgresStore(SharedState):
                 state = encode(session.kept)
         return state, outcomes
 
-    def _lost(self, found: Row, known: Row, now: float) -> bool:
+    def _lost(self, found: Row, known: Row, now: float, name: str) -> bool:
         """Whether the database has lost changes that made the `known` one."""
         if found.version < known.version:
             return True
         if found.timeline == known.timeline:
             return False
-        return _lacks(self._read_state(found.state), self._read_state(known.state), now)
+        return lacks(self._read_state(found.state, name), self._read_state(known.state, name), now)
 
-    def _joined(self, found: Row, known: Row) -> Row:
+    def _joined(self, name: str, found: Row, known: Row) -> Row:
         """What a change is to be made of: what the database has lost counts all the same."""
-        state = self._read_state(found.state).joined(self._read_state(known.state))
+        state = self._read_state(found.state, name).joined(self._read_state(known.state, name))
         return structs.replace(found, idle=0.0, state=encode(state))
 
     def _doing(self, work: Callable[[], T]) -> Wait[T]:
@@ -321,13 +318,14 @@ class PostgresStore(SharedState):
 
     # --- for a person ----------------------------------------------------------------------------
 
-    def known(self) -> list[KnownSession]:
-        rows = self._patient(lambda: self._open().execute(_EVERY).fetchall())
-        return [
-            KnownSession(name, principal, agent, used, held < 2 * self._beat_seconds, readable(state))
+    def known(self, prefix: str = "") -> list[KnownSession]:
+        look, place = (_NAMED, between(prefix)) if prefix else (_RECENT, (self.idle_seconds,))
+        rows = self._patient(lambda: self._open().execute(look, place).fetchall())
+        found = [
+            (KnownSession(name, principal, agent, used, held < 2 * self._beat_seconds, readable(state)), idle)
             for name, principal, agent, used, idle, held, state in rows
-            if idle <= self.idle_seconds
         ]
+        return [one for one, idle in found if one.state is None or idle <= self.idle_seconds]
 
     def waited_for(self) -> dict[str, float]:
         lost = 2 * self._beat_seconds
@@ -409,7 +407,7 @@ class PostgresStore(SharedState):
     ) -> tuple[bool, T]:
         row = self._read(name)
         for _ in _tries():
-            session = Session(self._kept(row, at))
+            session = Session(self._kept(row, at, name))
             value = change(session)
             done, row = self._swapped(name, principal, agent, False, row, encode(session.kept))
             if done:
@@ -434,17 +432,16 @@ class PostgresStore(SharedState):
     # --- a session -------------------------------------------------------------------------------
 
     def _session_of(self, name: str, now: float) -> StoredSession:
-        return self._kept(self._read(name), now)
+        return self._kept(self._read(name), now, name)
 
-    def _kept(self, row: Row, now: float) -> StoredSession:
-        kept = self._read_state(row.state)
+    def _kept(self, row: Row, now: float, name: str) -> StoredSession:
+        kept = self._read_state(row.state, name)
         # Whoever holds the session may have been cut off as we were.
         known = time.monotonic() - self._since > 2 * self._beat_seconds
         return kept.ended(now) if known and row.idle > self.idle_seconds else kept
 
-    def _read_state(self, state: bytes) -> StoredSession:
+    def _read_state(self, state: bytes, name: str) -> StoredSession:
         kept = readable(state)
         if kept is None:
-            said = "the database holds a session that cannot be read: `mcpguard session end` starts it over"
-            raise SessionError(said)
+            raise SessionError(f"the database {UNREADABLE.format(name[:8])}")
         return kept

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.store.tickets import LATEST, Database
 from mcpguard.adapters.system.clock import Uptime
 from mcpguard.adapters.system.files import private_file
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.session import LabelCause, StoredSession
+from mcpguard.core.policy.session import NAME_LENGTH, LabelCause, StoredSession
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,6 +68,11 @@ class OpenSessions:
             return
         self._held[name] = held
 
+    def used_ever(self) -> set[str]:
+        """The sessions that a connection has used, here or in another process, and may use still."""
+        with os.scandir(self._folder) as files:
+            return {one.name.removesuffix(_USED) for one in files if one.name.endswith(_USED)}
+
     def in_use(self, name: str) -> bool:
         """Whether a connection that used the session is left, here or in another process. The model may
         still hold what its labels stand for."""
@@ -86,17 +92,33 @@ class OpenSessions:
             os.close(held)
         return False
 
-    def known(self, row: tuple[Any, ...], now: Uptime, idle_seconds: float) -> KnownSession | None:
-        """A session of `EVERY`, None where it has ended."""
-        name, principal, agent, version, used, boot, up, state = row
-        in_use = self.in_use(name)
-        idle = passed(SessionRow(version, used, Uptime(boot, up), state), now, time.time())
-        if not in_use and idle > idle_seconds:
-            return None
-        return KnownSession(name, principal, agent, used, in_use, readable(state))
+    def listed(self, database: Database, now: Uptime, idle_seconds: float) -> list[KnownSession]:
+        """All sessions that have not ended, the most recently used first."""
+        place = now.boot, now.seconds - idle_seconds, time.time() - idle_seconds
+        rows = {row[0]: row for row in database.execute(_RECENT, place).fetchall()}
+        ever = self.used_ever()
+        for name in ever - rows.keys():
+            if self.in_use(name):
+                rows.update((row[0], row) for row in database.execute(NAMED, (name, name)).fetchall())
+        found = [_known(row, row[0] in ever and self.in_use(row[0])) for row in rows.values()]
+        return sorted(found, key=lambda one: -one.used)
+
+    def named(self, database: Database, prefix: str, now: Uptime, idle_seconds: float) -> list[KnownSession]:
+        """The same of those whose names begin so; one that cannot be read has not ended, since calls are
+        refused for it."""
+        found = []
+        for row in database.execute(NAMED, between(prefix)).fetchall():
+            one, kept = _known(row, self.in_use(row[0])), row_of(row[3:])
+            ended = kept is not None and passed(kept, now, time.time()) > idle_seconds
+            if one.open or one.state is None or not ended:
+                found.append(one)
+        return found
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.used"
+        return self._folder / f"{name}{_USED}"
+
+
+_USED = ".used"
 
 
 TABLE = """
@@ -106,16 +128,25 @@ TABLE = """
     ) WITHOUT ROWID
 """
 READ = "SELECT version, used, boot, up, state FROM sessions WHERE name = ?"
-EVERY = "SELECT name, principal, agent, version, used, boot, up, state FROM sessions ORDER BY used DESC"
+_COLUMNS = "SELECT name, principal, agent, version, used, boot, up, state FROM sessions"
+_RECENT = f"{_COLUMNS} WHERE CASE boot WHEN ? THEN up >= ? ELSE used >= ? END"
+NAMED = f"{_COLUMNS} WHERE name BETWEEN ? AND ?"
 OLD = "SELECT name FROM sessions WHERE used < ?"
-REMOVE = "DELETE FROM sessions WHERE name = ? AND used < ?"
+REMOVE = "DELETE FROM sessions WHERE name = CAST(? AS TEXT) AND used < ?"
 NEW = "INSERT INTO sessions VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 CHANGE = (
     "UPDATE sessions SET version = version + 1, used = ?, boot = ?, up = ?, state = ?"
     " WHERE name = ? AND version = ?"
 )
 
+UNREADABLE = "holds a session that cannot be read: `mcpguard session end {}` starts it over"
+
 encode = msgspec.json.Encoder().encode
+
+
+def text_of(stored: bytes) -> str:
+    """A text of the file. One that is damaged must not make the others unreadable."""
+    return stored.decode(errors="replace")
 
 
 class SessionRow(Struct):
@@ -182,15 +213,49 @@ def readable(state: bytes) -> StoredSession | None:
     return None
 
 
+def lacks(found: StoredSession, known: StoredSession, now: float) -> bool:
+    """Whether what is stored seems to have lost something that we know, and that counts `now`: a session only
+    grows."""
+    return (
+        known.calls > found.calls
+        or any(count > found.tools.get(tool, 0) for tool, count in known.tools.items())
+        or not set(known.labels) <= set(found.labels)
+        or not set(known.facts) <= set(found.facts)
+        or found.joined(known).used(now) != found.used(now)
+    )
+
+
+def between(prefix: str) -> tuple[str, str]:
+    """The first and the last name, of those that sessions have, which begin so."""
+    return prefix, prefix.ljust(NAME_LENGTH, "f")
+
+
+def row_of(found: tuple[Any, ...]) -> SessionRow | None:
+    """The row with these columns of `READ`, None where they are not those of a session."""
+    version, used, boot, up, state = found
+    if (type(version), type(used), type(boot), type(up), type(state)) != (int, float, str, float, bytes):
+        return None
+    within = 0 <= used <= LATEST and 0 <= up <= LATEST
+    return SessionRow(version, used, Uptime(boot, up), state) if within else None
+
+
+def _known(row: tuple[Any, ...], is_open: bool) -> KnownSession:
+    name, principal, agent, *rest = row
+    kept = row_of(tuple(rest))
+    used, state = (0.0, None) if kept is None else (kept.used, readable(kept.state))
+    return KnownSession(str(name), str(principal), agent and str(agent), used, is_open, state)
+
+
 def edited(database: sqlite3.Connection, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
     """See `SqliteStore.edit`."""
     while True:
         found = database.execute(READ, (name,)).fetchone()
         if found is None:
             return False
-        version, used, boot, up, state = found
-        place = (used, boot, up, encode(change(readable(state) or StoredSession())))
-        if database.execute(CHANGE, (*place, name, version)).rowcount:
+        row = row_of(found) or SessionRow(0, time.time(), Uptime("", 0.0), b"")
+        kept = encode(change(readable(row.state) or StoredSession()))
+        place = (row.used, row.up.boot, row.up.seconds, kept)
+        if database.execute(CHANGE, (*place, name, found[0])).rowcount:
             return True
 
 

@@ -21,7 +21,6 @@ from mcpguard.adapters.store.sessions import (
     KnownSession,
     OpenSessions,
     SessionRow,
-    decode,
     encode,
     passed,
 )
@@ -140,11 +139,12 @@ class SqliteStore(SharedState):
 
     # --- for a person ----------------------------------------------------------------------------
 
-    def known(self) -> list[KnownSession]:
+    def known(self, prefix: str = "") -> list[KnownSession]:
         def look() -> list[KnownSession]:
-            rows = self._open().execute(sessions.EVERY).fetchall()
-            found = [self._open_sessions.known(row, self._now(), self.idle_seconds) for row in rows]
-            return [one for one in found if one is not None]
+            database, place = self._open(), (self._now(), self.idle_seconds)
+            if prefix:
+                return self._open_sessions.named(database, prefix, *place)
+            return self._open_sessions.listed(database, *place)
 
         return self._patient(look)
 
@@ -280,6 +280,7 @@ class SqliteStore(SharedState):
         upkeep.check_log(self._path)
         with ExitStack() as opened:
             database = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+            database.text_factory = sessions.text_of
             opened.callback(database.close)
             self._prepare(database)
             opened.pop_all()
@@ -376,11 +377,14 @@ class SqliteStore(SharedState):
         found = database.execute(sessions.READ, (name,)).fetchone()
         if found is None:
             return self._without_row(name)
-        version, used, boot, up, state = found
+        read = sessions.row_of(found)
+        if read is None:
+            raise self._unreadable(name)
         before = self._before.get(name)
         if before is not None:  # Somebody else was the first to use the session again.
-            state = encode(self._read(state).joined(self._read(before.state)))
-        row = self._rows[name] = SessionRow(version, used, Uptime(boot, up), state)
+            joined = self._read(read.state, name).joined(self._read(before.state, name))
+            read.state = encode(joined)
+        row = self._rows[name] = read
         self._fresh.add(name)
         return row
 
@@ -397,15 +401,18 @@ class SqliteStore(SharedState):
     def _earlier(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
-    def _read(self, state: bytes) -> StoredSession:
-        try:
-            return decode(state).session()
-        except (ValueError, RecursionError):
-            said = "holds a session that cannot be read: `mcpguard session end` starts it over"
-            raise SessionError(f"{self._path} {said}") from None
+    def _read(self, state: bytes, name: str) -> StoredSession:
+        kept = sessions.readable(state)
+        if kept is None:
+            raise self._unreadable(name)
+        return kept
+
+    def _unreadable(self, name: str) -> SessionError:
+        self._open_sessions.use(name)  # So it is listed as long as calls are refused for it.
+        return SessionError(f"{self._path} {sessions.UNREADABLE.format(name[:8])}")
 
     def _session(self, row: SessionRow, name: str, now: float) -> StoredSession:
-        kept = self._read(row.state)
+        kept = self._read(row.state, name)
         if passed(row, self._now(), now) <= self.idle_seconds or self._open_sessions.in_use(name):
             return kept
         return kept.ended(now)

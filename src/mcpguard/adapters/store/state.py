@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mcpguard.adapters.store import tickets
 from mcpguard.adapters.store.sessions import KnownSession
-from mcpguard.adapters.store.tickets import Database
+from mcpguard.adapters.store.tickets import Database, UnreadableTicket
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import Session, StoredSession
@@ -81,11 +81,12 @@ class SharedState(ABC):
     def use(self, ticket_id: str, by: float) -> Wait[int]:
         return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by, self._used_in)))
 
-    # --- for a person ----------------------------------------------------------------------------
+    # --- for a person: of many tickets, what cannot be read is left to `unreadable` -----------------
 
     @abstractmethod
-    def known(self) -> list[KnownSession]:
-        """All sessions that have not ended, the most recently used first. Raises SessionError."""
+    def known(self, prefix: str = "") -> list[KnownSession]:
+        """All sessions that have not ended, the most recently used first; with `prefix` those whose names
+        begin so, and one of these that cannot be read has not ended. Raises SessionError."""
 
     @abstractmethod
     def edit(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
@@ -95,6 +96,14 @@ class SharedState(ABC):
     def waiting(self) -> list[Ticket]:
         """The tickets that nobody has answered, the oldest first. Raises SessionError."""
         return self._patient(lambda: tickets.in_state(self._open(), "waiting", time.time()))
+
+    def unreadable(self) -> list[UnreadableTicket]:
+        """The tickets that count and cannot be read. Raises SessionError."""
+        return self._patient(lambda: tickets.unreadable(self._open(), time.time()))
+
+    def remove(self, ticket_id: str) -> bool:
+        """Remove a ticket that cannot be read; false if there is none. Raises SessionError."""
+        return self._patient(lambda: tickets.removed(self._open(), ticket_id))
 
     @abstractmethod
     def waited_for(self) -> dict[str, float]:
@@ -107,7 +116,7 @@ class SharedState(ABC):
         return self._patient(lambda: tickets.standing_by_any(self._open(), ticket, listed, self._counts))
 
     def known_ticket(self, ticket_id: str) -> Ticket | None:
-        """The ticket of that id. Raises SessionError."""
+        """The ticket of that id. Raises SessionError, also where it cannot be read."""
         return self._patient(lambda: tickets.one(self._open(), ticket_id))
 
     def answer(self, ticket_id: str, answer: TicketAnswer) -> bool:

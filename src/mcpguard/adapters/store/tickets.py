@@ -7,14 +7,16 @@ once, and used once, by whomever. One that was approved for longer stays `approv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol, get_args
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from mcpguard.core.errors import SessionError
+from mcpguard.core.legible import plain
 from mcpguard.core.policy.session import without_folder
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState, covers
 
@@ -22,7 +24,12 @@ MOST_WAITING = 100
 """How many tickets of one principal with one agent may wait: it must not bury one call among others, nor keep
 another agent from asking."""
 
-_UNREADABLE = "a ticket cannot be read"
+_UNREADABLE = (
+    "the ticket {0} cannot be read, since it is damaged or of another version of mcpguard: "
+    "`mcpguard approvals end {0}` removes it"
+)
+LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
+"""The last time that can be shown, in seconds since 1970."""
 
 TABLES = (
     "DROP TABLE IF EXISTS tickets",
@@ -40,14 +47,18 @@ TABLES = (
 """With row ids, unlike sessions, and indexes: else a look reads the questions of all that it passes, however
 long. Tickets of an earlier form are dropped: whoever waits is asked about again."""
 _SAME = (
-    "SELECT state, uses, answer, question FROM tickets"
+    "SELECT id, state, uses, answer, question FROM tickets"
     " WHERE fingerprint = ? AND state NOT IN ('used', 'ended') AND expires > ?"
 )
-_KIN = "SELECT state, uses, answer, question FROM tickets WHERE kin = ? AND state = ? AND expires > ?"
+_KIN = "SELECT id, state, uses, answer, question FROM tickets WHERE kin = ? AND state = ? AND expires > ?"
 _NOW = "SELECT state, uses, answer FROM tickets WHERE id = ?"
-_ONE = "SELECT state, uses, answer, question FROM tickets WHERE id = ?"
-_ALL = "SELECT state, uses, answer, question FROM tickets WHERE state = ? AND expires > ?"
-_OF = "SELECT state, uses, answer, question FROM tickets WHERE principal = ? AND expires > ?"
+_ONE = "SELECT id, state, uses, answer, question FROM tickets WHERE id = ?"
+_ALL = "SELECT id, state, uses, answer, question FROM tickets WHERE state = ? AND expires > ?"
+_OF = "SELECT id, state, uses, answer, question FROM tickets WHERE principal = ? AND expires > ?"
+_COUNTING = (
+    "SELECT id, principal, state, uses, answer, question FROM tickets"
+    " WHERE state NOT IN ('used', 'ended') AND expires > ?"
+)
 _COUNT = "SELECT count(*) FROM tickets WHERE session = ? AND state = 'waiting' AND expires > ?"
 _OPEN = "SELECT count(*) FROM tickets WHERE state IN ('waiting', 'approved', 'denied') AND expires > ?"
 _ANSWER = (
@@ -57,13 +68,21 @@ _ANSWER = (
 _USE = "UPDATE tickets SET state = ?, uses = uses + 1 WHERE id = ? AND state = 'approved' AND expires > ?"
 _END = "UPDATE tickets SET state = 'ended' WHERE id = ? AND state IN ('approved', 'denied') AND expires > ?"
 _REMOVE = "DELETE FROM tickets WHERE id = ?"
-_STATES = get_args(TicketState)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Ticket).decode
 _decode_answer = msgspec.json.Decoder(TicketAnswer).decode
 
 Counts = Callable[[Ticket, float], bool]
 """Whether the session that a ticket was approved for still lasts at a time; true for what has not to."""
+
+
+class UnreadableTicket(Struct, frozen=True):
+    """A row whose ticket cannot be read, by what its columns say: its `id`, the `principal` that called
+    ("SOURCE:ID") and its `state`. The same call is refused until a person removes it."""
+
+    id: str
+    principal: str
+    state: str
 
 
 class Database(Protocol):
@@ -122,8 +141,8 @@ def standing(database: Database, ticket: Ticket, counts: Counts) -> Ticket | Non
 def standing_by_any(database: Database, ticket: Ticket, listed: bool, counts: Counts) -> Ticket | None:
     """The same where it is not known which process asks, in which folder its client started it, or who acts,
     nor, unless `listed`, how the server lists what the call is for: as they did before."""
-    rows = map(_ticket, database.execute(_OF, (ticket.principal, ticket.created)).fetchall())
-    alike = [one for one in rows if _called(one) == _called(ticket)]
+    rows = database.execute(_OF, (ticket.principal, ticket.created)).fetchall()
+    alike = [one for one in _readable(rows) if _called(one) == _called(ticket)]
     known = {
         (ticket.definition if listed else one.definition, one.asker, one.reached, one.actor) for one in alike
     }
@@ -140,7 +159,8 @@ def _called(ticket: Ticket) -> tuple[str, ...]:
 
 def _covering(database: Database, call: Ticket, now: float, counts: Counts) -> list[Ticket]:
     """The approvals that last and are about `call` as well."""
-    found = [_ticket(row) for row in database.execute(_KIN, (call.kin, "approved", now)).fetchall()]
+    # One that cannot be read approves nothing; that of the same call is an error.
+    found = _readable(database.execute(_KIN, (call.kin, "approved", now)).fetchall())
     return [one for one in found if one.lasts != "once" and covers(one, call) and counts(one, now)]
 
 
@@ -158,7 +178,7 @@ def now(database: Database, asked: Ticket, counts: Counts) -> Ticket | None:
     """See `ports.Store.ticket`. The question, which may be long, is not read again."""
     found = database.execute(_NOW, (asked.id,)).fetchone()
     if found is not None:
-        return _with(asked, *found)
+        return _known(asked, *found)
     return next(iter(_covering(database, asked, asked.created, counts)), None)
 
 
@@ -169,9 +189,28 @@ def one(database: Database, ticket_id: str) -> Ticket | None:
 
 
 def in_state(database: Database, state: TicketState, now: float) -> list[Ticket]:
-    """Those in that state which have not expired, the oldest first."""
-    found = [_ticket(row) for row in database.execute(_ALL, (state, now)).fetchall()]
+    """Those in that state which have not expired and can be read, the oldest first."""
+    found = _readable(database.execute(_ALL, (state, now)).fetchall())
     return sorted(found, key=lambda ticket: ticket.created)
+
+
+def unreadable(database: Database, now: float) -> list[UnreadableTicket]:
+    """Those that cannot be read, and have neither expired nor been used or ended."""
+    return [
+        UnreadableTicket(str(name), str(principal), str(state))
+        for name, principal, state, *rest in database.execute(_COUNTING, (now,)).fetchall()
+        if _read((name, state, *rest)) is None
+    ]
+
+
+def removed(database: Database, ticket_id: str) -> bool:
+    """Remove a ticket that cannot be read; false if none has that id."""
+    with alone(database):
+        row = database.execute(_ONE, (ticket_id,)).fetchone()
+        if row is None or _read(row) is not None:
+            return False
+        database.execute(_REMOVE, (ticket_id,))
+    return True
 
 
 def answered(
@@ -192,8 +231,7 @@ def answered(
         if mine is not None:
             if answer.lasts == "session":
                 remember(mine, now)
-            for row in database.execute(_KIN, (mine.kin, "waiting", now)).fetchall():
-                other = _ticket(row)
+            for other in _readable(database.execute(_KIN, (mine.kin, "waiting", now)).fetchall()):
                 if covers(mine, other):
                     database.execute(_REMOVE, (other.id,))
     return True
@@ -215,24 +253,41 @@ def ended(database: Database, ticket_id: str, now: float) -> bool:
     return bool(database.execute(_END, (ticket_id, now)).rowcount == 1)
 
 
-def _ticket(row: tuple[Any, Any, Any, bytes]) -> Ticket:
-    state, uses, answer, question = row
-    try:
+def _ticket(row: tuple[Any, ...]) -> Ticket:
+    found = _read(row)
+    if found is None:
+        raise SessionError(_UNREADABLE.format(plain(str(row[0]))))
+    return found
+
+
+def _readable(rows: Iterable[tuple[Any, ...]]) -> list[Ticket]:
+    return [one for one in map(_read, rows) if one is not None]
+
+
+def _read(row: tuple[Any, ...]) -> Ticket | None:
+    """The ticket of a row, None where it is not one."""
+    name, state, uses, answer, question = row
+    with suppress(ValueError, TypeError, RecursionError):
         asked = _decode(question)
-    except (ValueError, RecursionError):
-        raise SessionError(_UNREADABLE) from None
-    return _with(asked, state, uses, answer)
+        if asked.id == name and 0 <= asked.created <= LATEST and 0 <= asked.expires <= LATEST:
+            return _with(asked, state, uses, answer)
+    return None
+
+
+def _known(asked: Ticket, state: Any, uses: Any, answer: Any) -> Ticket:
+    """The ticket with its question, as it is by now."""
+    with suppress(ValueError, TypeError, RecursionError):
+        return _with(asked, state, uses, answer)
+    raise SessionError(_UNREADABLE.format(asked.id))
 
 
 def _with(asked: Ticket, state: Any, uses: Any, answer: Any) -> Ticket:
-    if state not in _STATES or type(uses) is not int:
-        raise SessionError(_UNREADABLE)
-    try:
-        said = None if answer is None else _decode_answer(answer)
-    except (ValueError, TypeError, RecursionError):
-        raise SessionError(_UNREADABLE) from None
-    if state not in _states_of(said, uses):
-        raise SessionError(_UNREADABLE)
+    """Raises ValueError, TypeError or RecursionError where these are not those of a ticket."""
+    said = None if answer is None else _decode_answer(answer)
+    if type(uses) is not int or state not in _states_of(said, uses):
+        raise ValueError
+    if said is not None and not 0 <= said.until <= LATEST:
+        raise ValueError
     return structs.replace(asked, state=state, uses=uses, answer=said)
 
 

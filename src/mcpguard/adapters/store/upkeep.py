@@ -101,8 +101,9 @@ def tidy(path: Path, form: int, oldest: float, in_use: Callable[[str], bool]) ->
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA wal_checkpoint(PASSIVE)")
         guard(database, form)
+        database.text_factory = bytes  # As it is stored: a name that is damaged must not keep the others.
         for (name,) in database.execute(OLD, (oldest,)).fetchall():
-            if not in_use(name):
+            if not in_use(name.decode(errors="replace")):
                 database.execute(REMOVE, (name, oldest))
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mcpguard.adapters.store.tickets import LATEST
 from mcpguard.adapters.system.files import claimed, private_file
+from mcpguard.core.expressions import expression
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,6 +26,9 @@ _END = "DELETE FROM waits WHERE rowid = ? AND name = ?"
 _ALL = "SELECT name, ticket, min(since) FROM waits GROUP BY name, ticket"
 _NAMES = "SELECT DISTINCT name FROM waits"
 _FORGET = "DELETE FROM waits WHERE name = ?"
+
+
+_NAME = expression("[0-9a-f]{32}")
 
 
 class WaitingCall(Struct, eq=False):
@@ -90,13 +95,16 @@ def since(database: "sqlite3.Connection", folder: Path) -> dict[str, float]:
     for name, ticket, began in database.execute(_ALL).fetchall():
         if name not in lives:
             lives[name] = _lives(folder, name)
-        if lives[name]:
+        if lives[name] and type(began) is float and 0 <= began <= LATEST:
             found[ticket] = min(began, found.get(ticket, began))
     return found
 
 
-def _lives(folder: Path, name: str) -> bool:
-    """Whether a process has the lock; one that was left behind is removed."""
+def _lives(folder: Path, name: object) -> bool:
+    """Whether a process has the lock; one that was left behind is removed. A name that no process gives
+    itself stands for none."""
+    if type(name) is not str or not _NAME.fullmatch(name):
+        return False
     path = _place(folder, name)
     with claimed(path) as left_behind:
         if left_behind is not None:

@@ -237,7 +237,7 @@ def _live(
     Says which it is; `option` as of `same_config`."""
     name = name_of(asked.principal, asked.agent)
     try:
-        known = [] if store is None else store.known()
+        known = [] if store is None else store.known(name)
     except SessionError as problem:
         print(f"note: {plain(str(problem))}", file=sys.stderr)
         return None, False

@@ -34,6 +34,7 @@ EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json", "mcpguard approva
 _HEAD = ("TICKET", "WAITS", "PRINCIPAL", "AGENT", "CALL", "RULE")
 _UNANSWERED = ("UNANSWERED", "UNTIL", "PRINCIPAL", "AGENT", "CALL", "RULE")
 _REFUSED = ("REFUSED", "UNTIL", "PRINCIPAL", "AGENT", "CALL", "BY")
+_UNREADABLE = ("CANNOT BE READ", "PRINCIPAL", "STATE")
 _IN_FORCE = ("APPROVED", "UNTIL", "USES", "PRINCIPAL", "AGENT", "CALL", "ANY VALUE OF", "BY")
 
 
@@ -61,6 +62,7 @@ def execute(args: argparse.Namespace) -> int:
             return _end(config, store, args.ticket, args.config)
         since = store.waited_for()
         waiting, in_force, refused = store.waiting(), store.approved(), store.denied()
+        unreadable = store.unreadable()
     check = TicketCheck(config, lambda: _digest(config))
     if args.json:
         from mcpguard.cli.outputs import ApprovalInForce, RefusalInForce, WaitingTicket, WaitingTickets
@@ -69,6 +71,7 @@ def execute(args: argparse.Namespace) -> int:
             "waiting": [_described(WaitingTicket, one, check, since.get(one.id)) for one in waiting],
             "in_force": [_described(ApprovalInForce, one, check) for one in in_force],
             "refused": [_described(RefusalInForce, one, check) for one in refused],
+            "unreadable": [structs.asdict(one) for one in unreadable],
         }
         print(WaitingTickets.model_validate(shown).model_dump_json())
         return 0
@@ -85,6 +88,10 @@ def execute(args: argparse.Namespace) -> int:
     if refused:
         print()
         print(_table(_REFUSED, [_refused(one, check) for one in refused], config, refused))
+    if unreadable:
+        ends = f"`mcpguard approvals end TICKET{same_config(args.config)}`"
+        print(f"\nthe calls of these are refused until {ends} removes them, and are then asked about again:")
+        print(table([_UNREADABLE, *((one.id, one.principal, one.state) for one in unreadable)]))
     return 0
 
 
@@ -259,7 +266,7 @@ def _show(config: Config, store: SharedState, ticket: Ticket) -> None:
     from mcpguard.console.terminal import show
     from mcpguard.serve.interventions import TicketCheck, how_it_waits
 
-    states = [one.state for one in store.known() if one.name == ticket.session]
+    states = [one.state for one in store.known(ticket.session)]
     labels = [label for state in states if state is not None for label in state.labels]
     void = TicketCheck(config, lambda: _digest(config)).void(ticket)
     waits = how_it_waits(ticket, store.waited_for().get(ticket.id), void)

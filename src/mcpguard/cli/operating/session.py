@@ -70,10 +70,12 @@ def execute(args: argparse.Namespace) -> int:
                 rows = [table([_HEAD, *map(_row, known)])] if known else []
                 print("\n".join([*rows, earlier] if earlier else rows or [NONE]))
         elif args.what == "show":
-            _print_one(_chosen(store.known(), args.session, option, earlier or NONE), args.json, option)
+            _print_one(
+                _chosen(store.known(args.session), args.session, option, earlier or NONE), args.json, option
+            )
         else:
             by = person_for(f"`mcpguard session {args.what}`")
-            session = _chosen(store.known(), args.session, option, earlier or NONE)
+            session = _chosen(store.known(args.session), args.session, option, earlier or NONE)
             short = f"session {session.name[:SHOWN]}"
             if args.what == "clear":
                 clear_state(config, store, session, args.name, by)

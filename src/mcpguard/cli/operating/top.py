@@ -48,6 +48,7 @@ SECONDS = 60
 _DENIALS, _TOOLS, _SERVERS, _TICKETS = 6, 8, 12, 5
 _WIDE, _WIDEST = 30, 200
 ALTERED = "{} was altered: `mcpguard audit verify{}` says where"
+_DAMAGED = "it cannot be read: `mcpguard approvals` says what to do"
 _FIRST_LINES = 5_000
 _CTRL_D = b"\4"
 _FILES = 3
@@ -127,6 +128,7 @@ class TopView:
         self._place = place
         self._following = CheckedFollowing(folder, own=False, warn=_unsaid)
         self._begun = False
+        self._damaged: list[tuple[str, ...]] = []
         self.unread = ""
         """Why the evidence cannot be read; "" if it can, or if nothing is on record yet."""
         self.missing = ""
@@ -195,6 +197,7 @@ class TopView:
             config = configured(self._config)
             with closing(store_of(config)) as store:
                 since = store.waited_for()
+                self._damaged = [(one.id, "", one.principal, _DAMAGED) for one in store.unreadable()]
                 found = [(one, other_config(config, one), since.get(one.id)) for one in store.waiting()]
                 return sorted(found, key=lambda one: one[2] is None)
         except DocumentError as error:
@@ -272,7 +275,7 @@ class TopView:
                 f"{one.summary} (under {other})" if other else one.summary,
             )
             for one, other, since in self._waiting[:_TICKETS]
-        ]
+        ] + self._damaged[:_TICKETS]
 
 
 def _unsaid(name: str) -> None:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from mcpguard.adapters.store.sessions import KnownSession
+from mcpguard.adapters.store.tickets import UnreadableTicket
 from mcpguard.console.desk import Desk, SeenRule
 from mcpguard.console.evidence import AnswerStep, SeenCall, answer_steps
 from mcpguard.console.pages import message, page
@@ -47,8 +48,11 @@ def waiting(desk: Desk, request: Request) -> Response:
 
 def ticket(desk: Desk, request: Request) -> Response:
     """One of them, also when it was answered."""
+    name = request.path_params["ticket"]
     try:
-        found = desk.store.known_ticket(request.path_params["ticket"])
+        if name in [one.id for one in desk.store.unreadable()]:
+            return _page(desk, request, None)
+        found = desk.store.known_ticket(name)
     except SessionError as problem:
         return _page(desk, request, None, str(problem))
     if found is None:
@@ -59,7 +63,10 @@ def ticket(desk: Desk, request: Request) -> Response:
 
 def arguments(desk: Desk, request: Request) -> Response:
     """The arguments of a ticket as plain text, all of them."""
-    found = desk.store.known_ticket(request.path_params["ticket"])
+    try:
+        found = desk.store.known_ticket(request.path_params["ticket"])
+    except SessionError as problem:
+        return PlainTextResponse(f"{problem}\n", 503)
     if found is None:
         return PlainTextResponse("This ticket no longer exists.\n", 404)
     return PlainTextResponse(whole(found.shown))
@@ -67,15 +74,18 @@ def arguments(desk: Desk, request: Request) -> Response:
 
 def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = "") -> Response:
     queue: list[Ticket] = []
+    unread: list[UnreadableTicket] = []
     since: dict[str, float] = {}
     try:
         since = desk.store.waited_for()
         queue = sorted(desk.store.waiting(), key=lambda one: one.id not in since)
-        sessions = desk.store.known()
+        unread = desk.store.unreadable()
+        one = chosen or (queue[0] if queue else None)
+        sessions = [] if one is None else desk.store.known(one.session)
     except SessionError as failure:
         problem, sessions = str(failure), []
+        one = chosen or (queue[0] if queue else None)
     desk.watch.waiting = sum(one.id in since for one in queue)
-    one = chosen or (queue[0] if queue else None)
     check = desk.check()
     with desk.lock:
         desk.evidence.poll()
@@ -88,6 +98,7 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
         request,
         "waiting",
         queue=queue,
+        unread=unread,
         since=since,
         shown=shown,
         answered=answered,

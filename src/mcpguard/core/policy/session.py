@@ -17,6 +17,8 @@ from msgspec import Struct, structs
 from mcpguard.core.model import Charge, Invocation, Json, Permit, Principal
 from mcpguard.core.policy.terms import window_of
 
+NAME_LENGTH = 32
+"""How many characters (hex) the name of a session has."""
 PARTS = 60
 """A window is counted in this many parts; the oldest counts until it is wholly over."""
 
@@ -124,7 +126,7 @@ class StoredSession(Struct):
 def name_of(principal: Principal, agent: str | None) -> str:
     """What the session of `principal` with `agent` is called where sessions are stored."""
     key = msgspec.json.encode([principal.source, principal.id, agent])
-    return sha256(key).hexdigest()[:32]
+    return sha256(key).hexdigest()[:NAME_LENGTH]
 
 
 def who_began(session: str, text: str, agent: str | None) -> tuple[str, str] | None:
