@@ -44,9 +44,11 @@ class FixedClock:
         self._looks = 0
         self.alarms: list[tuple[float, Callable[[], None]]] = []
         self.slow = False
+        self.set = 0.0
+        """By how many seconds somebody has set the clock of the machine."""
 
     def now(self) -> datetime:
-        return START + timedelta(milliseconds=self._looks)
+        return START + timedelta(seconds=self.set, milliseconds=self._looks)
 
     def seconds(self) -> float:
         self._looks += 1

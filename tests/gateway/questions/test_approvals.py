@@ -393,6 +393,30 @@ def test_a_late_refusal_is_dated_when_it_was_decided(verdict: Verdict | None) ->
     assert (over.at - waits.at).total_seconds() >= 31
 
 
+def test_a_call_whose_ticket_expires_as_the_clock_is_set_is_answered_at_the_next_look() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    asked = ticket(world)
+    world.clock.set = asked.expires - asked.created
+    assert world.clock.alarms
+    world.clock.ring()
+    world.turn()
+    assert f"Nobody answered in time (ticket {asked.id})" in str(last(world))
+    assert (sent(world), world.clock.alarms, world.store.waited_for) == ([], [], [])
+
+
+def test_the_time_that_looks_take_is_time_that_a_call_waits() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    world.clock.wind(WAITING.wait_seconds)  # As with a database that is slow to answer.
+    world.clock.ring()
+    world.turn()
+    assert "has not answered yet" in str(last(world))
+    assert (sent(world), world.clock.alarms, world.store.waited_for) == ([], [], [])
+
+
 def test_other_methods_are_asked_about_as_well() -> None:
     rules = "  - {id: see, effect: ask, action: [resources/read], message: Look first.}\n"
     world = World(rules, approvals=NOW)

@@ -347,7 +347,8 @@ class Approvals:
         self, store: Store, request: Request, ticket: Ticket, dialog: OpenDialog, waits: Deny
     ) -> Ticket:
         scope, waited, told = self._scope, 0.0, 0
-        left = ticket.expires - scope.recorder.now().timestamp()
+        now, seconds = scope.recorder.now, scope.recorder.seconds
+        began, left = seconds(), ticket.expires - now().timestamp()
         # Where only the client's user can answer, there is nothing to wait for once they were asked.
         alone = ticket.terms.via == ("client",)
         patience = min(left, 0.0 if alone else scope.approvals.wait_seconds)
@@ -359,8 +360,11 @@ class Approvals:
                 told += 1
                 self._keep_patient(request, ticket, told)
             await scope.pause(LOOK_SECONDS)
-            waited += LOOK_SECONDS
+            # A look may take long, too, and somebody may set the clock by which the ticket expires.
+            waited = max(waited + LOOK_SECONDS, seconds() - began)
             ticket = await self._now(store, ticket)
+            if ticket.expires <= now().timestamp():
+                break
         return ticket
 
     def _said(self, deny: Deny, how: str) -> Deny:
