@@ -1,4 +1,6 @@
-"""Secrets in lists and objects as Python, JavaScript and Ruby print them."""
+"""Secrets in lists and objects as Python, JavaScript and Ruby print them, and in JSON within JSON."""
+
+import json
 
 import pytest
 
@@ -29,7 +31,24 @@ FOUND = {
     "lines of a log": f"12:01 INFO [('id', 1)]\n12:02 INFO [('id', 'token'), (1, '{SECRET}')]\n",
 }
 
+IN_JSON = {
+    "columns and rows": {"columns": ["user", "password"], "rows": [["ada", SECRET]]},
+    "rows": [["user", "password"], ["ada", SECRET]],
+    "other texts": {
+        "a\n": 'say "x\\"',
+        "columns": ["id", "token"],
+        "rows": [['"\\\n', SECRET], ["\u00dc", ""]],
+    },
+    "a name and a value": {"name": "password", "note": "x" * 450, "value": SECRET},
+    "a member": {"api_key": {"0": SECRET}},
+    "a mark": {"a": 1, "sensitive": True, "note": "x" * 450, "value": SECRET},
+}
+
 LEFT = {
+    "a template in JSON": json.dumps({"m": json.dumps([["user", "password"], ["ada", "{password}"]])}),
+    "a variable in JSON": json.dumps({"m": json.dumps([["user", "password"], ["ada", "${PASSWORD}"]])}),
+    "a quote that is open": f'{{"m": "\\"token\\", \\"x {SECRET}"}}',
+    "names in JSON": json.dumps({"m": json.dumps({"topics": ["token", "password"], "id": SECRET})}),
     "a list of names": f"['token', 'password'] {SECRET}",
     "a call": f"assertNotIn('password', 'x') and {SECRET}",
     "what names nothing": f"{{'name': 'note', 'topics': ['token'], 'id': '{SECRET}'}}",
@@ -46,6 +65,27 @@ def test_what_a_program_prints_is_read_as_its_json(name: str) -> None:
     said = made.value["any"]
     kind = made.findings[0].kind
     assert said == FOUND[name].replace(SECRET, f"[REDACTED:{kind}#1]")
+
+
+def within(value: object, levels: int, indent: int | None = None) -> str:
+    for level in range(levels):
+        value = {"level": level, "body": json.dumps(value, indent=indent), "ok": True}
+    return json.dumps(value)
+
+
+@each("name", IN_JSON)
+@each("levels", [1, 2, 3])
+@each("indent", [None, 2])
+def test_json_within_json_is_read_at_each_level(name: str, levels: int, indent: int | None) -> None:
+    text = within(IN_JSON[name], levels, indent)
+    for any_text in (text, f"12:01 INFO {text}\n12:02 INFO done\n", f"{text}\n{text}"):
+        said = Redactor(b"key").inspect({"any": any_text}).value["any"]
+        assert SECRET not in said
+        for line in filter(None, said.splitlines()[:1]):
+            value = json.loads(line.removeprefix("12:01 INFO "))
+            for _ in range(levels):
+                value = json.loads(value["body"])
+            assert type(value) is type(IN_JSON[name])
 
 
 @each("name", LEFT)
@@ -69,15 +109,36 @@ SAID = [
 ]
 
 
+ESCAPED = [
+    (1, '{"a": "{\\"b\\":\\n [1, \\"c\\"]}"}', '{\udcffa\udcff: \udcff{ "b" :   [1,  "c" ]}\udcff}'),
+    (1, '[\\"a \\\\\\"b\\\\n\\"]', '[ "a ____b__n" ]'),
+    (3, '[\\\\\\"a\\\\\\"\\\\n, \\"b\\"]', '[   "a"      ,  \udcffb \udcff]'),
+    (1, "", ""),
+]
+
+
+@pytest.mark.parametrize(("size", "escaped", "json"), ESCAPED)
+def test_escapes_of_one_level_are_undone_in_their_place(size: int, escaped: str, json: str) -> None:
+    quote = b"\\" * size + b'"'
+    assert as_json(escaped.encode(), quote, lambda _cost: None) == json.encode("utf-8", "surrogateescape")
+
+
+def test_bytes_that_are_no_text_keep_their_place() -> None:
+    for quote, text in ((b"'", b"['a\xfe', \xfe 'b']"), (b'\\"', b'[\\"a\xfe\\", \xfe \\"b\\"]')):
+        made = as_json(text, quote, lambda _cost: None)
+        assert len(made) == len(text)
+        assert b"\xfe" not in made
+
+
 @pytest.mark.parametrize(("printed", "json"), SAID)
 def test_each_byte_stays_in_its_place(printed: str, json: str) -> None:
-    assert as_json(printed.encode(), lambda _cost: None) == json.encode("utf-8", "surrogateescape")
+    assert as_json(printed.encode(), b"'", lambda _cost: None) == json.encode("utf-8", "surrogateescape")
 
 
 def test_a_long_text_is_exchanged_in_parts_of_whole_lines() -> None:
     costs: list[int] = []
     for text in (b"['a', None]\n" * 40_000, b"['a', None], " * 40_000):
-        made = as_json(text, costs.append)
+        made = as_json(text, b"'", costs.append)
         assert len(made) == len(text)
         assert made.count(b'["a", null]') >= 40_000 - len(costs)
     assert len(costs) > 6

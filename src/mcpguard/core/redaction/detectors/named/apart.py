@@ -138,7 +138,7 @@ class ApartFromName(Items):
         super().__init__(text, judge)
         self._spend = spend
         self.documents = Documents(text, lambda strength, value: judge(strength, value, True), spend)
-        self._printed: Documents | None = None
+        self._printed: dict[bytes, Documents] = {}
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
@@ -273,14 +273,15 @@ class ApartFromName(Items):
         return self.documents.secrets(at)
 
     def printed(self, at: int) -> Seen:
-        """The same for lists and objects as a program in another language prints them."""
+        """The same for lists and objects in other quotes."""
         behind = _BEHIND_PRINTED.match(self._text, at)
         if behind is None:
             return [], at
-        if self._printed is None:
-            text = as_json(self._text, self._spend)
-            self._printed = Documents(text, self._is_secret, self._spend)
-        return self._printed.secrets(behind.end())
+        quote = self._text[at - 1 : behind.end(1)]
+        if quote not in self._printed:
+            text = as_json(self._text, quote, self._spend)
+            self._printed[quote] = Documents(text, self._is_secret, self._spend)
+        return self._printed[quote].secrets(behind.end())
 
     def pgpass(self, at: int) -> Seen:
         """A line of `.pgpass`, from behind its port on."""

@@ -40,9 +40,11 @@ LITERALS = (
 stands right behind its name is found by `pairs`, and `key` and `auth` alone say nothing."""
 PEEK = "".join(rf"(?<!\"{word}\"{'.' * size})" for word in ("key", "auth") for size in range(1, 5))
 PEEK += r"(?:(?<!\n)|\s{0,32}[}\]])"
-PRINTED = tuple(f"{word}'" for word in (*_WORDS, *_CELLS, "sensitive", "httponly"))
-PEEK_PRINTED = r"\s{0,4}(?:[,\])}]|(?::|=>)\s{0,4}(?:[\[{(]|True))"
-"""The same where texts stand in single quotes, as Python, JavaScript and Ruby print them."""
+PRINTED = tuple(f"{word}{mark}" for word in (*_WORDS, *_CELLS, "sensitive", "httponly") for mark in "'\\")
+PEEK_PRINTED = r"(?<!['\"]key['\\])(?<!['\"]auth['\\])((?<=')|\\{0,6}\")(?:\s|\\{1,7}[nrt]){0,4}"
+PEEK_PRINTED += r"(?:[,\])}]|(?::|=>)\s{0,4}(?:[\[{(]|[Tt]rue))"
+"""The same in single quotes, as Python, JavaScript and Ruby print them, and in quotes with backslashes before
+them, as in JSON that is a text itself."""
 MARKS = (
     'keyname"',
     'lease_id"',
@@ -82,9 +84,8 @@ _REMOVED = expression(rb"(?<!\xff)\xff{2,}+(?!\Z)")
 _STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
 _FIRST = expression(r"[^\s,;)]")
 _OPENS, _SPACE = b"{[", b" \t\r\n"
-_QUOTE, _COLON = b'":'
 _LOCAL = 4096
-_BLANKS, _LONGEST = 8, 160
+_BLANKS, _LONGEST = 48, 160
 _NEAR, _HOPS, _TRIES = 512, 16, 4
 _FEW = 16
 _TRIES_IN_VAIN = 64
@@ -114,7 +115,19 @@ class Documents:
     """The JSON in one text. `spend` is called with what each reading costs."""
 
     __slots__ = (
-        *("_in_vain", "_judge", "_leaf", "_line", "_may_name", "_next", "_read", "_spend", "_text", "_whole"),
+        *(
+            "_edges",
+            "_in_vain",
+            "_judge",
+            "_leaf",
+            "_line",
+            "_may_name",
+            "_next",
+            "_read",
+            "_spend",
+            "_text",
+            "_whole",
+        ),
     )
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
@@ -123,6 +136,7 @@ class Documents:
         self._spend = spend
         self._may_name: bool | None = None
         self._in_vain = 0
+        self._edges: dict[bytes, tuple[int, int]] = {}
         self._leaf: _Leaf | None = None
         self._line = 0, -1
         self._next: dict[int, int] = {}
@@ -176,14 +190,24 @@ class Documents:
             self._text = _REMOVED.sub(lambda found: b"\x7f" * len(found[0]), self._text)
         if leaf is None or not leaf.begin <= at <= leaf.end:
             text = self._text
-            begin = text.rfind(b"\x1f", 0, at) + 1
-            begin = max(begin, text.rfind(b"\xff", begin, at) + 1)
-            last = text.find(b"\x1f", at)
-            end = text.find(b"\xff", at, last if last >= 0 else len(text))
+            # Not from the beginning again: in what was exchanged there may be as many leaves as texts.
+            least = leaf.end if leaf is not None and leaf.end < at else 0
+            begin = text.rfind(b"\x1f", least, at) + 1
+            begin = max(begin, text.rfind(b"\xff", max(begin, least), at) + 1, least)
+            end = min(self._next_edge(b"\x1f", at), self._next_edge(b"\xff", at))
             head = text[begin : min(begin + _NEAR, at)]
             begin += len(head) - len(head.lstrip(_SPACE))
-            leaf = self._leaf = _Leaf(text, begin, end if end >= 0 else last)
+            leaf = self._leaf = _Leaf(text, begin, end)
         return leaf
+
+    def _next_edge(self, mark: bytes, at: int) -> int:
+        """The first `mark` behind a place; the end of the text for none."""
+        begin, edge = self._edges.get(mark, (0, -1))
+        if not begin <= at <= edge:
+            edge = self._text.find(mark, at)
+            edge = edge if edge >= 0 else len(self._text)
+            self._edges[mark] = at, edge
+        return edge
 
     def _starts(self, at: int, leaf: _Leaf) -> Iterator[int]:
         """Where JSON may begin that a place is in: with the text, or a line of it; in the line of the place,
@@ -235,10 +259,10 @@ class Documents:
 def _names_another(text: bytes, at: int) -> int:
     """Whether the text in quotes that ends shortly before a place may name another beside it, one of the same
     list, or what is below it; 0 for none of them."""
-    quote = text.rfind(b'"', at - _BLANKS, at)
+    quote = text.rfind(b'"', max(0, at - _BLANKS), at)
     opening = text.rfind(b'"', max(0, at - _LONGEST), quote)
     before = text[max(0, opening - _LONGEST) : max(0, opening)].rstrip(_SPACE)
-    if text[quote + 1] == _COLON and quote < at - 1:
+    if quote < at - 1 and text[quote + 1 : at].lstrip(_SPACE).startswith(b":"):
         return _BELOW if before[-1:] in (b"[", b",", b"{") else 0
     if quote == at - 1:
         return _BESIDE  # One of MARKS.

@@ -1,4 +1,5 @@
-"""What Python, JavaScript and Ruby print of lists and objects, as JSON of the same length.
+"""What Python, JavaScript and Ruby print of lists and objects, and JSON that is a text of JSON, as JSON of
+the same length.
 
 Law of this file: each byte stays where it is or is replaced by one other, so that what is read in the JSON
 stands in the text at the same place. A text in quotes keeps what it says; all around it is put in other words
@@ -7,6 +8,7 @@ where it has no meaning in JSON.
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 from mcpguard.core.expressions import expression
 
@@ -21,7 +23,7 @@ _TEXT = expression(
 _EXCHANGED = bytes.maketrans(b"\"'", b"'\"")
 _BRACKETS = bytes.maketrans(b'()"', b"[]\xff")
 """A quote that stands around what was printed parts it from the rest."""
-_IN_PLACE = b"\xfe"
+_IN_PLACE, _NOTHING = b"\xfe", b"\x7f"
 """Stands for a text. It never occurs in UTF-8."""
 _WORDS = (
     *((b"=>", b": "), (b"None", b"null"), (b"True", b"true"), (b"False", b"false")),
@@ -31,6 +33,8 @@ _SYMBOL = expression(rb"(?<=[{\s,]):([A-Za-z_]\w{0,63}): ")
 """A name in Ruby, whose arrow is a colon by now."""
 _NAME = expression(rb"(?<=[{,\s]) ([A-Za-z_$][\w$]{0,63}): ")
 """A name in JavaScript."""
+_AROUND_ESCAPED = expression(rb'\\*"|\\+[nrt]')
+_IN_A_TEXT = bytes.maketrans(b'\\"', b"__")
 _AROUND = expression(rb"[A-Za-z_][\w.]{0,63}(?=\[)|,(?=\s{0,64}[\]}])|%(?=\{)")
 """The name of a call, and the comma behind a single item."""
 _DOUBLE = ord('"')
@@ -39,16 +43,45 @@ _ESCAPE = expression(rb"\\(.)")
 _OF_JSON = b'"\\/bfnrtu'
 
 
-def as_json(text: bytes, spend: Callable[[int], None]) -> bytes:
-    """`text`, with all that is printed in it as JSON."""
+def as_json(text: bytes, quote: bytes, spend: Callable[[int], None]) -> bytes:
+    """`text`, with all of it as JSON whose texts stand in such a quote: a single one, or a double one with
+    backslashes before it, as in JSON that is a text of JSON itself."""
     made, at = bytearray(), 0
+    text = text.replace(_IN_PLACE, _NOTHING)
     while at < len(text):  # While one is exchanged no other thread runs.
         end = text.rfind(b"\n", at, at + _SLICE) + 1 if at + _SLICE < len(text) else len(text)
         end = end or at + _SLICE
         spend((end - at) // _FOR_ONE)
-        made += _exchanged(text[at:end])
+        made += _unescaped(text[at:end], len(quote) - 1) if quote[1:] else _exchanged(text[at:end])
         at = end
     return bytes(made)
+
+
+@cache
+def _escaped_texts(size: int) -> re.Pattern[bytes]:
+    """Texts between quotes with exactly so many backslashes before each; those in them have more."""
+    quote = rb"(?<!\\)\\{%d}\"" % size
+    inner = rb"[^\"\\\n\x1f\xff]++|\\{%d,}+\"|\\++(?!\")" % (size + 1)
+    return re.compile(rb"(%b(?:%b)*+%b)" % (quote, inner, quote))
+
+
+def _unescaped(text: bytes, size: int) -> bytes:
+    """What is within quotes that have so many backslashes before each, as JSON."""
+    parts = _escaped_texts(size).split(text)
+    around = _AROUND_ESCAPED.sub(_blank, _IN_PLACE.join(parts[::2]))
+    parts[::2] = around.split(_IN_PLACE)
+    blank, inside = b" " * size, size + 1
+    parts[1::2] = [
+        b'%b"%b"%b' % (blank, one[inside:-inside].translate(_IN_A_TEXT), blank) for one in parts[1::2]
+    ]
+    return b"".join(parts)
+
+
+def _blank(found: re.Match[bytes]) -> bytes:
+    """What is in place of an escape between texts: of the end of a line nothing, and of a quote, which is one
+    around all of it, what parts it from the rest."""
+    size = len(found[0]) - 1
+    return b" " * size + (b"\xff" if found[0].endswith(b'"') else b" ")
 
 
 def _exchanged(text: bytes) -> bytes:
