@@ -73,7 +73,7 @@ def arguments(text: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("pack", ALL, ids=str)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_a_condition_of_a_pack_is_never_looser_in_python(pack: Pack, data: st.DataObject) -> None:
     for text, fast, slow in conditions(pack):

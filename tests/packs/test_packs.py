@@ -50,7 +50,7 @@ def test_a_pack_is_measured_by_enough_calls_and_no_lower_aims(server: str) -> No
 @pytest.mark.timeout(300)  # The slow engine.
 @pytest.mark.parametrize("pack", ALL, ids=str)
 def test_what_one_engine_refuses_or_asks_about_the_other_does_not_allow(pack: Pack) -> None:
-    for one in samples(pack.server).samples[::7]:
+    for one in samples(pack.server).samples[::14]:
         call, session = one.call.entry, one.group.session
         case = Case(name="a call", call=call, expect="allow", session=session)
         said = {name: rehearse(loaded(pack, name), case, REDACTOR).outcome.effect for name in ENGINES}

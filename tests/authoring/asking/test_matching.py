@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import json, structs
 
@@ -85,6 +85,7 @@ CALLS = st.lists(
 )
 
 
+@settings(max_examples=settings.default.max_examples // 2)
 @given(calls=CALLS, texts=st.lists(CONDITIONS | WITH_TIMES, min_size=4, max_size=4), between=st.booleans())
 def test_the_answer_is_the_same_with_and_without_the_index_of_texts(
     calls: list[tuple[dict[str, Any], str, str, str, int, bool]], texts: list[str], between: bool

@@ -16,7 +16,7 @@ from tests.core.redaction.hostile import HELD, PASSWORD, SHAPES, TOKEN
 from tests.rows import each
 
 SIZE = 2000 * int(os.environ.get("MCPGUARD_EXAMPLES", "50")) // 50
-GROWN = 8
+GROWN = 5
 
 
 def redactor() -> Redactor:

@@ -165,12 +165,12 @@ def test_runs_that_lead_to_nothing_are_counted() -> None:
 def test_nothing_is_removed_from_texts_by_chance() -> None:
     chance = random.Random(7)
     letters = string.ascii_letters + string.digits + string.punctuation
-    values = ["".join(chance.choices(letters, k=16 + at % 9)) for at in range(300)]
+    values = ["".join(chance.choices(letters, k=16 + at % 9)) for at in range(100)]
     texts = [*Path("docs").rglob("*.md"), *Path("src").rglob("*.txt"), *Path("src").rglob("*.py")]
     whole = b"\n".join(path.read_bytes() for path in texts)
     whole += b64encode(chance.randbytes(1_000_000)).replace(b"A", b"=")
     found = [piece for value in values for piece in separated([value])]
-    assert len(found) > 250
+    assert len(found) > 80
     for piece in found:
         for block, at in piece.blocks():
             place = whole.find(block)
