@@ -3,6 +3,7 @@ imports these modules too, then forks for each request. Its arguments are those 
 takes them."""
 
 import gc
+import re
 import sys
 import tempfile
 from base64 import b64encode
@@ -10,9 +11,10 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-import mcpguard.cli.run  # noqa: F401
 from mcpguard.adapters.system.tables import keep_tables
-from mcpguard.cli import main
+from mcpguard.cli import main, run
+from mcpguard.cli.parser import Parser, examples
+from mcpguard.config.evidence import BoundsEntry
 from mcpguard.core import expressions
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.serve import handover
@@ -21,6 +23,7 @@ from mcpguard.serve.handover import read
 from tests.servers import warm
 
 OFTEN = (
+    "pwd",
     "sqlite3",
     "platformdirs.unix",
     "mcpguard.adapters.transports.http",
@@ -45,7 +48,8 @@ ORDINARY = {
     "protocolVersion": "2025-11-25",
     "instructions": "The token is in the header; password=see-there, at http://127.0.0.1/a?key=b.",
     "tools": [
-        {"name": "secret_length", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}
+        {"name": "secret_length", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
+        {"name": "echo", "description": "The tool secret_length", "title": "a: b | c"},
     ],
     "progressToken": 1,
     "nextCursor": "x",
@@ -64,6 +68,12 @@ def once():
         loaded(read(path), partial(read, path))
     tempfile.tempdir = None  # Each looks for its own TMPDIR.
     Redactor(bytes(32)).inspect({"a": ["%41", b64encode(b"ghp_" + b"a1" * 18).decode()], **ORDINARY})
+    options = Parser(prog="mcpguard run", epilog=examples("mcpguard run"))
+    run.add_arguments(options)
+    options.parse_known_args(["--config", "mcpguard.yaml"])
+    BoundsEntry()
+    list(Path(__file__).parent.glob("*-*"))
+    re.match("[0-9]{1,4}", "")
     compile_all()
     # What reads a configuration is imported here, so a child would save nothing.
     handover.in_child = lambda reads, _what: reads
