@@ -101,7 +101,7 @@ def test_what_a_server_says_went_wrong_leaves_no_credential_in_a_record(guard):
     outcomes = guard.records("outcome")
     assert "bad [REDACTED:credential:env:CANARY#1]" in [one.get("error") for one in outcomes]
     assert "No, [REDACTED:credential:env:CANARY#1]." in [one.get("message") for one in outcomes]
-    ended = [one["detail"] for one in guard.records("notice") if one["what"] == "upstream-ended"]
+    ended = [one["detail"] for one in guard.records("notice") if one["what"] == "upstream-lost"]
     assert "exit status 3" in ended[0]
     for line in guard.audit_bytes.split(b"\n"):
         assert leaks(line, SECRET) == set(), line

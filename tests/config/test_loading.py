@@ -491,7 +491,7 @@ def test_alerts_have_somebody_who_hears_of_them(tmp_path: Path) -> None:
     text = "version: 1\nservers: {s: {command: x}}\nalerts: "
     alerts = load(tmp_path, text + "{command: [page], pin_change: false}\n").alerts
     assert alerts is not None
-    assert alerts.events == {"held-secret", "evidence-gap"}
+    assert alerts.events == {"held-secret", "server-lost", "evidence-gap"}
     assert alerts.quiet.total_seconds() == 600
     assert "nobody is notified" in "".join(mistakes(tmp_path, text + "{}\n"))
 

@@ -250,6 +250,10 @@ class AlertsEntry(Written):
     pin_change: bool = Field(
         True, description="A tool has a definition that it never had before, in any session."
     )
+    server_lost: bool = Field(
+        True,
+        description="A tool server could not be started, ended by itself, or did not answer and was ended.",
+    )
     evidence_gap: bool = Field(
         True, description="No evidence can be written, or none could be written for a time."
     )
@@ -271,6 +275,7 @@ class AlertsEntry(Written):
         named = {
             "held-secret": self.held_secret,
             "pin-change": self.pin_change,
+            "server-lost": self.server_lost,
             "evidence-gap": self.evidence_gap,
         }
         return frozenset(name for name, wanted in named.items() if wanted)

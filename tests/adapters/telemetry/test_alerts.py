@@ -18,11 +18,13 @@ from mcpguard.adapters.telemetry.alerts import Alert, AlertSink, AlertTerms, Ale
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent, LinePlace
 from mcpguard.adapters.telemetry.exporting import Exporter
 from mcpguard.core.errors import TelemetryError
-from mcpguard.core.evidence.records import FoldedRecords, Noticed
+from mcpguard.core.evidence.records import LOST, FoldedRecords, Noticed
 from tests.adapters.telemetry.telemetry_records import ANSWERED, DECIDED, DENIED, NOW
 from tests.rows import each
 
-TERMS = AlertTerms(denials=3, approvals=2, events=frozenset({"held-secret", "pin-change", "evidence-gap"}))
+TERMS = AlertTerms(
+    denials=3, approvals=2, events=frozenset({"held-secret", "pin-change", "server-lost", "evidence-gap"})
+)
 HELD = structs.replace(ANSWERED, findings={"credential:github/read /content/0/text": 1})
 
 
@@ -128,6 +130,7 @@ def test_a_flood_of_questions_is_one_alert() -> None:
         ),
         (EvidenceEvent(Noticed(NOW, "pin-changed", "github", "canary"), place(1)), "pin-change", "github"),
         (EvidenceEvent(Noticed(NOW, "evidence-gap", detail="canary"), place(1)), "evidence-gap", ""),
+        (EvidenceEvent(Noticed(NOW, LOST, "github", "canary"), place(1)), "server-lost", "github"),
     ],
 )
 def test_events_raise_one_each(one: EvidenceEvent, alert: str, about: str) -> None:

@@ -8,8 +8,9 @@ from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from mcpguard.adapters.telemetry.counting import ClientCounts, Counts, page
+from mcpguard.core.evidence.records import LOST, Noticed
 from mcpguard.gateway.ports import Health, Need, SinkState
-from tests.adapters.telemetry.telemetry_records import EVIL, OBSERVED, events_of
+from tests.adapters.telemetry.telemetry_records import EVIL, NOW, OBSERVED, events_of
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 
@@ -26,6 +27,9 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     counts = Counts()
     counts.add(events_of(tmp_path / "audit"))
     sinks = (SinkState("https://a", "otlp", lag=7), SinkState('b"\\\n', "csv", since=1.0, refused=3))
+    lost = [Noticed(NOW, LOST, server) for server in ("git", "notes", "git")]
+    for one in (*lost, Noticed(NOW, "upstream-ended", "git")):
+        counts.noticed(one)
     upstreams = [Health("git", state, 0.0) for state in ("running", "failed", "running")]
     needs = (Need("evidence", True, 0.0, warning="full"), Need("store", False, 0.0, "broken"))
     found = read(
@@ -46,7 +50,9 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
     assert sum(calls.values()) == 6  # One more waits for a person.
     assert "ask" not in {labels[3] for labels in calls}
     assert found["mcpguard_detections_total"] == {("github-token",): 2, ("email",): 1}
-    assert found["mcpguard_notices_total"] == {("pin-changed",): 1}
+    notices = {("pin-changed",): 1, (LOST,): 3, ("upstream-ended",): 1}
+    assert found["mcpguard_notices_total"] == notices
+    assert found["mcpguard_upstream_lost_total"] == {("git",): 2, ("notes",): 1}
     assert found["mcpguard_sessions"] == {(): 4}
     assert found["mcpguard_in_use"] == {("streams",): 2}
     assert found["mcpguard_over_quota_total"] == {("streams",): 1}

@@ -17,7 +17,7 @@ from msgspec import Struct, json, structs
 from mcpguard.adapters.telemetry.destinations import Rendered
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
 from mcpguard.core.errors import CredentialError, TelemetryError
-from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.evidence.records import LOST, Decided, Noticed
 from mcpguard.core.legible import utc
 from mcpguard.core.redaction.removal.placeholder import CREDENTIAL
 
@@ -30,9 +30,13 @@ SUMMARIES = {
     "approvals": "many calls of one principal ask for an approval",
     "held-secret": "a credential that mcpguard holds appeared where it must not be",
     "pin-change": "the definition of a tool has changed",
+    "server-lost": "a tool server could not be started, has ended, or did not answer and was ended",
     "evidence-lost": "no evidence can be written, so every request is refused",
     "evidence-gap": "for a time no evidence could be written",
 }
+
+
+_OF_NOTICES = {"pin-changed": "pin-change", "evidence-gap": "evidence-gap", LOST: "server-lost"}
 
 
 class AlertTerms(Struct, frozen=True):
@@ -170,7 +174,7 @@ class AlertWatch:
         elif isinstance(record, Noticed):
             if record.what == "refusals-folded" and terms.denials:
                 yield "denials", record.principal, terms.denials
-            kind = {"pin-changed": "pin-change", "evidence-gap": "evidence-gap"}.get(record.what, "")
+            kind = _OF_NOTICES.get(record.what, "")
             if kind in terms.events:
                 yield kind, record.server, 1
             if "held-secret" in terms.events and _has_held(record.findings):

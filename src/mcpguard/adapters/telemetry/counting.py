@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from mcpguard import __version__
 from mcpguard.adapters.telemetry.evidence_events import EvidenceEvent
-from mcpguard.core.evidence.records import Decided, Noticed
+from mcpguard.core.evidence.records import LOST, Decided, Noticed
 from mcpguard.gateway.ports import Health, Need, SinkState
 
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -54,6 +54,8 @@ class Counts:
         self.folded = 0
         """Refusals that are not on record one by one."""
         self.notices: dict[str, int] = {}
+        self.lost: dict[str, int] = {}
+        """By server, how often one could not be started, ended by itself, or did not answer."""
 
     def add(self, happened: Iterable[EvidenceEvent]) -> None:
         for one in happened:
@@ -79,6 +81,8 @@ class Counts:
 
     def noticed(self, record: Noticed) -> None:
         self.notices[record.what] = self.notices.get(record.what, 0) + 1
+        if record.what == LOST:
+            self.lost[record.server] = self.lost.get(record.server, 0) + 1
         self.folded += 0 if record.folded is None else record.folded.count
         self._detected(record.findings)
 
@@ -136,7 +140,7 @@ def page(
         ),
         ("waiting_calls", "gauge", "Calls that wait for a person.", [("", {}, waiting)]),
         *_of_clients(clients),
-        ("upstreams", "gauge", "Processes and connections of this server in this state.", _states(upstreams)),
+        *_of_upstreams(upstreams, counts.lost),
         ("ready", "gauge", "1 if this requirement is met.", _needs(needs, "ok")),
         ("warning", "gauge", "1 if this requirement has a warning.", _needs(needs, "warning")),
         ("sink_lag_bytes", "gauge", "Bytes of evidence not yet sent to this sink.", _sinks(sinks, "lag")),
@@ -166,6 +170,15 @@ def _of_clients(clients: ClientCounts) -> tuple[Family, ...]:
         ("over_quota_total", "counter", over, _named("what", clients.over_quota)),
         ("refused_tokens_total", "counter", tokens, [("", {}, clients.refused_tokens)]),
         ("closed_connections_total", "counter", closed, _named("what", clients.closed)),
+    )
+
+
+def _of_upstreams(upstreams: Iterable[Health], lost: Mapping[str, int]) -> tuple[Family, ...]:
+    states = "Processes and connections of this server in this state."
+    ends = "Times that this server could not be started, ended by itself, or did not answer."
+    return (
+        ("upstreams", "gauge", states, _states(upstreams)),
+        ("upstream_lost_total", "counter", ends, _named("server", lost)),
     )
 
 

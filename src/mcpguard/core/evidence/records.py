@@ -252,6 +252,8 @@ class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=
     reason: str
 
 
+LOST = "upstream-lost"
+"""The `what` of a notice that an upstream could not be started, ended by itself, or did not answer."""
 HANDED_ON = frozenset({"rotated", "evidence-gap"})
 """Reasons for which a chain ends and its calls go on in the next one of its process."""
 

@@ -60,6 +60,8 @@ async def test_one_that_does_not_answer_after_a_timeout_is_ended_and_the_next_re
     serve: Server, method: str
 ) -> None:
     world = await doubted(mute(serve, method), modern=method != "ping")
+    noted: list[tuple[str, str]] = []
+    force_setattr(world.terms, "noted", lambda what, detail: noted.append((what, detail)))
     await world.sent("notifications/cancelled" if method == "ping" else method)
     force_setattr(world.terms, "call_seconds", 5.0)
     other = world.upstream.request(permit(name="u"))
@@ -72,6 +74,9 @@ async def test_one_that_does_not_answer_after_a_timeout_is_ended_and_the_next_re
     await as_future(world.upstream.ready())
     assert len(world.wires) == 2
     assert world.upstream.health.restarts == 1
+    await world.upstream.close(True)
+    assert [what for what, _ in noted] == ["upstream-lost", "upstream-started", "upstream-ended"]
+    assert noted[0][1] == SILENT.format(method)
 
 
 @pytest.mark.parametrize("serve", [legacy(), modern()], ids=["legacy", "modern"])

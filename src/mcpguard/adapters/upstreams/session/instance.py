@@ -26,6 +26,7 @@ from mcpguard.adapters.upstreams.session.open_requests import (
     exhausted,
 )
 from mcpguard.core.errors import McpGuardError, UpstreamError
+from mcpguard.core.evidence.records import LOST
 from mcpguard.core.model import Json, Permit
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Health, State
@@ -303,7 +304,7 @@ class Instance:
             wait.fail(UpstreamError(problem))
         if talk is not None:
             talk.stop(problem)
-        self._noted("upstream-ended", problem)
+        self._noted("upstream-ended" if self._closing else LOST, problem)
         self._now("closed" if self._closing else "failed" if lost else "waiting")
         self._terms.turn.touch()
         try:
