@@ -39,15 +39,15 @@ _NEAR = 48
 _SHORT = 3
 _COST_OF_A_FORMAT = 2
 _COST_OF_A_SEARCH = 5
-_COST_OF_A_READING_AROUND = 12
+_COST_OF_A_READING_AROUND = 16
 """Each row of a dump of a database may begin so."""
 _AROUND: dict[apart.Read, int] = {
-    apart.ApartFromName.document: 6,
+    apart.ApartFromName.document: 14,
     apart.ApartFromName.separated: 4,
     apart.ApartFromName.secret: 64,
     apart.ApartFromName.series: 200,
-    apart.ApartFromName.under: 24,
-    apart.ApartFromName.below: 24,
+    apart.ApartFromName.under: 40,
+    apart.ApartFromName.below: 40,
     apart.ApartFromName.boxed: 64,
     apart.ApartFromName.inserted: 10,
     apart.ApartFromName.created: 6,

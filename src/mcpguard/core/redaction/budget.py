@@ -9,7 +9,7 @@ from array import array
 
 from mcpguard.core.errors import InspectionError
 
-WORK = 44_000, 0.42
+WORK = 60_000, 0.42
 """What may be looked through, in units of 0.3 microseconds: a number for a small value, and so many for each
 byte of a large one. A place at which something may begin is one, or more, and so is a piece of which a view
 is made (a line, a run of letters, an escape)."""

@@ -44,8 +44,8 @@ _FOR_ONE = 32
 """Bytes that are as long to read as it takes to look at one place where something may begin."""
 COST_OF_A_URL = 8
 COST_OF_A_LOOK = 6
-COST_OF_A_PAIR = 12
-COST_OF_A_JUDGEMENT = 24
+COST_OF_A_PAIR = 16
+COST_OF_A_JUDGEMENT = 40
 _KNOWN, _HARMLESS = 1_000, 4_000
 _LONG = 256
 _TABLES = "tables"

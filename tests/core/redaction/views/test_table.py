@@ -54,7 +54,7 @@ def test_the_budget_counts_views() -> None:
     budget = Budget(10)
 
     def read() -> None:
-        for _ in range(400):
+        for _ in range(500):
             list(views(b"%41%42" + PAD, budget=budget))
 
     with pytest.raises(InspectionError, match="disguises"):

@@ -87,7 +87,7 @@ Alike = tuple[bytes, list[Place]]
 
 _FEW, _MANY = 4, 16
 """Up to how many places of a block are looked at one by one, and beyond how many last."""
-_COST_OF_A_LOOK = 8
+_COST_OF_A_LOOK = 14
 """Around a block that stands in several places, none of which is there."""
 COST_OF_A_LATE_ONE = 4
 

@@ -249,7 +249,7 @@ row do, and words do not."""
 _LEAST = 12
 _SHORTEST = 3 * (_LEAST - 1)
 _WORD = expression(rb"[0-9A-Za-z]")
-_COST_OF_A_ROW = 2
+_COST_OF_A_ROW = 4
 _BEFORE = 256
 """A log has no more than this before a row."""
 
