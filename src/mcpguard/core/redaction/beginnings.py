@@ -42,7 +42,8 @@ _COST_OF_A_SEARCH = 5
 _COST_OF_A_READING_AROUND = 16
 """Each row of a dump of a database may begin so."""
 _AROUND: dict[apart.Read, int] = {
-    apart.ApartFromName.document: 14,
+    apart.ApartFromName.document: 8,
+    apart.ApartFromName.printed: 6,
     apart.ApartFromName.separated: 4,
     apart.ApartFromName.secret: 64,
     apart.ApartFromName.series: 200,

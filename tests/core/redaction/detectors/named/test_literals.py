@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mcpguard.core.redaction.detectors.named.literals import as_json
+from mcpguard.core.redaction.detectors.named.literals import as_json, is_called
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
@@ -91,6 +91,44 @@ def test_json_within_json_is_read_at_each_level(name: str, levels: int, indent: 
 @each("name", LEFT)
 def test_what_names_no_secret_stays(name: str) -> None:
     assert not Redactor(b"key").inspect({"any": LEFT[name]}).findings
+
+
+@each("before", [0, 3, 5_000])
+@each("behind", [0, 9_000])
+def test_what_is_printed_in_a_long_text_is_read(before: int, behind: int) -> None:
+    """It is exchanged in parts, and what is read in one of them has its place in the whole."""
+    line = "made = [first, made_of('token', another), and_some_more_of_it(that='is', here=True)]\n"
+    printed = FOUND["rows"] + "\n"
+    text = before * line + printed + behind * line + printed
+    made = Redactor(b"key").inspect({"any": text})
+    assert made.value["any"].count(SECRET) == 0
+    assert len(made.value["any"].splitlines()) == len(text.splitlines())
+
+
+def test_what_is_printed_in_a_long_line_is_read() -> None:
+    rows = ", ".join(
+        f"{{'name': 'password', 'note': '{'x' * 450}', 'value': '{SECRET}{n}'}}" for n in range(100)
+    )
+    assert SECRET not in Redactor(b"key").inspect({"any": f"[{rows}]"}).value["any"]
+
+
+CALLED = [
+    ("f('token'", True),
+    ("f(a, 'token'", True),
+    ("f()['token'", True),
+    ("f(g(1), 'token'", True),
+    ("x = ('token'", False),
+    ("('token'", False),
+    ("[g(1), 'token'", False),
+    ("f({'token'", False),
+    ("'token'", False),
+    ("[" + "(1), " * 9 + "'token'", False),
+]
+
+
+@pytest.mark.parametrize(("text", "is_one"), CALLED)
+def test_a_call_and_an_index_are_not_what_was_printed(text: str, is_one: bool) -> None:
+    assert is_called(text.encode(), len(text)) is is_one
 
 
 def test_two_texts_are_not_read_as_one() -> None:

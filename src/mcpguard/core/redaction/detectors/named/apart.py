@@ -64,7 +64,7 @@ from mcpguard.core.redaction.detectors.named.languages import (
     WRITTEN,
     WRITTEN_KEYS,
 )
-from mcpguard.core.redaction.detectors.named.literals import as_json
+from mcpguard.core.redaction.detectors.named.literals import is_called, part_as_json
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import Found, Judge, crumbs
@@ -89,7 +89,7 @@ _KINDS = (
 _LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', "': [", ":\n"))
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
-_COST_OF_A_HEAD = 8
+_COST_OF_A_HEAD, _COST_OF_A_PLACE = 8, 8
 _RUN = expression(rb"-{2,}")
 _MEMBER_OF_JWK = expression(
     rb"""["'](?:d|p|q|dp|dq|qi|k)\\?["']\s{0,4}:\s{0,4}\\?["']([A-Za-z0-9_-]{20,2048})\\?["']"""
@@ -138,7 +138,7 @@ class ApartFromName(Items):
         super().__init__(text, judge)
         self._spend = spend
         self.documents = Documents(text, lambda strength, value: judge(strength, value, True), spend)
-        self._printed: dict[bytes, Documents] = {}
+        self._printed: dict[bytes, tuple[int, int, Documents]] = {}
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
@@ -278,10 +278,16 @@ class ApartFromName(Items):
         if behind is None:
             return [], at
         quote = self._text[at - 1 : behind.end(1)]
-        if quote not in self._printed:
-            text = as_json(self._text, quote, self._spend)
-            self._printed[quote] = Documents(text, self._is_secret, self._spend)
-        return self._printed[quote].secrets(behind.end())
+        if quote == b"'" and is_called(self._text, at):
+            return [], at
+        self._spend(_COST_OF_A_PLACE)
+        begin, end, part = self._printed.get(quote, (0, -1, self.documents))
+        if not begin <= at < end:
+            begin, end, text = part_as_json(self._text, at, quote, self._spend)
+            part = Documents(text, self._is_secret, self._spend)
+            self._printed[quote] = begin, end, part
+        found, reach = part.secrets(behind.end() - begin)
+        return [(start + begin, stop + begin, kind) for start, stop, kind in found], reach + begin
 
     def pgpass(self, at: int) -> Seen:
         """A line of `.pgpass`, from behind its port on."""

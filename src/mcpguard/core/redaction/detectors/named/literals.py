@@ -11,8 +11,14 @@ from collections.abc import Callable
 from functools import cache
 
 from mcpguard.core.expressions import expression
+from mcpguard.core.redaction.engine.matching import PAD
 
 _SLICE = 128 * 1024
+_BEFORE, _BEHIND = 4 * 1024, 16 * 1024
+"""As much around a place is exchanged at least, in whole lines, and at most a slice each: source code is full
+of names in quotes, and what was printed is mostly short, or one line."""
+_NEAR, _HOPS = 256, 8
+_CALLED = expression(rb"[\w\])](?=[(\[])")
 _FOR_ONE = 12
 """Bytes that take as long to exchange as a unit of work."""
 _TEXT = expression(
@@ -35,12 +41,32 @@ _NAME = expression(rb"(?<=[{,\s]) ([A-Za-z_$][\w$]{0,63}): ")
 """A name in JavaScript."""
 _AROUND_ESCAPED = expression(rb'\\*"|\\+[nrt]')
 _IN_A_TEXT = bytes.maketrans(b'\\"', b"__")
-_AROUND = expression(rb"[A-Za-z_][\w.]{0,63}(?=\[)|,(?=\s{0,64}[\]}])|%(?=\{)")
+_AROUND = expression(rb"(?<![\w.])[A-Za-z_][\w.]{0,63}+(?=\[)|,(?=\s{0,64}[\]}])|%(?=\{)")
 """The name of a call, and the comma behind a single item."""
+_ALL_BRACKETS, _OPENS = (b"(", b"[", b"{", b")", b"]", b"}"), b"([{"
 _DOUBLE = ord('"')
 _PREFIX = expression(rb'(?<![^\xfe])[bBuUrR]"')
 _ESCAPE = expression(rb"\\(.)")
 _OF_JSON = b'"\\/bfnrtu'
+
+
+def is_called(text: bytes, at: int) -> bool:
+    """Whether the bracket that is open before a place is that of a call or an index, as in source code."""
+    least, depth = max(at - _NEAR, 0), 0
+    for _ in range(_HOPS):
+        at = max(text.rfind(one, least, at) for one in _ALL_BRACKETS)
+        depth += 1 if text[at] in _OPENS else -1
+        if at < 0 or depth > 0:
+            break
+    return at > 0 and depth > 0 and _CALLED.match(text, at - 1) is not None
+
+
+def part_as_json(text: bytes, at: int, quote: bytes, spend: Callable[[int], None]) -> tuple[int, int, bytes]:
+    """Of the text around a place: where it begins, up to where it serves, and what `as_json` makes of it."""
+    begin = max(text.rfind(b"\n", 0, max(at - _BEFORE, 0)) + 1, at - _SLICE)
+    end = text.find(b"\n", at + _BEHIND, at + _SLICE) + 1 or at + _SLICE
+    made = as_json(text[begin:end], quote, spend)
+    return (begin, len(text), made) if end >= len(text) else (begin, end - _BEFORE, made + PAD)
 
 
 def as_json(text: bytes, quote: bytes, spend: Callable[[int], None]) -> bytes:
