@@ -203,6 +203,19 @@ async def test_a_store_is_there_again_as_soon_as_a_change_is_stored(tmp_path, mo
     assert missing(shared) == {}
 
 
+async def test_a_process_that_nobody_calls_saves_what_was_in_a_log_that_was_removed(tmp_path):
+    shared = shared_in(tmp_path)
+    await shared.store.ask(TICKET)
+    for part in ("wal", "shm"):
+        (tmp_path / "state" / f"state.sqlite-{part}").unlink()
+    assert "were removed while a running mcpguard was using them" in (await changed(shared, {}))["store"]
+    shared.needs._ask_store._asked_at = 0.0
+    while found := missing(shared):
+        assert await changed(shared, found) == {}
+    with closing(sqlite3.connect(tmp_path / "state" / "state.sqlite")) as other:
+        assert other.execute("SELECT count(*) FROM tickets").fetchall() == [(1,)]
+
+
 LINUX = sys.platform == "linux"
 CAPABILITIES = 0x20080522
 """The version of capset(2) that takes two sets of 32 bits each."""

@@ -153,6 +153,8 @@ class ServingNeeds:
             self._ask_store.forget()  # A change was stored since.
         self._failing = bool(failing)
         found = self._ask_store.look()
+        if found:
+            store.mend()
         return failing or found
 
     def _keychain(self) -> str:

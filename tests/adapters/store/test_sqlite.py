@@ -324,6 +324,69 @@ def test_processes_that_share_the_file_go_on_once_each_has_seen_that_the_log_was
     assert one.problem() == ""
 
 
+@pytest.mark.usefixtures("looking")
+def test_whoever_comes_after_log_and_index_were_removed_decides_nothing_until_they_are_saved(
+    tmp_path: Path, machine: Machine
+) -> None:
+    one, two, idle = machine.store(tmp_path), machine.store(tmp_path), machine.store(tmp_path)
+    labels(one, add="private")
+    labels(two, add="untrusted")
+    labels(idle)
+    for part in ("-wal", "-shm"):
+        (tmp_path / f"{FILE}{part}").unlink()
+    late = machine.store(tmp_path)
+    for look in (lambda: labels(late), late.known, late.waiting):
+        with pytest.raises(SessionError, match="while a running mcpguard was using them"):
+            look()
+    for store in (one, late):
+        assert "-shm were removed while a running mcpguard" in store.problem()
+    assert not (tmp_path / f"{FILE}-wal").exists()  # Nobody who only looked has made one.
+    assert labels(two) == ["private", "untrusted"]
+    for store in (late, one, idle, machine.store(tmp_path)):
+        assert labels(store) == ["private", "untrusted"]
+    assert late.problem() == ""
+
+
+@pytest.mark.usefixtures("looking")
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_process_that_used_them_saves_them_as_it_ends(tmp_path: Path, machine: Machine, ends: bool) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="private")
+    for part in ("-wal", "-shm"):
+        (tmp_path / f"{FILE}{part}").unlink()
+    if ends:
+        store.close()
+    else:
+        store.mend()  # While there is a problem, it is called with each look at what serving needs.
+    assert labels(machine.store(tmp_path)) == ["private"]
+    assert store.problem() == ""
+
+
+def test_files_that_sqlite_removed_itself_are_not_missed(tmp_path: Path, machine: Machine) -> None:
+    one, other = machine.store(tmp_path), machine.store(tmp_path)
+    labels(one, add="private")
+    one.close()
+    assert not (tmp_path / f"{FILE}-wal").exists()
+    assert labels(other) == ["private"]
+    labels(one)
+    other.close()
+    assert labels(machine.store(tmp_path)) == ["private"]
+
+
+def test_somebody_who_looks_at_the_moment_of_a_start_hides_nothing_for_long(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LOOK_SECONDS", 0.0)
+    store = machine.store(tmp_path)
+    with (tmp_path / "state.open").open("wb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        labels(store)
+    labels(store)
+    for part in ("-wal", "-shm"):
+        (tmp_path / f"{FILE}{part}").unlink()
+    assert "were removed" in machine.store(tmp_path).problem()
+
+
 def test_a_file_whose_log_is_missing_is_not_taken_for_all_that_there_was(
     tmp_path: Path, machine: Machine
 ) -> None:

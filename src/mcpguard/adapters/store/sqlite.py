@@ -86,6 +86,7 @@ class SqliteStore(SharedState):
         self._database: sqlite3.Connection | None = None
         self._inode = 0
         self._beside = (0, 0)
+        self._shown: upkeep.OpenFile | None = None
         self._looks_at = 0.0
         """When it looks again whether the files beside it are those of `_beside`, in monotonic seconds."""
         self._rows: dict[str, SessionRow] = {}
@@ -132,6 +133,11 @@ class SqliteStore(SharedState):
         if not problem:
             self.failing = ""
         return problem
+
+    def mend(self) -> None:
+        if self._database is not None and upkeep.inodes_beside(self._path) != self._beside:
+            self._looks_at = 0.0
+            self._begun(lambda: (True, self._open()))
 
     @property
     def in_use(self) -> bool:
@@ -263,6 +269,7 @@ class SqliteStore(SharedState):
 
     def _open(self) -> "sqlite3.Connection":
         database = self._database
+        saved = database is not None
         if database is not None:
             if not (replaced := self._replaced(database)):
                 self._note_others(database)
@@ -277,7 +284,7 @@ class SqliteStore(SharedState):
         file = private_file(self._path, os.O_RDWR)
         self._inode = os.fstat(file).st_ino
         os.close(file)
-        upkeep.check_log(self._path)
+        upkeep.check_log(self._path, saved)
         with ExitStack() as opened:
             database = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
             database.text_factory = sessions.text_of
@@ -285,6 +292,7 @@ class SqliteStore(SharedState):
             self._prepare(database)
             opened.pop_all()
         self._beside = upkeep.inodes_beside(self._path)
+        self._shown = upkeep.OpenFile(self._path)
         self._database = database
         return database
 
@@ -297,6 +305,8 @@ class SqliteStore(SharedState):
         if now < self._looks_at:
             return ""
         self._looks_at = now + LOOK_SECONDS
+        if self._shown is not None:
+            self._shown.show()
         beside = upkeep.inodes_beside(self._path)
         if beside == self._beside:
             return ""
@@ -344,6 +354,9 @@ class SqliteStore(SharedState):
     def close(self) -> None:
         self._disk.end()
         database, self._database = self._database, None
+        shown, self._shown = self._shown, None
+        if shown is not None:  # First: whoever connects meanwhile must not miss what SQLite removes.
+            shown.close()
         if database is not None:
             database.close()
         # What connections of ours used is known still; the rest is read again.

@@ -55,6 +55,10 @@ class SharedState(ABC):
     def problem(self) -> str:
         """Why it cannot be used, "" where it can. May block, and is called in a thread."""
 
+    def mend(self) -> None:  # noqa: B027
+        """Called in the loop while there is a problem: do what only this process can do about it, and what a
+        call would do."""
+
     @abstractmethod
     def close(self) -> None:
         """Close what is open, and end the threads; the next change opens it again."""

@@ -1,7 +1,9 @@
 """What is done with the file beside the loop: in a thread, with a connection of its own, since it may wait
 for a disk."""
 
+import fcntl
 import os
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from errno import EACCES, ETIMEDOUT
@@ -10,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.store.sessions import OLD, REMOVE
-from mcpguard.adapters.system.files import remedy
+from mcpguard.adapters.system.files import claimed, private_file, remedy
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
@@ -31,11 +33,17 @@ _LOG_GONE = (
     "{0}-wal was removed, and with it the latest changes of labels, limits and approvals: put it back; or "
     "end every mcpguard, remove {0}-shm as well, and start mcpguard again, without those changes"
 )
+_BOTH_GONE = (
+    "{0}-wal and {0}-shm were removed while a running mcpguard was using them, and with them the latest "
+    "changes of labels, limits and approvals: its next call saves them, or its end; if it hangs, end it"
+)
 BESIDE_REPLACED = (
     "{0}-wal or {0}-shm was removed or replaced while mcpguard was using it: the latest labels, limits and "
     "approvals of sessions that are not connected may be lost"
 )
 UPDATED = "{} was updated from an earlier version of mcpguard: {} tickets and approvals in it no longer count"
+_OPEN = ".open"
+_LOOKS, _LOOK_PAUSE = 4, 0.002
 ROOM = 256 * 1024
 """Bytes that a folder has room for if its disk is not full: a change takes far less."""
 PATIENCE = 1.0
@@ -77,14 +85,51 @@ def inode(path: str | Path) -> int:
         return 0
 
 
-def check_log(path: Path) -> None:
-    """Raise KeptError where only the log was removed. SQLite makes it before the index, and removes it after
-    that, so it would take the file without its latest changes for all that there was."""
-    for _ in range(2):  # Another process may be removing both.
+class OpenFile:
+    """Shows other processes, until it is closed, that a connection to the file is open. The log and its index
+    are there as long as it is."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError."""
+        self._file: int | None = private_file(path.with_suffix(_OPEN), os.O_RDWR)
+        self.shown = False
+        self.show()
+
+    def show(self) -> None:
+        """Where somebody looks at this moment whether a connection is open, this fails: call it again."""
+        if self._file is not None and not self.shown:
+            with suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                self.shown = True
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    __del__ = close
+
+
+def check_log(path: Path, saved: bool = False) -> None:
+    """Raise KeptError where the log was removed: SQLite would take the file without its latest changes for
+    all that there was. It makes the log before the index, and removes it after that. Where both are gone,
+    they were removed if a connection to the file is open, unless whoever asks had one that has `saved` its
+    changes."""
+    for _ in range(_LOOKS):
         log, index = inodes_beside(path)
-        if log or not index:
+        if log or not (index or (_is_open(path) and not saved)):
             return
-    raise KeptError(_LOG_GONE.format(path))
+        time.sleep(_LOOK_PAUSE)  # Another process may be making or removing both, or looking as we do.
+    raise KeptError((_LOG_GONE if index else _BOTH_GONE).format(path))
+
+
+def _is_open(path: Path) -> bool:
+    shows = path.with_suffix(_OPEN)
+    # A new file, of no size, lacks nothing.
+    if not shows.exists() or not path.stat().st_size:
+        return False
+    with claimed(shows) as nobodys:
+        return nobodys is None
 
 
 def tidy(path: Path, form: int, oldest: float, in_use: Callable[[str], bool]) -> None:
