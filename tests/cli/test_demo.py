@@ -160,9 +160,10 @@ def test_it_shows_each_step_and_leaves_nothing(start: Start, tmp_path: Path) -> 
 
 
 def test_the_picture_in_the_documentation_is_what_it_prints_on_a_terminal(
-    surroundings: dict[str, str], tmp_path: Path
+    surroundings: dict[str, str], tmp_path: Path, python: Path
 ) -> None:
-    command = [sys.executable, "-m", "mcpguard", "demo"]
+    code = f"import sys; from mcpguard.cli import main; sys.executable = {str(python)!r}; sys.exit(main(['demo']))"
+    command = [sys.executable, "-S", warm.warm.__file__, warm.socket_of_mcpguard(*warm.SDK), "-c", code]
     text = recording.recorded(command, surroundings, recording.COLUMNS, tmp_path / "work")
     assert recording.svg(text) == recording.PICTURE.read_text("utf-8"), "draw it again: scripts/recording.py"
     assert not SECRET.search(text)

@@ -131,10 +131,8 @@ def test_a_file_that_cannot_be_used_is_said_in_a_sentence(
     assert main(["check"]) == 70
 
 
-@pytest.mark.parametrize("name", ["Jürgen Müller", "\N{SNOWMAN}\N{GRINNING FACE}"])
-def test_an_output_that_lacks_a_character_gets_it_in_ascii_and_json_stays_json(
-    name: str, tmp_path: Path
-) -> None:
+def test_an_output_that_lacks_a_character_gets_it_in_ascii_and_json_stays_json(tmp_path: Path) -> None:
+    name = "Jürgen Müller \N{SNOWMAN}\N{GRINNING FACE}"
     file = str(tmp_path / name / "mcpguard.yaml")
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     run = [sys.executable, "-m", "mcpguard", "check", "--config", file]

@@ -1,6 +1,7 @@
 """A client's configuration moves in, its entry is run as the client would run it, and it moves out again.
 
-As a program it does that inside a private D-Bus session with a real GNOME Keyring (see test_live.py).
+As a program it does that inside a private D-Bus session with a real GNOME Keyring (see test_live.py). What is
+mcpguard for the person's commands is given; the client starts what was written.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,8 @@ DEADLINE = 60.0
 POLICY = "version: 1\npolicy: all\nowner: me\nrules:\n  - {id: all, effect: allow, server: echo}\n"
 
 
-def mcpguard(*words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "mcpguard", *words],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
+def mcpguard(program: Sequence[str], *words: str) -> str:
+    done = subprocess.run([*program, *words], capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert SECRET not in done.stdout + done.stderr
     return done.stdout
@@ -66,11 +62,11 @@ async def asked(entry: dict[str, Any]) -> tuple[list[str], str, str]:
             return tools, length.text, leaked.model_dump_json()  # type: ignore[union-attr]
 
 
-def round_trip(home: Path, *words: str) -> None:
+def round_trip(home: Path, program: Sequence[str], *words: str) -> None:
     """All of it; an assertion that fails is this program's exit."""
     path = client_has(home)
     before = path.read_bytes()
-    mcpguard("import", "--yes", *words)
+    mcpguard(program, "import", "--yes", *words)
     text = path.read_text()
     assert SECRET not in text
     assert "// mine" in text
@@ -83,11 +79,11 @@ def round_trip(home: Path, *words: str) -> None:
     assert "secret_length" in tools
     assert length == str(len(SECRET))
     assert SECRET not in leaked
-    mcpguard("undo")
+    mcpguard(program, "undo")
     assert path.read_bytes() == before
 
 
 if __name__ == "__main__":
-    round_trip(Path(os.environ["HOME"]))
-    assert json.loads(mcpguard("secret", "list", "--json")) == []
+    round_trip(Path(os.environ["HOME"]), sys.argv[1:])
+    assert json.loads(mcpguard(sys.argv[1:], "secret", "list", "--json")) == []
     print("moved in and out: all well")

@@ -15,7 +15,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcpguard.onboarding.discovery.reading import SearchPlaces, existing
-from tests.wire.warm import SDK, command
+from tests.wire import warm
 
 pytestmark = pytest.mark.uncounted
 DEADLINE = 60.0
@@ -53,7 +53,9 @@ class Desk:
         file.write_text(json.dumps(data, indent=2))
 
     def mcpguard(self, *words: str, code: int = 0) -> str:
-        done = command(*words, environment=self.environ, timeout=DEADLINE, modules=SDK, cwd=self.project)
+        done = warm.command(
+            *words, environment=self.environ, timeout=DEADLINE, modules=warm.SDK, cwd=self.project
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return str(done.stdout.decode())
 
@@ -66,9 +68,11 @@ class Desk:
             for file in existing(self.places):
                 for entry in file.entries:
                     answers = found.setdefault((file.client.name, str(entry.where[:-1])), {})
+                    ours = Path(entry.command).name == "mcpguard"
+                    command, *before = warm.python() if ours else [entry.command]
                     start = StdioServerParameters(
-                        command=entry.command,
-                        args=list(entry.args),
+                        command=command,
+                        args=[*before, *entry.args],
                         env={**self.environ, **entry.env},
                         cwd=self.project,
                     )

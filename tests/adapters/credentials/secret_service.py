@@ -22,18 +22,18 @@ needs_secret_service = pytest.mark.skipif(
 # The daemon says on standard output what to export once it serves; it ends with its session's bus.
 _SESSION = """
 printf test-password | gnome-keyring-daemon --unlock --components=secrets >/dev/null || exit 9
-exec "$0" -m "$1"
+exec "$0" -m "$@"
 """
 
 
-def run_with_secret_service(module: str) -> str:
-    """What a module of the tests prints that runs with it; it must succeed."""
+def run_with_secret_service(module: str, *words: str) -> str:
+    """What a module of the tests prints that runs with it, with these arguments; it must succeed."""
     # A Unix socket's path has to be short, and pytest's folders are not.
     with tempfile.TemporaryDirectory(prefix="mcpguard-") as home:
         runtime = Path(home, "run")
         runtime.mkdir(mode=0o700)
         done = subprocess.run(
-            ["dbus-run-session", "--", "sh", "-c", _SESSION, sys.executable, module],
+            ["dbus-run-session", "--", "sh", "-c", _SESSION, sys.executable, module, *words],
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": home,
