@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import py_compile
 import secrets
 import select
 import signal
@@ -23,14 +24,22 @@ DEADLINE = 20.0
 ALLOW_ALL = [{"id": "all", "effect": "allow", "tools": ["*"]}]
 
 
+def compiled(name):
+    """The path of a server's program as bytecode, beside its source: Python keeps none of what it is started with."""
+    return py_compile.compile(str(SERVERS / name), f"{SERVERS / name}c", doraise=True)
+
+
+PUPPET, ECHO = compiled("puppet.py"), compiled("echo.py")
+
+
 def puppet(*argv, **more):
     """The configuration entry of a `puppet.py`."""
-    return {"command": sys.executable, "args": ["-S", str(SERVERS / "puppet.py"), *argv], **more}
+    return {"command": sys.executable, "args": ["-S", PUPPET, *argv], **more}
 
 
 def echo(**more):
     """The configuration entry of an `echo.py`."""
-    return {"command": sys.executable, "args": ["-S", str(SERVERS / "echo.py")], **more}
+    return {"command": sys.executable, "args": ["-S", ECHO], **more}
 
 
 def ready(readers, writers, seconds):
