@@ -23,6 +23,8 @@ from tests.wire.session import eventually, free_port
 SECONDS = 60
 OWNER = "postgres"
 PASSWORD = "owner-of-the-tests"
+# Tests connect by the library alone too, and a crash in it ends all tests of a process.
+os.environ["PGGSSENCMODE"] = "disable"
 
 
 def installed() -> bool:

@@ -10,8 +10,10 @@ from typing import Any
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PROTECTED = frozenset({"require", "verify-ca", "verify-full"})
-_NOT_SAID = {"hostaddr": "", "port": "5432", "options": ""}
-"""What the library would take from variables (PGHOSTADDR …) where the URL does not say it."""
+_NOT_SAID = {"hostaddr": "", "port": "5432", "options": "", "gssencmode": "disable"}
+"""What the library would take from variables (PGHOSTADDR …) where the URL does not say it. Where there are
+Kerberos tickets it would encrypt with these before it tries TLS, whatever `sslmode` says, and check no
+certificate; and libraries of psycopg's wheel have crashed in that."""
 _CHANGING = "is being stopped or started"
 READ_ONLY = "is read-only: connect to a primary that accepts changes"
 _WHY = (

@@ -20,6 +20,7 @@ import pytest
 
 from mcpguard.adapters.credentials import postgres_roles
 from mcpguard.adapters.credentials.postgres import PostgresMint, _url
+from mcpguard.adapters.postgresql import parameters_of
 from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
@@ -538,6 +539,12 @@ def test_the_url_says_where_the_server_finds_the_database(
 def test_without_the_library_the_extra_is_named(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert "-m pip install 'mcpguard-gateway[postgres]'" in setting.refusal()
+
+
+@each(("more", "mode"), [("", "disable"), ("&gssencmode=prefer", "prefer")])
+def test_kerberos_replaces_tls_only_where_the_url_says_so(more: str, mode: str) -> None:
+    where = parameters_of(f"postgresql://me@db.example/x?sslmode=verify-full{more}", "its value")
+    assert where["gssencmode"] == mode
 
 
 def test_the_variables_of_the_library_do_not_lead_elsewhere(
