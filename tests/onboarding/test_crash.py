@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,12 +70,12 @@ def killed_at(number: int, backend: FakeKeyring) -> Iterator[list[str]]:
         yield done
 
 
-def left_by(words: list[str], person: Person, backend: FakeKeyring) -> Iterator[int]:
+def left_by(words: list[str], folders: tuple[Path, ...], backend: FakeKeyring) -> Iterator[int]:
     """Run `mcpguard` with these words to its end, once; then bring back, one after the other, what is there before each
     change that it makes, which is what a process that ends at this step leaves behind. What is left behind at several steps
     is brought back once. Gives the numbers of the changes."""
     states: dict[int, tuple[dict[Path, tuple[int, bytes]], dict[tuple[str, str], str]]] = {}
-    kept = person.home.parent / "left"
+    kept, here = Path(tempfile.mkdtemp()), Path.cwd()
     changes = 0
     looking = False
 
@@ -83,9 +84,9 @@ def left_by(words: list[str], person: Person, backend: FakeKeyring) -> Iterator[
         if looking:
             return
         looking = True
-        state = everything(person), {**backend.entries}
+        state = everything(folders), {**backend.entries}
         if state not in states.values():
-            for folder in person:
+            for folder in folders:
                 shutil.copytree(folder, kept / str(changes) / folder.name, symlinks=True)
             states[changes] = state
         changes += 1
@@ -94,16 +95,17 @@ def left_by(words: list[str], person: Person, backend: FakeKeyring) -> Iterator[
     with each_change(keep, backend):
         assert main(words) == 0
     for number, (_, entries) in states.items():
-        for folder in person:
+        for folder in folders:
             shutil.rmtree(folder)
-            shutil.copytree(kept / str(number) / folder.name, folder, symlinks=True)
-        os.chdir(person.project)
+            shutil.move(kept / str(number) / folder.name, folder)
+        os.chdir(here)
         backend.entries.clear()
         backend.entries.update(entries)
         yield number
+    shutil.rmtree(kept)
 
 
-def everything(person: Person) -> dict[Path, tuple[int, bytes]]:
+def everything(folders: tuple[Path, ...]) -> dict[Path, tuple[int, bytes]]:
     """The mode and what is in it of each file, link and folder."""
 
     def held(path: Path) -> bytes:
@@ -111,7 +113,7 @@ def everything(person: Person) -> dict[Path, tuple[int, bytes]]:
             return os.readlink(os.fsencode(path))
         return path.read_bytes() if path.is_file() else b""
 
-    paths = [path for folder in person for path in (folder, *folder.rglob("*"))]
+    paths = [path for folder in folders for path in (folder, *folder.rglob("*"))]
     return {path: (path.lstat().st_mode, held(path)) for path in paths}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.doctor.machine import OURS
 from tests.onboarding.corpus import Person, tree
 from tests.onboarding.published.obey import OBEYING, Server
-from tests.onboarding.test_crash import Killed, killed_at
+from tests.onboarding.test_crash import left_by
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -318,23 +318,16 @@ def test_a_lock_that_ends_at_any_step_leaves_the_old_file_or_the_new_one(
     def clean() -> dict[Path, bytes]:
         return {name: data for name, data in tree(root).items() if name.name != "lock"}
 
-    number = 0
-    for words in (["lock", client], ["lock", client, "--undo"]):
-        number, ended = 0, False
-        while not ended:
-            for way_out in (["--undo"], []):
-                if "--undo" in words:
-                    assert main(["lock", client]) == 0
-                with killed_at(number, backend), suppress(Killed):
-                    main(words)
-                    ended = True
-                assert state() in (before.get(path), after), number
-                assert main(["lock", client, *way_out]) == 0, number
-                assert state() == (before.get(path) if way_out else after)
-                assert main(["lock", client, "--undo"]) == 0
-                assert clean() == before
-            number += 1
-    assert number > 5
+    for words, way_out in product((["lock", client], ["lock", client, "--undo"]), (["--undo"], [])):
+        if "--undo" in words:
+            assert main(["lock", client]) == 0
+        for number in left_by(words, (*person, root), backend):
+            assert state() in (before.get(path), after), number
+            assert main(["lock", client, *way_out]) == 0, number
+            assert state() == (before.get(path) if way_out else after), number
+            assert way_out or main(["lock", client, "--undo"]) == 0
+            assert clean() == before
+        assert number > 5
 
 
 def test_another_user_who_locks_keeps_the_entries_of_the_first(
