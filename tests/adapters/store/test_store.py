@@ -96,7 +96,7 @@ def test_a_change_that_changes_nothing_is_over_too(make: Callable[[], Any]) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["label", "charge", "look"])), max_size=24)
 )
@@ -325,7 +325,7 @@ STEPS = st.tuples(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(steps=st.lists(STEPS, max_size=30))
 def test_processes_in_any_order_agree_with_the_fake_about_approvals(
     tmp_path_factory: pytest.TempPathFactory,

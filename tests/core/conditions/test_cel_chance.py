@@ -12,7 +12,7 @@ from mcpguard.core.conditions.engines import engine
 from tests.core.conditions.asked import NOW, Conditions
 from tests.rows import each
 
-SHARES, EACH = 8, 250
+SHARES, EACH = 4, 250
 
 
 @pytest.mark.uncounted
