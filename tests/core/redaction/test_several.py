@@ -103,6 +103,7 @@ def test_a_held_value_over_short_rows_is_doubtful_among_texts_that_have_none() -
         {"text": [["password"], ["kX9vQ2mZ7pL4"]]},
         {"text": '[["user", "password"], ["ada", "kX9vQ2mZ7pL4"]]'},
         {"part_1": "abc", "part_2": "def"},
+        {"k": "password", "v": "kX9vQ2mZ7pL4"},
         {"text": "x" * (AT_ONCE + 1)},
         {"text": f"{TOKEN[:20]}\x1f{TOKEN[20:]}"},
         {"b": {"text": "one"}, "a": "two", "c": {"text": "three"}},

@@ -18,6 +18,7 @@ from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.beginnings import Hit, triggers
 from mcpguard.core.redaction.budget import MASKING, Budget, only
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
+from mcpguard.core.redaction.detectors.named.roles import SIGNS
 from mcpguard.core.redaction.engine.matching import PAD, Span
 from mcpguard.core.redaction.held.holding import HeldValues
 from mcpguard.core.redaction.held.search import found_in, mark_of
@@ -32,6 +33,7 @@ from mcpguard.core.redaction.scanning import (
     OPT_IN_DETECTORS,
     found_behind,
     hits,
+    is_named,
     members,
     regather,
     telling,
@@ -193,6 +195,7 @@ class Redactor:
             if found or (
                 (
                     leaves.tables
+                    or (not SIGNS.isdisjoint(leaves.columns) and is_named(leaves.columns))
                     or not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                 )
                 and (

@@ -5,13 +5,13 @@ and what the `hits` are is looked for in the same: the text itself, what is cut 
 `views`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.beginnings import Hit
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
-from mcpguard.core.redaction.detectors.named import objects, values
+from mcpguard.core.redaction.detectors.named import objects, roles, values
 from mcpguard.core.redaction.detectors.named.naming import that_end_so
 from mcpguard.core.redaction.engine.matching import PAD, stop
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
@@ -24,11 +24,12 @@ OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
 MEMBERS = {name: detector for detector in DETECTORS for name in detector.members}
 """By name of a member whose value a detector looks at."""
 
-_TELLING = objects.GATES | MEMBERS.keys()
+_TELLING = roles.GATES | MEMBERS.keys()
 
 IMPATIENT = 0.4
 """A condition is decided while all wait: whatever it looks through takes less than some 50 ms."""
 
+_SOME = 8
 _KNOWN = 1_000
 _COST_OF_A_NAME = 8
 _COST_OF_A_ROW = 16
@@ -86,7 +87,7 @@ def telling(names: Iterable[str], budget: Budget | None = None) -> set[str]:
     likely = that_end_so(new)
     if budget is not None:
         budget.trigger(_COST_OF_A_NAME * len(likely))
-    said = {name for name in likely if objects.is_value(name) or values.said_of_member(name)}
+    said = {name for name in likely if roles.is_value(name) or values.said_of_member(name)}
     return said.union(_TELLING.intersection(new))
 
 
@@ -100,6 +101,17 @@ def regather(leaves: Leaves, value: Json) -> None:
     leaves.telling = (leaves.columns.keys() & told) | telling(new)
 
 
+def is_named(columns: Mapping[str, list[str]]) -> bool:
+    """Whether a text may be the name of another that stands in a member beside it."""
+    if roles.SIGNS.isdisjoint(columns) or roles.PLAIN.isdisjoint(columns):
+        return False
+    return any(
+        any(map(objects.says, column if len(column) < _SOME else that_end_so(column)))
+        for name in roles.NAMING.intersection(columns)
+        if (column := columns[name])
+    )
+
+
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: bool = False) -> Iterator[Hit]:
     """Values whose member's name says what they are, such as AWS's SecretAccessKey, or another text of the
     value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves. With `once` only
@@ -110,9 +122,9 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
     beside = {
         name
         for name in leaves.telling
-        if name in objects.GATES or objects.is_value(name) or not leaves.columns[name]
+        if name in roles.GATES or roles.is_value(name) or not leaves.columns[name]
     }
-    if beside or leaves.tables:
+    if beside or leaves.tables or is_named(leaves.columns):
         text = leaves.text()[0] if text is None else text
         yield from _beside(leaves, budget, text, once)
     known: dict[tuple[str, str], str] = {}

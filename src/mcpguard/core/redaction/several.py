@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.beginnings import BEGINNINGS, COMPILED, triggers
+from mcpguard.core.redaction.detectors.named.roles import SIGNS
 from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.held.reduced import skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, found_in
@@ -50,7 +51,7 @@ def _text_of(value: Json, most: int, are_plain: Callable[[Iterable[str]], bool])
         text, count = leaves.text()
     except InspectionError:
         return None
-    apart = leaves.tables or leaves.reordered()
+    apart = leaves.tables or leaves.reordered() or not SIGNS.isdisjoint(leaves.columns)
     if apart or len(text) > most or text.count(b"\x1f") >= (count or 1) or not are_plain(leaves.columns):
         return None
     return text[:_END]

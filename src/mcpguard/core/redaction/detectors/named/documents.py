@@ -12,12 +12,12 @@ from typing import Any
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.objects import (
-    ARGUMENTS,
     Judge,
     NumberedLeaf,
     ObjectReading,
     words,
 )
+from mcpguard.core.redaction.detectors.named.roles import ARGUMENTS, PLAIN
 from mcpguard.core.redaction.detectors.named.values import Found
 from mcpguard.core.redaction.engine.matching import PAD, stop
 from mcpguard.core.redaction.engine.prefixes import prefix
@@ -57,7 +57,8 @@ _KEYS = tuple(
     word.encode()
     for word in (
         *("name", "key", "id", "variable", "parameter", "option", "setting", "field", "label", "header"),
-        *("property", "title", '"k'),
+        *("property", "title", '"k', "question", "prompt", "term", "attribute", "heading", "caption"),
+        *("description", "path", '"first', '"0'),
     )
 )
 """How the names of members end whose text names something beside it, in lower case."""
@@ -67,6 +68,7 @@ _TYPES = b"securestring", b"concealed", b"password", b"secret"
 _VALUES = tuple(
     f'{end}"'.encode()
     for end in (
+        *(f'"{name}' for name in sorted(PLAIN)),
         *("alue", "ALUE", '"val', '"Val', '"VAL'),
         *("lease_id", "bcrypt_hash", "aintext", "ainText", "AINTEXT", '"setting', '"Setting', '"SETTING'),
     )

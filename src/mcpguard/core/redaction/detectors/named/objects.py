@@ -14,32 +14,13 @@ from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.around.columns import CELLS, Columns
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about_one
 from mcpguard.core.redaction.detectors.named.owners import signal_of_owner
+from mcpguard.core.redaction.detectors.named.roles import ARGUMENTS, GATES, NAMING, PLAIN, is_name, is_value
 from mcpguard.core.redaction.detectors.named.values import KINDS, crumbs, given, kind_of, said
 from mcpguard.core.redaction.engine.matching import Matcher, compile_literals
 
 Judge = Callable[[str, bytes], bool]
 """Whether a value is a secret under a name that says so much."""
 
-ARGUMENTS = frozenset(["args", "Args", "argv", "cmd", "Cmd", "command", "Command", "Entrypoint"])
-"""Names of lists in which an option stands before its value."""
-GATES = frozenset(
-    [
-        "kty",
-        "stringData",
-        "kind",
-        "auth",
-        "f",
-        "rawHeaders",
-        "raw_headers",
-        "key",
-        "Key",
-        "payload",
-        "bcrypt_hash",
-        "lease_id",
-        *ARGUMENTS,
-    ]
-)
-"""Names of members that say that something is to be looked for, beside those of `is_value`."""
 WORDS = (
     *(
         "pass",
@@ -73,11 +54,9 @@ OPEN = frozenset(
     ["username", "user", "host", "port", "namespace", "ca.crt", "tls.crt", "type", "url", "database"]
 )
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k")
-_VALUES = frozenset(["val", "plaintext", "setting"])
-_LAST_OF_VALUES = frozenset("eltgELTG")
-_NAMES = frozenset(
-    ["variable", "parameter", "option", "setting", "field", "label", "id", "header", "property", "title", "k"]
-)
+_PLAINLY = 3
+"""Members of an object that is nothing but a name and what it names."""
+_AROUND_A_NAME = " :?"
 _SECRET_TYPES = frozenset(["SecureString", "CONCEALED", "secret"])
 _MARKS = ("sensitive", "secure", "secret", "isSecret", "is_secret", "masked")
 """Types, and members that are true, by which an object declares its value a secret."""
@@ -113,13 +92,6 @@ _LOGINS = frozenset(["auth", "basicAuth", "basic_auth", "credentials", "login"])
 
 Claim = tuple[str, int, str]
 """A text, how many bytes before the secret stay, and the kind of what is to be removed."""
-
-
-def is_value(name: str) -> bool:
-    """Whether a member of this name may be what another member of the object names."""
-    if name[-1:] not in _LAST_OF_VALUES:
-        return False
-    return name[-5:].lower() == "value" or (len(name) < _LONGEST and name.lower() in _VALUES)
 
 
 def of_kubernetes(name: str, data: bytes, plain: bool, judge: Judge) -> str:
@@ -167,6 +139,8 @@ class ObjectReading:
         of_values, of_gates = self._told_by(tuple(members))
         if of_values and (values := _values(members, of_values)):
             self._named(members, values, owner)
+        elif len(members) <= _PLAINLY and not PLAIN.isdisjoint(members):
+            self._plainly(members)
         if owner and (said_of_owner := self._said_of(owner)):
             self._owned(members, said_of_owner, owner)
         if below > 1:
@@ -253,7 +227,7 @@ class ObjectReading:
         names = [
             _KEY if name == "keyName" and not _said(text) else text
             for name, text in members.items()
-            if isinstance(text, str) and not is_value(name) and _is_name(name)
+            if isinstance(text, str) and not is_value(name) and is_name(name)
         ]
         for name in (*names, owner):
             if strength := _said(name):
@@ -265,6 +239,13 @@ class ObjectReading:
                 return
         if strength := _declared(members):
             for text in values:
+                self._one(strength, text)
+
+    def _plainly(self, members: dict[str, Any]) -> None:
+        """`{"field": "password", "content": "…"}`: what is named has a digit and is one word."""
+        strength = next(filter(None, (says(members[name]) for name in members if name in NAMING)), "")
+        for text in _values(members, [name for name in members if name in PLAIN]) if strength else ():
+            if _DIGIT.search(text) and len(text.split()) == 1:
                 self._one(strength, text)
 
     def _table(self, members: dict[str, Any]) -> None:
@@ -351,15 +332,27 @@ def _said(name: str) -> str:
     return said(name.rpartition("/")[2].strip()) if len(name) <= _LONGEST else ""
 
 
+def says(text: Any) -> str:
+    """What a text says that may be a name, as a page or a form has it."""
+    return _said(text.strip(_AROUND_A_NAME)) if isinstance(text, str) else ""
+
+
 def _values(members: dict[str, Any], names: list[str]) -> list[str]:
-    """The texts of these names, which may be objects of one text, such as `{"stringValue": "…"}`."""
+    """The texts of these names, which may be lists or objects of one text, such as `{"stringValue": "…"}`."""
     children = [members[name] for name in names]
     return [
         text
         for child in children
-        for text in (child.values() if type(child) is dict and len(child) == 1 else (child,))
+        for text in _of_one(child)
         if isinstance(text, str) and (text is not child or len(text) >= _SHORTEST)
     ]
+
+
+def _of_one(child: Any) -> Iterable[Any]:
+    if type(child) not in _OF_ROWS:
+        return (child,)
+    one: Iterable[Any] = child.values() if type(child) is dict else child
+    return one if len(child) == 1 else ()
 
 
 def _declared(members: dict[str, Any]) -> str:
@@ -372,11 +365,6 @@ def _declared(members: dict[str, Any]) -> str:
     if marked or not _SECRET_TYPES.isdisjoint(texts) or any(_KEY_VAULT in text for text in texts):
         return "token"
     return "weak" if members.get("httpOnly") is True else ""
-
-
-def _is_name(name: str) -> bool:
-    low = name.lower()
-    return low in _NAMES or low.endswith(("name", "key"))
 
 
 def _heading(child: Any) -> list[str]:
