@@ -51,7 +51,9 @@ def steps(made: Redactor, value: Any) -> int:
 @each("shape", SHAPES)
 def test_the_work_grows_no_faster_than_the_value(shape: str) -> None:
     made, make = redactor(), SHAPES[shape]
+    steps(made, make(SIZE))  # What is compiled at its first use counts only for whoever comes first.
     once = steps(made, make(SIZE))
     grown = steps(made, make(GROWN * SIZE))
-    # A dozen lines a byte are in proportion too; and what is in random bytes by chance is not.
-    assert grown <= max(1.5 * GROWN * once + 2000, 12 * GROWN * SIZE)
+    # A dozen lines a byte are in proportion too; and what is in random bytes by chance is not. Of a longer
+    # text some is looked at twice.
+    assert grown <= max(2 * GROWN * once + 2000, 12 * GROWN * SIZE)
