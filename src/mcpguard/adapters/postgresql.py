@@ -16,10 +16,20 @@ Kerberos tickets it would encrypt with these before it tries TLS, whatever `sslm
 certificate; and libraries of psycopg's wheel have crashed in that."""
 _CHANGING = "is being stopped or started"
 READ_ONLY = "is read-only: connect to a primary that accepts changes"
+_OPTION = "one of the options in {} (such as `sslmode`)"
 _WHY = (
     ("password authentication failed", "does not accept the password of {}"),
     ("no password supplied", "requires a password, and {} has none"),
     ("pg_hba.conf", "does not let {} connect from here (pg_hba.conf)"),
+    (
+        "root certificate file",
+        "cannot be checked: `sslrootcert` in {} has to name a readable file, or `system`",
+    ),
+    (
+        "certificate file",
+        "was shown no certificate: `sslcert` and `sslkey` in {} have to name readable files",
+    ),
+    ("does not match host name", "has a TLS certificate for another host than the one in {}"),
     ("certificate", "has an untrusted TLS certificate: check `sslmode` and `sslrootcert`"),
     ("does not support SSL", "does not support TLS, which `sslmode` requires"),
     ("does not exist", "has no such database or role: check {}"),
@@ -33,6 +43,8 @@ _WHY = (
     ("read-only", READ_ONLY),
     # Last, since the words before it may be in the language of the server.
     ("FATAL", "refused the connection: its log says why"),
+    ("connection is bad: invalid", f"cannot be connected to: {_OPTION} has a value that is not known"),
+    ("connection is bad: weak", f"cannot be connected to: {_OPTION} does not go with another one"),
     ("failed to resolve host", "has a host in {} whose name cannot be resolved"),
 )
 _STATES = (

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from mcpguard.core.errors import CredentialError, SessionError
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import Session, StoredSession, name_of
 from mcpguard.core.secret import Secret
-from tests.adapters.store.shared import LOOP, PASSWORD, ROLE, Replicas, needs_postgres
+from tests.adapters.store.shared import LOOP, PASSWORD, ROLE, SECONDS, Replicas, needs_postgres
 from tests.adapters.store.test_store import ADA, DAILY, TICKET, given_by, labels, said
 from tests.adapters.test_network import self_signed
 from tests.database import Database, database, pooled, pooler, standby
@@ -672,6 +672,15 @@ def test_a_connection_with_tls_is_as_the_url_says(replicas: Replicas, tmp_path: 
     )
     assert replicas.server.run(used).startswith("TLSv1.")
     assert "has an untrusted TLS certificate" in refusal(replicas(url=lambda: protected(unknown)))
+    missing, other = tmp_path / "none.pem", replicas.url.replace("127.0.0.1", "localhost")
+    for options, why in {
+        f"verify-full&sslrootcert={missing}": "`sslrootcert` in `session.postgres` has to name a readable file",
+        f"verify-full&sslrootcert={certificate}": "has a TLS certificate for another host",
+        "verifyfull": "(such as `sslmode`) has a value that is not known",
+        "verify-ca&sslrootcert=system": "does not go with another one",
+        f"require&sslcert={key}&sslkey={key}": "was shown no certificate: `sslcert` and `sslkey`",
+    }.items():
+        assert why in refusal(replicas(url=lambda url=f"{other}?sslmode={options}": Secret(url))), options
 
 
 def test_a_reference_that_gives_nothing_is_named(replicas: Replicas) -> None:
@@ -928,3 +937,83 @@ def test_a_store_says_that_it_was_not_asked_yet_and_then_that_it_can_be_used(rep
     labels(store)
     assert store.failing == ""
     assert told == [""]
+
+
+# --- a connection that ends at each step of an approval ----------------------------------------------
+
+ONCE = """
+DROP SEQUENCE IF EXISTS ends; CREATE SEQUENCE ends; GRANT USAGE ON SEQUENCE ends TO guard;
+CREATE OR REPLACE FUNCTION end_once() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+IF nextval('public.ends') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(20); END IF;
+RETURN NULL; END $$;
+CREATE TRIGGER end_once AFTER {} FOR EACH ROW EXECUTE FUNCTION public.end_once();
+"""
+"""End the connection that does it for the first time: what counts it is not rolled back."""
+
+
+STEPS = {
+    "asked": "INSERT ON mcpguard.tickets",
+    "answered": "UPDATE ON mcpguard.tickets",
+    "remembered": "UPDATE ON mcpguard.sessions",
+    "used": "UPDATE ON mcpguard.tickets",
+    "counted": "UPDATE ON mcpguard.sessions",
+}
+
+
+@pytest.mark.parametrize("ends_in", STEPS)
+def test_a_connection_that_ends_in_a_step_has_done_nothing_of_it_and_the_next_try_does_it_once(
+    replicas: Replicas, ends_in: str
+) -> None:
+    one, other, now = replicas(), replicas(), time.time()
+    ticket = structs.replace(TICKET, created=now, expires=now + 60, session=NAME)
+    lasting = structs.replace(said("approved", "a"), lasts="session", until=now + 60)
+    answer = lasting if ends_in == "remembered" else said("approved", "a")
+    labels(one, add="a")
+    steps: dict[str, Callable[[], Any]] = {
+        "asked": lambda: given_by(one.ask(ticket)).id,
+        "remembered" if ends_in == "remembered" else "answered": lambda: other.answer(ticket.id, answer),
+        "used": lambda: given_by(one.use(ticket.id, now)),
+        "counted": lambda: labels(one, add="b"),
+    }
+    states = []
+    for name, step in steps.items():
+        if name == ends_in:
+            replicas.server.run(ONCE.format(STEPS[name]))
+            with pytest.raises(SessionError, match=r"`session\.postgres` (is being stopped|does not accept)"):
+                step()
+        states.append(getattr(replicas().known_ticket(ticket.id), "state", ""))
+        assert step()
+    assert states == ["", "waiting", "approved", "approved" if answer is lasting else "used"]
+    assert labels(one) == ["a", "b"]
+    assert given_by(other.use(ticket.id, now)) == (2 if answer is lasting else 0)
+    assert one.failing == other.failing == ""
+
+
+def test_a_call_whose_wait_could_not_be_stored_goes_on_waiting(replicas: Replicas) -> None:
+    store, now = replicas(), time.time()
+    labels(store)
+    replicas.server.run(ONCE.format("INSERT ON mcpguard.waits"))
+    over = store.waits("t1", now)
+    while not store.failing:
+        LOOP.get(timeout=SECONDS)()
+    assert store.waited_for() == {}
+    assert store.waiting_calls == 1
+    over()
+    assert (store.waiting_calls, labels(store)) == (0, [])
+
+
+@pytest.mark.parametrize("hours", [3, -3])
+def test_a_database_whose_clock_differs_ends_no_ticket_and_no_session(replicas: Replicas, hours: int) -> None:
+    replicas().known()
+    set_clock = (
+        "CREATE OR REPLACE FUNCTION mcpguard.moment() RETURNS FLOAT8 STABLE LANGUAGE sql AS"
+        f" 'SELECT extract(epoch FROM clock_timestamp())::float8 + {hours * 3600}'"
+    )
+    replicas.server.run(set_clock)
+    store, now = replicas(), time.time()
+    labels(store, add="a")
+    given_by(store.ask(structs.replace(TICKET, created=now, expires=now + 60)))
+    given_by(store._doing(partial(store._hold, [], [], True)))
+    assert [one.id for one in replicas().waiting()] == ["t1"]
+    assert labels(replicas()) == ["a"]
+    assert [one.name for one in store.known()] == [NAME]

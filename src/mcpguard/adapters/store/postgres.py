@@ -88,7 +88,8 @@ _EDIT = (
     " WHERE name = ? AND version = ?"
 )
 _TIDY_SESSIONS = "DELETE FROM sessions WHERE greatest(used, held) < moment() - ?"
-_TIDY_TICKETS = "DELETE FROM tickets WHERE expires < moment() - ?"
+_TIDY_TICKETS = "DELETE FROM tickets WHERE expires < least(moment(), ?) - ?"
+"""Tickets expire by the clocks of replicas, and none is removed early by that of the database."""
 _TRY = "INSERT INTO waits VALUES (?, '', 0, 0)"
 
 
@@ -427,7 +428,7 @@ class PostgresStore(SharedState):
         self._open().execute(_WAITS_STILL, (waits,))
         if tidies:
             self._open().execute(_TIDY_SESSIONS, (max(self.idle_seconds, KEPT_SECONDS),))
-            self._open().execute(_TIDY_TICKETS, (TIDY_SECONDS,))
+            self._open().execute(_TIDY_TICKETS, (time.time(), TIDY_SECONDS))
 
     # --- a session -------------------------------------------------------------------------------
 
