@@ -296,10 +296,13 @@ class ObjectReading:
     def _rows(self, items: list[Any]) -> None:
         first = _cells(items[0])
         columns = Columns([str(cell) for cell in first]) if first and all(map(_heads, first)) else None
-        if columns is not None and columns.any():
-            for row in filter(None, map(_cells, items[1:])):
-                if len(row) == columns.count:
-                    self._row(columns, row)
+        if columns is None or not columns.any():
+            return
+        # `[["password", "…"], ["realm", "…"]]` may be pairs, whose names are words.
+        of_pairs = columns.count == 2 and bool(_said(first[0]))
+        for row in map(_cells, items[1:]):
+            if len(row) == columns.count and not (of_pairs and not _DIGIT.search(str(row[0]))):
+                self._row(columns, row)
 
     def _pairs(self, pairs: Iterable[Any]) -> None:
         for name, text in pairs:
