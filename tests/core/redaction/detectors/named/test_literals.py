@@ -13,6 +13,7 @@ SECRET = "q7Zk2vX9pL4mT8wR1nB6"
 FOUND = {
     "columns and rows": f"{{'columns': ['user', 'password'], 'rows': [['ada', '{SECRET}']]}}",
     "rows": f"[['user', 'password'], ['ada', '{SECRET}']]",
+    "two columns, of which the first is secret": f"[('password', 'user'), ('{SECRET}', 'ada')]",
     "tuples": f"[('user', 'password'), ('ada', '{SECRET}')]",
     "cells that JSON lacks": f"[('id', 'on', 'password'), (1, None, '{SECRET}'), (True, Decimal('1.5'), 'x')]",
     "a time": f"[('at', 'password'), (datetime.datetime(2024, 1, 2, 0, 0), '{SECRET}')]",
@@ -55,6 +56,8 @@ LEFT = {
     "a template": "[('user', 'password'), ('ada', '{password}')]",
     "a variable": "[('user', 'password'), ('ada', '${DB_PASSWORD}')]",
     "a stand-in": "[('user', 'password'), ('user', '<password>')]",
+    "pairs of which the first is a password": "[('password', 'x'), ('realm', 'pypi'), ('ipv4', 'y'), ('md5', 1)]",
+    "the same in JSON": '[["password", "x"], ["repository", "https://example.com/a"], ["user", "ada"]]',
     "no brackets": f"'token', 'x' {SECRET}",
 }
 

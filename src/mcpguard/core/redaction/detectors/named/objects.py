@@ -87,6 +87,7 @@ class NumberedLeaf(str):
 _SAYING = _OF_ROWS | {str, NumberedLeaf}
 """What a list has to have in it to say anything: most lists of a map or a matrix are points and rows."""
 _DIGIT, _OPTION = expression("[0-9]"), expression(r"--?[A-Za-z][\w-]*")
+_NAME = expression(r"[A-Za-z][A-Za-z_. -]*[0-9]{0,2}")
 _LOGINS = frozenset(["auth", "basicAuth", "basic_auth", "credentials", "login"])
 """Names of lists of a user and a password."""
 
@@ -301,7 +302,7 @@ class ObjectReading:
         # `[["password", "…"], ["realm", "…"]]` may be pairs, whose names are words.
         of_pairs = columns.count == 2 and bool(_said(first[0]))
         for row in map(_cells, items[1:]):
-            if len(row) == columns.count and not (of_pairs and not _DIGIT.search(str(row[0]))):
+            if len(row) == columns.count and not (of_pairs and _NAME.fullmatch(str(row[0]))):
                 self._row(columns, row)
 
     def _pairs(self, pairs: Iterable[Any]) -> None:
