@@ -17,6 +17,7 @@ from mcpguard.config.loading import evidence_folder
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Outcome, Record
 from mcpguard.core.model import Principal
+from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.protocol.jsonrpc import encode
@@ -662,7 +663,7 @@ rules:
         (
             "error",
             (),
-            "mcpguard cannot determine what this session did before; `mcpguard status` shows an operator why",
+            pdp.NO_SESSION,
         ),
         ("credential", (), "this contains a credential that is not for this server, so nothing was sent."),
         ("placeholder", (), "this contains [REDACTED:...] or [U+...], which mcpguard wrote"),

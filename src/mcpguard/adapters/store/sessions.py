@@ -242,7 +242,8 @@ def row_of(found: tuple[Any, ...]) -> SessionRow | None:
 def _known(row: tuple[Any, ...], is_open: bool) -> KnownSession:
     name, principal, agent, *rest = row
     kept = row_of(tuple(rest))
-    used, state = (0.0, None) if kept is None else (kept.used, readable(kept.state))
+    used = rest[1] if type(rest[1]) is float and 0 <= rest[1] <= LATEST else 0.0
+    state = None if kept is None else readable(kept.state)
     return KnownSession(str(name), str(principal), agent and str(agent), used, is_open, state)
 
 

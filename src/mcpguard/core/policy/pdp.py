@@ -37,7 +37,10 @@ _encode = Encoder().encode
 _name, _adds = attrgetter("name"), attrgetter("adds")
 _UNKNOWN: tuple[Json, frozenset[str]] = {}, frozenset()
 
-NO_SESSION = "mcpguard cannot determine what this session did before; `mcpguard status` shows an operator why"
+NO_SESSION = (
+    "mcpguard cannot determine what this session did before; `mcpguard status` or `mcpguard session list`"
+    " shows an operator why"
+)
 
 
 def decide(
