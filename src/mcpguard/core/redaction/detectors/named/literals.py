@@ -63,7 +63,8 @@ def is_called(text: bytes, at: int) -> bool:
 
 def part_as_json(text: bytes, at: int, quote: bytes, spend: Callable[[int], None]) -> tuple[int, int, bytes]:
     """Of the text around a place: where it begins, up to where it serves, and what `as_json` makes of it."""
-    begin = max(text.rfind(b"\n", 0, max(at - _BEFORE, 0)) + 1, at - _SLICE)
+    least = max(at - _SLICE, 0)
+    begin = text.rfind(b"\n", least, max(at - _BEFORE, 0)) + 1 or least
     end = text.find(b"\n", at + _BEHIND, at + _SLICE) + 1 or at + _SLICE
     made = as_json(text[begin:end], quote, spend)
     return (begin, len(text), made) if end >= len(text) else (begin, end - _BEFORE, made + PAD)
