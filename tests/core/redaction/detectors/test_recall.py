@@ -10,7 +10,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from tests.core.redaction.detectors.corpus import Planted, planted, removed
 
 RECALL, PRECISION = 0.95, 0.98
-COUNT = 1000
+COUNT = 2000
 REDACTOR = Redactor(b"key")
 
 
