@@ -106,7 +106,7 @@ class SharedState(ABC):
         return self._patient(lambda: tickets.unreadable(self._open(), time.time()))
 
     def remove(self, ticket_id: str) -> bool:
-        """Remove a ticket that cannot be read; false if there is none. Raises SessionError."""
+        """Remove a ticket that cannot be read. Returns whether there was one. Raises SessionError."""
         return self._patient(lambda: tickets.removed(self._open(), ticket_id))
 
     @abstractmethod
