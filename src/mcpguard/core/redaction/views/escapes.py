@@ -60,6 +60,7 @@ _NAMED = {
     }.items()
     for name in names.split()
 }  # fmt: skip
+_ESCAPED_QUOTES = "&quot;", "&apos;", "&#34;", "&#39;", "&#x22;", "&#x27;"
 _QUOTED = expression(rb"(=(?:[0-9A-F]{2}|\r?\n))")
 # Encoded words, of which two in a row are one text (RFC 2047, sections 2 and 6.2).
 _WORDS = expression(
@@ -120,6 +121,11 @@ def marks() -> list[bytes]:
     texts |= {shape.format(code) for code in letters for shape in ("&#{};", "&#x{:x};")}
     texts |= {f"&{name.decode()};" for name, plain in _NAMED.items() if plain in b"+/=_@:.-~" and plain}
     texts |= {"&zerowidthspace;", "&shy;", "&zwnj;", "&zwj;"}
+    # Quotes are in many a page; those of a pair, and the end of an element, are in code and in JSON alone.
+    texts |= {
+        f"{mark}{quote}" for mark in (":", ": ", "=", "= ", "&gt;", "&gt; ") for quote in _ESCAPED_QUOTES
+    }
+    texts |= {f"{quote}:" for quote in _ESCAPED_QUOTES} | {"&lt;/"}
     # A space alone says little, but between digits, or in the first line of a key.
     texts |= {"BEGIN%20", "SSWS%20", *[f"{digit}%20" for digit in range(10)]}
     return sorted(found | {text.lower().encode() for text in texts})

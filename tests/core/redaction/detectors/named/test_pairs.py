@@ -34,6 +34,9 @@ def cleaned(value: Any) -> Any:
 
 FOUND = [
     "// api key: {}\n",
+    '{{&quot;api_key&quot;:&quot;{}&quot;}}',
+    "&#39;api_key&#39; =&gt; &#39;{}&#39;",
+    "&lt;token&gt;{}&lt;/token&gt;",
     "**API key:** `{}`\n",
     "Your secret key is '{}'.",
     "map[api_key:{}]",
@@ -91,6 +94,8 @@ FOUND = [
 ]
 PASSWORDS = [
     "map[password:{} user:ada]",
+    "<pre>password: &quot;{}&quot;</pre>",
+    "{{&#34;password&#34;:&#34;{}&#34;}}",
     "cfg=&{{DB:{{Host:x Password:{}}} Port:1}}\n",
     "- **Password:** {}\n",
     "**password**: `{}`\n",
