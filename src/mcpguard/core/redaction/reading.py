@@ -295,7 +295,9 @@ class ViewReading:
             raise TooMuchAtOnce
 
     def _found(self, hit: Hit) -> bool:
-        self._budget.hit(self._view.weight)
+        # A token behind its name is found twice, and removed once.
+        if not self.hits or hit[0] >= self.hits[-1][1]:
+            self._budget.hit(self._view.weight)
         self.hits.append(hit)
         return self._once
 

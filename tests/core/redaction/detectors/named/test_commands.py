@@ -67,6 +67,29 @@ def test_a_word_is_a_password_where_nothing_else_can_stand(form: str) -> None:
         assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
 
 
+MADE = ("kXw4PqZvL", "Tr0ub4dor3", "7q-Zt2Wb")
+ASKED_FOR = [
+    "buildah login -u bob -p {} r.example",
+    "cypher-shell -u neo4j -p '{}' \"MATCH (n)\"",
+    'check_mysql -H db --username "bob" -p {}',
+    "skopeo copy --src-creds bob:{} a b",
+    "buildah push --creds=bob:{} x",
+    "jenkins-cli -auth bob:{} version",
+    'sqlmap --auth-cred="bob:{}"',
+    "echo '{}' | gh auth login --with-token",
+    "echo -n {} | npx wrangler secret put API_KEY",
+    "mattermost user password bob {}",
+    "redis-cli AUTH {}",
+    "redis-cli AUTH {}\n",
+]
+
+
+@each("form", ASKED_FOR)
+def test_what_is_made_for_a_password_is_one_whatever_the_program(form: str) -> None:
+    for value in MADE:
+        assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
+
+
 CONFIGURED = [
     "cache_peer p.example parent 3128 0 login=bob:{} no-query",
     'user = "bob:{}"',

@@ -99,7 +99,7 @@ LEFT: dict[str, Json] = {
     "words in cells": {"items": [["password reset", "Email2 sent"], ["token", "count"]]},
     "options": {
         "args": ["--password", 5, "--token", "--verbose", "password", "blue7777x"],
-        "x": ["token", RANDOM],
+        "x": ["token", "of a page"],
     },
     "a name in a cell": {"columns": ["id", "name"], "rows": [["1", "password"]]},
     "no text": {"name": "db_password", "value": 5, "rows": [[1, 2], ["password", None]]},

@@ -32,6 +32,8 @@ def cleaned(text: str) -> str:
         "credentials: bob / {}",
         "The admin password has been changed to {}",
         "Password reset to: {}",
+        "Password set to {}",
+        "SELECT 'ada' AS name, '{}' AS password",
         "your password was set to {}",
         "password (for bob): {}",
         "Password (temporary): {}\n",

@@ -39,6 +39,14 @@ SETTERS = (
     "set -Ux ",
     "configure set ",
     "config set ",
+    "config --global ",
+    "config --local ",
+    "kv put ",
+    "etcdctl put ",
+    "secret set ",
+    "env set ",
+    "variable set ",
+    "credentials:set ",
     "user-secrets set ",
     "variables set ",
     "env:set ",
@@ -47,11 +55,11 @@ SETTERS = (
 OPTIONS = (
     "-Password", "-Token", "-ApiKey", "-Secret", "-Passphrase", "-ClientSecret", "-AccountKey",
     "-password", "-passwd", "-passphrase", "-pass", "-token", "-secret", "-key", "-credentials", "--pwd",
-    "--pw", "-auth",
+    "--pw", "-auth", "-apikey", "-apiKey",
 )  # fmt: skip
 """How an option ends that is followed by its value."""
-_SECTION = r"(?:[\w./@-]{1,80}:)?"
-"""Ahead of a name: the host of a registry, the section of a file."""
+_SECTION = r"(?:(?:[\w./@-]{1,80}:)|/?(?:[\w.@-]{1,40}/){1,8})?"
+"""Ahead of a name: the host of a registry, the section of a file, the folder of a key."""
 PEEK_SETTER = rf"""["']?{_SECTION}[A-Za-z_][A-Za-z0-9_.-]{{2,64}}["']?[ \t]{{1,8}}["']?[^\s=]"""
 _SETTER = expression(
     (
@@ -167,14 +175,15 @@ class Commands(Values):
         if name.startswith("."):
             return None  # A selector of CSS.
         alone = _FIRST.search(before[: len(before) - len(name)]) is not None
-        if alone and _ENDS_LINE.match(self._text, found.end()):
-            return self._secret(*found.span(2), strength)
-        if strength != "password":
-            return None
-        if b"\\" in found[2]:
+        whole = alone and _ENDS_LINE.match(self._text, found.end()) is not None
+        if b"\\" in found[2] and not whole:
             return None  # The end of a line, as JSON has it.
-        value = found[2].rstrip(b".,:?)")
-        return self._secret(found.start(2), found.start(2) + len(value), strength, known_end=False)
+        start, value = found.start(2), found[2]
+        if not whole or strength == "token":
+            value = value.rstrip(b".,:?)")
+        if not whole and strength == "token":
+            strength = "weak"  # In a sentence it has to look random.
+        return self._secret(start, start + len(value), strength, known_end=whole)
 
     def set_to(self, at: int) -> Found | None:
         """`Setting --password (password) to …`, as wget says it."""
@@ -229,7 +238,11 @@ def _of_program(index: int) -> Read:
 LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (OPTIONS, _PEEK_OPTION, Commands.option),
     (_CHANGES, _CHANGED.pattern.decode(), Commands.changed),
-    ((" -u ", " --user ", " --proxy-user "), _NEXT_DIGIT, Commands.user),
+    (
+        (" -u ", " --user ", " --proxy-user ", "creds ", "creds=", "-auth ", "-auth=", "-cred="),
+        _NEXT_DIGIT,
+        Commands.user,
+    ),
     (SETTERS, PEEK_SETTER, Commands.set),
     (("#define ",), r"[A-Za-z]\w{2,64}[ \t]{1,8}\"[^\s\"]", Commands.set),
     *((program.names, program.leads, _of_program(index)) for index, program in enumerate(TAKING)),
@@ -244,6 +257,7 @@ LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
                 "_key ",
                 "Token ",
                 "_token ",
+                "-key ",
                 "assword1 ",
                 "assword2 ",
             ),

@@ -44,17 +44,18 @@ WORDS = ("pass", "pwd", "secret", "token", "key", "auth", "psk", "pw", "credenti
 _FIRST = r"""[^\s"'`\\=:<>()\[{,;\x00-\x1f\xff]"""
 _MORE = r"""[^\s"'`\\\x00-\x1f\xff]"""
 _QUOTED = r"""["'`\\\[\]*]{0,8}"""
-_TYPE = r"(?::[ ]?&?(?:'static )?(?:str|string|bytes|secretstr|str \| none|optional\[str\])[ ]?)?"
+_OF_TEXTS = r"str|string|bytes|secretstr|str \| none|optional\[str\]"
+_TYPE = rf"(?:(?:\??:[ ]?&?(?:'static )?(?:{_OF_TEXTS})|[ ]as string)[ ]?)?"
 _TAGGED = r"(?:(?:!{1,2}[a-z][a-z/.:-]{0,24}|&[a-z_-]{1,24})[ ])?"
 _BLOCK = r"[ \t]?[|>][+-]?\r?\n[ \t]{1,16}"
-_OPENED = rf"""(?:(?:[brun@]{{0,2}}|(?:{WRAPS})\()["'`\\]{{1,8}})?"""
+_OPENED = rf"""(?:(?:[brun@$]{{0,2}}|(?:{WRAPS})\()["'`\\]{{1,8}})?"""
 REST = (
     rf"[a-z0-9_.-]{{0,24}}{_QUOTED}(?:"
-    rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|\?=|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_TAGGED}{_OPENED}"
+    rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|\?=|<-|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_TAGGED}{_OPENED}"
     r"|=>\s{1,9}string\([0-9]{1,4}\) \"|;s:[0-9]{1,4}:\""
     r"|>(?:<!\[cdata\[)?"
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
-    r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}b?[\"'`]"
+    r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-|\{)\s{0,12}b?[\"'`]"
     r"|[ \t]{1,3}['\"`]"
     r"|\t"
     rf"|(?:{'|'.join(sentences.LINKS)}){_QUOTED}"
@@ -67,7 +68,7 @@ one place (two, where a type may be the value as well), so that the value begins
 
 _OF_PASSWORDS = expression(rb"passw|passphrase|pass\b|pwd|_pass|pass_")
 _SAYS_PASSWORD = expression(r"(?i)passw|passphrase|pwd")
-_TYPED = expression(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
+_TYPED = expression(rb"(?:\??:\s?&?|[ ](?=[Aa]s ))[A-Za-z' |\[\]]{3,16}$")
 _SETS = expression(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
 _ALONE = expression(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:[-*+>] |\xe2\x80\xa2 )?$")
 _OF_AWS = expression(rb"(?:^|\n)[A-Z]{6,24}\t(?:[^\t\n\x1f\xff]{0,80}\t)?$")
@@ -105,7 +106,7 @@ _OWNER_OF_DEFAULT = expression(
 )
 _BACKWARDS = expression(rb"""(["'`\\]{0,4})([ \t]*)([=:])[ \t]*["'`\\\]]*([\w.-]{1,64})(?=([^\w.-])|\Z)""")
 """The simplest pairs, from the value back to the name."""
-_ALTERNATIVE = expression(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|-)\s{0,12}$")
+_ALTERNATIVE = expression(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:|(?<!<)-|\{)\s{0,12}$")
 
 Simple = tuple[str, Signal, bytes, bool, bool, Match[bytes]]
 """A simple pair: its name, what that says, the quotes that open the value, backwards; whether a space stands
@@ -119,14 +120,14 @@ def _plain(before: bytes) -> Match[bytes] | None:
     if not found:
         return None
     _, _, mark, back, ahead = found.groups()
-    if ahead in _OTHERWISE or (mark == b"=" and ahead in _OF_TYPES and b":" in before[-_TYPED_BY:]):
+    typed = b":" in before[-_TYPED_BY:] or back.lower() == b"gnirts"
+    if ahead in _OTHERWISE or (mark == b"=" and ahead in _OF_TYPES and typed):
         return None
     # `API key` goes on ahead of its space, and PHP shows how long a text is.
     aside = back.isdigit() or back[:5].lower() == b"eulav" or (ahead == b" " and back.lower() == b"yek")
     if not aside and ahead == b" " and mark == b":":
-        aside = (
-            sentences.LINK.search(before[-sentences.LONGEST_LINK :]) is not None
-        )  # `password of the database: …`
+        # `password of the database: …`
+        aside = sentences.LINK.search(before[-sentences.LONGEST_LINK :]) is not None
     return None if aside else found
 
 
@@ -190,7 +191,7 @@ class Pairs(Sentences):
             return None  # An empty text, and code behind it.
         if alternative := _ALTERNATIVE.search(bare[-24:]) if opening and opening != b"`" else None:
             return self._default(at, bare[: -len(alternative[0])], opening, alternative[0])
-        if bare.rstrip(b" \t*").endswith((b":", b"=", b">", b"\n")):
+        if bare.rstrip(b" \t*").endswith((b":", b"=", b">", b"\n", b"<-")):
             found = self._assigned(at, bare, opening) or self._named(at, bare, opening)
             return found or self._substituted(at, bare[:-1]) or self._said(at, bare, opening)
         if bare.endswith(b"\t"):
@@ -217,14 +218,14 @@ class Pairs(Sentences):
         spaced = len(bare) < len(before)
         if block := bare.endswith(b"\n"):
             bare = bare.rstrip(b"\r\n").rstrip(b"+-").rstrip(b"|>").rstrip(b" \t")
-        equals, colon = bare.endswith(b"="), bare.endswith(b":")
+        equals, colon = bare.endswith((b"=", b"<-")), bare.endswith(b":")
         if block and not (equals or colon):
             return None
         if colon and not opening and not spaced:
             name = name_at_end(bare[:-1])
             return self._dumped(at, bare[: -1 - len(name)], said(name)) if said(name) else None
-        bare = bare[:-2] if bare.endswith((b"=>", b":=", b"?=")) else bare[:-1]
-        typed = _TYPED.search(bare[-24:]) if equals and b":" in bare[-24:] else None
+        bare = bare[:-2] if bare.endswith((b"=>", b":=", b"?=", b"<-")) else bare[:-1]
+        typed = _TYPED.search(bare[-24:]) if equals else None
         # In the keys of .NET a colon stands between the names of sections.
         typed = None if typed and said(name_at_end(typed[0].rstrip())) and typed[0][1:2] != b" " else typed
         bare = (bare[: -len(typed[0])] if typed else bare).rstrip(b" \t").rstrip(b"\"'`\\[]*")
@@ -371,8 +372,8 @@ class Pairs(Sentences):
         return self._credentials(at, "token" if self._is_header(at) else "weak")
 
     def token(self, at: int) -> Found | None:
-        """Of `token …`, as GitHub and others have it in a header."""
-        return self._credentials(at, "token") if self._is_header(at) else None
+        """Of `token …`, as GitHub and others have it in a header, and as sentences and commands have it."""
+        return self._credentials(at, "token") if self._is_header(at) else self.worded(at)
 
     def basic(self, at: int) -> Found | None:
         """Of `Basic …`: base64 of a user and a password."""

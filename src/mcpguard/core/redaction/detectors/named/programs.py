@@ -18,12 +18,18 @@ _OF_LEADS = {
     "ALONG": r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]",
     "QUOTE": r"""\\?["']?""",
     # Programs that read a password from a pipe.
-    "READS": "(?:sudo -S|cryptsetup |gpg |docker login|kinit|hdiutil |passwd --stdin)",
+    "READS": r"(?:(?:sudo )?(?:sudo -S|cryptsetup |gpg |docker login|kinit|hdiutil |passwd --stdin"
+    r"|smbpasswd|wg pubkey)"
+    r"|[\w./-]{1,32}(?: [^\s|;&\x00-\x1f\xff]{1,64}){0,6}? (?:--(?:with-token|pass(?:word|wd)(?:-on)?-stdin)"
+    r"|secrets? (?:set|put|create)|secrets versions add|env add ))",
     "NAME": r"[A-Za-z0-9][\w.@+-]{0,63}",
     "TEXT": _QUOTED,
     "ARGUMENT": rf"(?:{_QUOTED}|[\w$>:.()-]{{1,64}})",
     "NEXT": r"\s{0,4},\s{0,32}",
     "DIGIT": r"(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])",
+    # What people and programs make for passwords: not a word, a number, a path or a port.
+    "MIXED": r"(?=[^\s0-9/\x00-\x1f\xff]{0,64}[0-9])(?=[^\sA-Za-z/\x00-\x1f\xff]{0,64}[A-Za-z])"
+    r"(?![0-9.]{1,15}:|[0-9]{1,5}/)(?=[^\s\"'`|;&<>()\x00-\x1f\xff]{6,128}(?:[\s\"';|&)]|" + ENDS + "))",
     "UUID": "(?=[0-9a-f]{8}-[0-9a-f]{4}-)",
     # What a field of a form is called.
     "LABEL": r"[^\"'\x00-\x1f\xff]{0,48}(?:[Pp]assword|[Pp]asscode|[Pp]assphrase|[Tt]oken|[Ss]ecret|PI [Kk]ey"

@@ -19,7 +19,7 @@ from mcpguard.core.redaction.detectors.named.values import (
 
 LINKS = (
     r"[ ](?:is|was|to|will be)(?: set to| now)?:?[ ]",
-    r"[ ](?:has been|was|is)[ ](?:re)?set to:?[ ]",
+    r"[ ](?:(?:has been|was|is)[ ])?(?:re)?set to:?[ ]",
     r"[ ](?:(?:has been|was|is)[ ])?(?:changed|reset) to:?[ ]",
     r"[ ]\((?:for )?[a-z0-9_.@-]{1,40}\):[ ]",
     r"[ ](?:for|of|on|to)[ ](?:(?:the|my|our|your|user)[ ])?[a-z0-9_.@'-]{1,40}"
@@ -64,12 +64,12 @@ _WHOSE = (
 )
 BEHIND = tuple(
     f" {verb} {whose}{noun}"
-    for verb in ("as", "is")
+    for verb in ("as", "is", "AS")
     for whose in (*_WHOSE, "")
     for noun in _NOUNS
-    if whose or verb == "as"
+    if (whose or verb != "is") and not (whose and verb == "AS")
 )
-"""What stands behind a secret that a sentence names behind it."""
+"""What stands behind a secret that a sentence names behind it, and behind a text in SQL."""
 STOPS = rf"(?:[\s.,;:!?)\"'`]|{ENDS})"
 """What stands behind that."""
 _STOPS = expression(STOPS.encode())
@@ -105,8 +105,10 @@ class Sentences(Commands):
             return None
         before = self._text[max(0, at - BACK - LONGEST_LINK) : at]
         name = name_at_end(before)
-        verb = max(before.rfind(b" as "), before.rfind(b" is "))
+        verb = max(map(before.rfind, (b" as ", b" is ", b" AS ")))
         head = before[:verb].rstrip(QUOTES)
+        if before.startswith(b" AS ", verb) and len(head) == verb:
+            return None  # The name of a column.
         value = _BEFORE.search(head)
         if value is None or DIGIT.search(value[0]) is None:
             return None

@@ -67,7 +67,7 @@ _OF_GO = expression(rb"""(?:map\[|(?<!\$)\{)(?:[\w.-]{1,64}:[^\s{}\[\]"',;]{0,64
 _APART = expression(rb"(?:^|(?<!\?)[\s;,(\x1f\xff]|(?:^|\n)[A-Za-z][\w-]{0,64}/(?:[\w-]{1,64}/){0,6})$")
 _PAIR = expression(rb"(?:^|[\s,\[({\x1f\xff]|(?i:values))[\[({]\s{0,4}[:b]?$")
 _END_OF_PAIR = expression(rb"""\\?["'`]\s{0,4}[\])}]""")
-_PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@")
+_PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@", b"$")
 WRAPS = "some|sensitive|secretstr|string::from|new string|std::string"
 _WRAPPED = expression(f"(?i)(?:{WRAPS})\\($".encode() + rb"|string\([0-9]{1,4}\) $|(;)s:[0-9]{1,4}:$")
 """Before a text that stands in a call of these, or that PHP shows with its length."""
