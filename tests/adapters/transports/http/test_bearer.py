@@ -43,6 +43,7 @@ JWKS = "https://issuer.example/keys"
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 RSA_2 = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+RSA_SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()
 
@@ -371,6 +372,19 @@ async def test_a_key_that_does_not_fit_is_not_used(key: dict[str, Any]) -> None:
     issuer.now += RETRY_SECONDS
     assert (await refused(verifier, token())).status == 401
     assert verifier.problem() == ""
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+async def test_a_key_of_rsa_that_is_too_short_signs_nothing(algorithm: str) -> None:
+    issuer = Issuer(jwk(RSA_SHORT, "r1"), jwk(RSA, "r2"))
+    verifier = issuer.verifier(algorithms=(algorithm,))
+    assert (await refused(verifier, token(RSA_SHORT, "r1", algorithm))).status == 401
+    assert (await verify(verifier, token(RSA, "r2", algorithm))).id == "ada"
+    issuer.keys.pop()
+    alone = issuer.verifier(algorithms=(algorithm,))
+    assert (await refused(alone, token(RSA_SHORT, None, algorithm))).status == 503
+    assert alone.problem().startswith(f"{ISSUER} publishes no key")
 
 
 async def test_without_a_kid_there_must_be_no_choice() -> None:

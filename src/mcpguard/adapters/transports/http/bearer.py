@@ -48,6 +48,8 @@ QUIET_SECONDS = 60.0
 MOST_PEERS, MOST_NAMED = 64, 3
 """How many addresses that sent them are counted, and how many of these are named."""
 _SINCE = " in the last minute"
+RSA_BITS = 2048
+"""Shorter keys of RSA are not used (RFC 7518, sections 3.3 and 3.5)."""
 TOKEN_BYTES = 16 * 1024
 SUBJECT_CHARACTERS = 256
 
@@ -399,11 +401,13 @@ def _keys_of(found: Json) -> list[dict[str, Json]]:
 
 
 def _made(key: dict[str, Json], algorithm: str) -> jwt.PyJWK | None:
-    """This key for that algorithm; None where it is not one for it."""
+    """This key for that algorithm; None where it is not one for it, or too short."""
     try:
-        return jwt.PyJWK(key, algorithm) if _fits(key, algorithm, None) else None
+        made = jwt.PyJWK(key, algorithm) if _fits(key, algorithm, None) else None
     except jwt.PyJWTError:
         return None
+    short = made is not None and key.get("kty") == "RSA" and made.key.key_size < RSA_BITS
+    return None if short else made
 
 
 def _fits(key: dict[str, Json], algorithm: str, kid: str | None) -> bool:
