@@ -296,6 +296,10 @@ async def test_clocks_may_differ_a_little() -> None:
     assert (await verify(Issuer().verifier(), token(exp=now - 10, nbf=now + 10))).id == "ada"
 
 
+async def test_a_token_whose_end_is_no_time_is_refused() -> None:
+    assert (await refused(Issuer().verifier(), token(exp=10**400))).status == 401
+
+
 async def test_it_says_until_when_a_token_is_accepted() -> None:
     verifier, end = Issuer().verifier(), int(time.time()) + 600
     for _ in range(2):

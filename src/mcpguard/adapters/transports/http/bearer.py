@@ -215,7 +215,7 @@ class TokenVerifier:
         verified = self._remembered(digest)
         if verified is None:
             claims = await self._claims(token)
-            verified = Verified(self._principal(claims), int(claims["exp"]) + LEEWAY_SECONDS)
+            verified = Verified(self._principal(claims), self._end_of(claims))
             self._remember(digest, verified)
         return verified
 
@@ -255,6 +255,13 @@ class TokenVerifier:
                 return self._decoded(token, await self._key(algorithm, kid))
         except jwt.PyJWTError as problem:
             raise BearerError(_sentence(problem)) from None
+
+    @staticmethod
+    def _end_of(claims: dict[str, Any]) -> float:
+        try:
+            return float(int(claims["exp"])) + LEEWAY_SECONDS
+        except OverflowError:
+            raise BearerError("the token is not valid") from None
 
     def _decoded(self, token: str, key: jwt.PyJWK) -> dict[str, Json]:
         claims: dict[str, Json] = jwt.decode(
