@@ -1,6 +1,8 @@
 """Secrets in lists and objects as Python, JavaScript and Ruby print them, and in JSON within JSON."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,49 @@ FOUND = {
     "lines of a log": f"12:01 INFO [('id', 1)]\n12:02 INFO [('id', 'token'), (1, '{SECRET}')]\n",
 }
 
+NAMES = ["user's token", "o'p'q token", 'user"s token', "it's a \\ token", 'us\'er "s" token']
+"""Names with quotes in them, each of which some languages escape."""
+
+SHAPES: dict[str, Callable[[str], Any]] = {
+    "rows": lambda name: [[name, "kind"], [SECRET, "x"]],
+    "rows whose last column is secret": lambda name: [["user", name], ["it's", SECRET]],
+    "rows of three columns": lambda name: [["id", name, "kind"], ['say "hi"', SECRET, "x"]],
+    "columns and rows": lambda name: {"columns": ["user's id", name], "user's rows": [["it's", SECRET]]},
+    "pairs": lambda name: [["user's kind", "it's"], [name, SECRET]],
+    "headers": lambda name: {"headers": ["x-it's", "y", name, SECRET]},
+    "a name and a value": lambda name: {"user's name": name, "note": "it's " * 100, "its value": SECRET},
+    "a value and a name": lambda name: {"value": SECRET, "note": 'a "b" ' * 100, "name": name},
+}
+
+
+def quoted(text: str, quote: str) -> str:
+    return quote + text.replace("\\", "\\\\").replace(quote, f"\\{quote}") + quote
+
+
+def of_node(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{of_node(key)}: {of_node(of)}" for key, of in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[ {', '.join(map(of_node, value))} ]"
+    return quoted(value, '"' if "'" in value and '"' not in value else "'")
+
+
+def of_ruby(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{of_ruby(key)} => {of_ruby(of)}" for key, of in value.items()) + "}"
+    return f"[{', '.join(map(of_ruby, value))}]" if isinstance(value, list) else quoted(value, "'")
+
+
+PRINTERS: dict[str, Callable[[Any], str]] = {
+    "Python": repr,
+    "Python, as tuples": lambda value: repr(value).translate(str.maketrans("[]", "()")),
+    "Python, in a line": lambda value: f"can't use {value!r} isn't it\nand 'more'",
+    "Node": of_node,
+    "Ruby": of_ruby,
+    "JSON": json.dumps,
+    "JSON within JSON": lambda value: json.dumps({"body": json.dumps(value)}),
+}
+
 IN_JSON = {
     "columns and rows": {"columns": ["user", "password"], "rows": [["ada", SECRET]]},
     "rows": [["user", "password"], ["ada", SECRET]],
@@ -59,6 +104,9 @@ LEFT = {
     "pairs of which the first is a password": "[('password', 'x'), ('realm', 'pypi'), ('ipv4', 'y'), ('md5', 1)]",
     "the same in JSON": '[["password", "x"], ["repository", "https://example.com/a"], ["user", "ada"]]',
     "no brackets": f"'token', 'x' {SECRET}",
+    "a call with an apostrophe": f"expect(\"user's token\", 'x'), '{SECRET}'",
+    "a list of names with apostrophes": f"[\"user's token\", 'kind'], ['{SECRET}', 'x']",
+    "a name without a value": f"{{'name': \"user's token\", 'id': '{SECRET}'}}",
 }
 
 
@@ -68,6 +116,16 @@ def test_what_a_program_prints_is_read_as_its_json(name: str) -> None:
     said = made.value["any"]
     kind = made.findings[0].kind
     assert said == FOUND[name].replace(SECRET, f"[REDACTED:{kind}#1]")
+
+
+@each("name", NAMES)
+@each("shape", SHAPES)
+@each("printer", PRINTERS)
+def test_a_quote_in_a_name_or_beside_it_hides_nothing(name: str, shape: str, printer: str) -> None:
+    text = PRINTERS[printer](SHAPES[shape](name))
+    said = Redactor(b"key").inspect({"any": text}).value["any"]
+    assert SECRET in text
+    assert SECRET not in said
 
 
 def within(value: object, levels: int, indent: int | None = None) -> str:

@@ -56,7 +56,7 @@ from mcpguard.core.redaction.detectors.named.around.statements import (
     CREATED,
     RULE,
 )
-from mcpguard.core.redaction.detectors.named.documents import Documents
+from mcpguard.core.redaction.detectors.named.documents import Documents, opening_before
 from mcpguard.core.redaction.detectors.named.languages import (
     LEADS,
     SPOKEN,
@@ -90,6 +90,7 @@ _LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _COST_OF_A_HEAD, _COST_OF_A_PLACE = 8, 8
+_LONGEST_NAME = 160
 _RUN = expression(rb"-{2,}")
 _MEMBER_OF_JWK = expression(
     rb"""["'](?:d|p|q|dp|dq|qi|k)\\?["']\s{0,4}:\s{0,4}\\?["']([A-Za-z0-9_-]{20,2048})\\?["']"""
@@ -269,25 +270,32 @@ class ApartFromName(Items):
         return hits, end
 
     def document(self, at: int) -> Seen:
-        """The JSON in which a text ends that names something."""
-        return self.documents.secrets(at)
+        """The JSON in which a text ends that names something. What has an apostrophe is printed in these
+        quotes by Python and JavaScript too, beside others in single ones."""
+        found, reach = self.documents.secrets(at)
+        mark = self._text.rfind(b"'", max(0, at - _LONGEST_NAME), at)
+        if found or mark < 0 or mark < opening_before(self._text, self._text.rfind(b'"', mark, at)):
+            return found, reach
+        return self._exchanged(b"'", at, at)
 
     def printed(self, at: int) -> Seen:
         """The same for lists and objects in other quotes."""
         behind = _BEHIND_PRINTED.match(self._text, at)
-        if behind is None:
-            return [], at
-        quote = self._text[at - 1 : behind.end(1)]
+        return self._exchanged(self._text[at - 1 : behind.end(1)], at, behind.end()) if behind else ([], at)
+
+    def _exchanged(self, quote: bytes, at: int, end: int) -> Seen:
+        """The same where texts stand in such quotes, of which one ends shortly before `at`; `end` is behind
+        what shows that it is one of them."""
         if quote == b"'" and is_called(self._text, at):
             return [], at
         self._spend(_COST_OF_A_PLACE)
-        begin, end, part = self._printed.get(quote, (0, -1, self.documents))
-        if not begin <= at < end:
-            begin, end, text = part_as_json(self._text, at, quote, self._spend)
+        begin, stop, part = self._printed.get(quote, (0, -1, self.documents))
+        if not begin <= at < stop:
+            begin, stop, text = part_as_json(self._text, at, quote, self._spend)
             part = Documents(text, self._is_secret, self._spend)
-            self._printed[quote] = begin, end, part
-        found, reach = part.secrets(behind.end() - begin)
-        return [(start + begin, stop + begin, kind) for start, stop, kind in found], reach + begin
+            self._printed[quote] = begin, stop, part
+        found, reach = part.secrets(end - begin)
+        return [(first + begin, last + begin, kind) for first, last, kind in found], reach + begin
 
     def pgpass(self, at: int) -> Seen:
         """A line of `.pgpass`, from behind its port on."""

@@ -35,6 +35,7 @@ _ENDS = (",", "]", "}", "\n", "\r\n", " }", " ]", ":{", ": {", ":[{", ": [{", ":
 LITERALS = (
     *(f'{word}"{end}' for word in _WORDS for end in _ENDS),
     *(f'{word}"{end}' for word in _CELLS for end in (",", "]", " ]", "\n", "\r\n")),
+    *(f'{word}")' for word in (*_WORDS, *_CELLS)),
 )
 """How a text ends that names something beside it or below it, in lower case, and what stands behind it. What
 stands right behind its name is found by `pairs`, and `key` and `auth` alone say nothing."""
@@ -262,7 +263,7 @@ def _names_another(text: bytes, at: int) -> int:
     """Whether the text in quotes that ends shortly before a place may name another beside it, one of the same
     list, or what is below it; 0 for none of them."""
     quote = text.rfind(b'"', max(0, at - _BLANKS), at)
-    opening = text.rfind(b'"', max(0, at - _LONGEST), quote)
+    opening = opening_before(text, quote)
     before = text[max(0, opening - _LONGEST) : max(0, opening)].rstrip(_SPACE)
     if quote < at - 1 and text[quote + 1 : at].lstrip(_SPACE).startswith(b":"):
         return _BELOW if before[-1:] in (b"[", b",", b"{") else 0
@@ -270,10 +271,20 @@ def _names_another(text: bytes, at: int) -> int:
         return _BESIDE  # One of MARKS.
     if not before.endswith(b":"):
         return _IN_A_LIST if before[-1:] in (b"[", b",") else 0
-    key = before[:-1].rstrip(_SPACE)[:-1].lower()
+    key = before[:-1].rstrip(_SPACE).removesuffix(b'"').lower()
     if key.endswith(b"type"):
         return _BESIDE if text[opening:quote].lower().endswith(_TYPES) else 0
     return _BESIDE if key.endswith(_KEYS) else _IN_A_LIST if key.endswith(_OF_CELLS) else 0
+
+
+def opening_before(text: bytes, quote: int) -> int:
+    """The quote in JSON that a text begins with which ends at another; -1 for none near."""
+    least = max(0, quote - _LONGEST)
+    at = text.rfind(b'"', least, max(0, quote))
+    if at > 0 and text[at - 1 : at] == b"\\":  # As no opening quote has.
+        at = text[least:quote].replace(b'\\"', b"__").rfind(b'"')
+        return least + at if at >= 0 else -1
+    return at
 
 
 def _secrets(value: Any, data: bytes, judge: Judge) -> list[Found]:
