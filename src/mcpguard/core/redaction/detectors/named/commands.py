@@ -164,26 +164,24 @@ class Commands(Values):
         return self._judged(start, given(strength), opening, whole_line=not opening)
 
     def worded(self, at: int) -> Found | None:
-        """Of a line that has nothing but a name and a value, as many programs are configured; a password in a
-        sentence too, which has to look like one."""
+        """A name and a value with blanks between them: a whole line, as many programs are configured, or part
+        of a sentence, where a token has to look random."""
         before = self._text[max(0, at - BACK) : at].rstrip(b" ")
         name = name_at_end(before)
         strength = said(name)
         found = _WORDED.match(self._text, at) if strength else None
-        if found is None:
-            return None
-        if name.startswith("."):
-            return None  # A selector of CSS.
-        alone = _FIRST.search(before[: len(before) - len(name)]) is not None
-        whole = alone and _ENDS_LINE.match(self._text, found.end()) is not None
-        if b"\\" in found[2] and not whole:
-            return None  # The end of a line, as JSON has it.
+        if found is None or name.startswith("."):
+            return None  # The latter is a selector of CSS.
         start, value = found.start(2), found[2]
-        if not whole or strength == "token":
-            value = value.rstrip(b".,:?)")
-        if not whole and strength == "token":
-            strength = "weak"  # In a sentence it has to look random.
-        return self._secret(start, start + len(value), strength, known_end=whole)
+        bare = value.rstrip(b".,:?)")
+        alone = _FIRST.search(before[: len(before) - len(name)]) is not None
+        if alone and _ENDS_LINE.match(self._text, found.end()):
+            end = start + len(bare if strength == "token" else value)
+            return self._secret(start, end, strength)
+        if b"\\" in value:
+            return None  # The end of a line, as JSON has it.
+        strength = "weak" if strength == "token" else strength
+        return self._secret(start, start + len(bare), strength, known_end=False)
 
     def set_to(self, at: int) -> Found | None:
         """`Setting --password (password) to …`, as wget says it."""
