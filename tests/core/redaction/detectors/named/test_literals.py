@@ -31,6 +31,11 @@ FOUND = {
     "Node": f"{{\n  columns: [ 'user', 'password' ],\n  x: undefined,\n  rows: [ [ 'ada', '{SECRET}' ] ]\n}}",
     "names of Node": f"{{ name: 'password', note: '{'x' * 450}', value: '{SECRET}' }}",
     "Ruby": f"{{:columns=>['id', 'token'], :x=>nil, :rows=>[['1', '{SECRET}']]}}",
+    "members of Ruby with arrows": f'{{"name"=>"token", "value"=>"{SECRET}"}}',
+    "members of Ruby with spaces": f'{{"name" => "token", "value" => "{SECRET}", "at" => nil}}',
+    "symbols of Ruby": f'[{{:name=>"DB_PASSWORD", :value=>"{SECRET}"}}]',
+    "a table of Ruby": f'{{:columns=>["id", "token"], :rows=>[[nil, "{SECRET}"]]}}',
+    "a table of Elixir": f'%{{"rows" => [[1, "{SECRET}"]], "columns" => [ "id", "token" ]}}',
     "lines of a log": f"12:01 INFO [('id', 1)]\n12:02 INFO [('id', 'token'), (1, '{SECRET}')]\n",
 }
 
@@ -103,6 +108,8 @@ LEFT = {
     "a stand-in": "[('user', 'password'), ('user', '<password>')]",
     "pairs of which the first is a password": "[('password', 'x'), ('realm', 'pypi'), ('ipv4', 'y'), ('md5', 1)]",
     "the same in JSON": '[["password", "x"], ["repository", "https://example.com/a"], ["user", "ada"]]',
+    "an arrow to a name without a value": f'{{"name"=>"token", "id"=>"{SECRET}"}}',
+    "code with arrows": f'["token", "x"].each {{ |one| one => "token", "{SECRET}" }}',
     "no brackets": f"'token', 'x' {SECRET}",
     "a call with an apostrophe": f"expect(\"user's token\", 'x'), '{SECRET}'",
     "a list of names with apostrophes": f"[\"user's token\", 'kind'], ['{SECRET}', 'x']",

@@ -91,6 +91,10 @@ _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _COST_OF_A_HEAD, _COST_OF_A_PLACE = 8, 8
 _LONGEST_NAME = 160
+_BEHIND_ARROW = expression(
+    rb"""=>[ ]?(?:[\[(][ ]?(?:(?:"[^"\n]{0,64}"|[0-9]{1,9}|:\w{1,40}|nil),[ ]?){0,8})?$"""
+)
+"""Before a text in a list or an object of Ruby or Elixir: `"name" => `, `columns => ["id", `."""
 _RUN = expression(rb"-{2,}")
 _MEMBER_OF_JWK = expression(
     rb"""["'](?:d|p|q|dp|dq|qi|k)\\?["']\s{0,4}:\s{0,4}\\?["']([A-Za-z0-9_-]{20,2048})\\?["']"""
@@ -270,13 +274,22 @@ class ApartFromName(Items):
         return hits, end
 
     def document(self, at: int) -> Seen:
-        """The JSON in which a text ends that names something. What has an apostrophe is printed in these
-        quotes by Python and JavaScript too, beside others in single ones."""
+        """The JSON in which a text ends that names something. Such quotes stand in what others print too:
+        Ruby and Elixir use them throughout, Python and JavaScript around what has an apostrophe."""
         found, reach = self.documents.secrets(at)
-        mark = self._text.rfind(b"'", max(0, at - _LONGEST_NAME), at)
-        if found or mark < 0 or mark < opening_before(self._text, self._text.rfind(b'"', mark, at)):
+        if found or not (self._is_behind_arrow(at) or self._has_apostrophe(at)):
             return found, reach
         return self._exchanged(b"'", at, at)
+
+    def _has_apostrophe(self, at: int) -> bool:
+        """Whether the text in double quotes that ends shortly before a place has a single one in it."""
+        mark = self._text.rfind(b"'", max(0, at - _LONGEST_NAME), at)
+        return 0 <= mark >= opening_before(self._text, self._text.rfind(b'"', mark, at))
+
+    def _is_behind_arrow(self, at: int) -> bool:
+        arrow = self._text.rfind(b"=>", max(0, at - _LONGEST_NAME), at)
+        opening = opening_before(self._text, self._text.rfind(b'"', arrow, at)) if arrow >= 0 else -1
+        return opening > arrow and _BEHIND_ARROW.match(self._text, arrow, opening) is not None
 
     def printed(self, at: int) -> Seen:
         """The same for lists and objects in other quotes."""
