@@ -213,6 +213,64 @@ def test_without_a_new_refresh_token_the_old_one_serves_on(small):
     assert stage.kept()["refresh"] == kept
 
 
+UNUSABLE = [
+    {"expires_in": 0},
+    {"expires_in": [1]},
+    {"token_type": None},
+    {"token_type": "mac"},
+    {"access_token": None},
+    {"access_token": "a b c d e f"},
+]
+
+
+@pytest.mark.parametrize("changed", UNUSABLE)
+def test_a_refresh_token_beside_an_unusable_access_token_is_kept_and_used_next(small, changed):
+    stage, serving = small
+    before = stage.kept()
+    serving.answers["/token"] = lambda: as_json(serving.tokens() | changed)
+    assert "the token endpoint returned" in unusable(stage_after(stage, 4000))
+    rotated = stage.kept()["refresh"]
+    assert stage.kept() == before | {"refresh": rotated}
+    del serving.answers["/token"]
+    stage.mint().lease()
+    assert [form["refresh_token"] for form in renewals(serving)] == [before["refresh"], rotated]
+    assert rotated != before["refresh"]
+
+
+def test_a_refresh_token_beside_an_unusable_access_token_is_held_while_the_old_one_serves(small):
+    stage, serving = small
+    old = stage.kept()["access"]
+    serving.answers["/token"] = lambda: as_json(serving.tokens() | {"expires_in": 0})
+    lease = stage_after(stage, 3500).lease()
+    assert lease.secret.reveal() == old
+    assert [one.reveal() for one in lease.parts] == [stage.kept()["refresh"]]
+
+
+def test_a_refresh_token_that_the_keychain_did_not_keep_is_still_the_one_that_is_used(small):
+    stage, serving = small
+    serving.answers["/token"] = lambda: as_json(serving.tokens() | {"expires_in": 0})
+    mint = stage_after(stage, 4000)
+    stage.backend.drops = True
+    with pytest.raises(CredentialError, match="was not stored by the keychain"):
+        mint.lease()
+    stage.backend.drops = False
+    del serving.answers["/token"]
+    mint.lease()
+    first, second = (form["refresh_token"] for form in renewals(serving))
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "changed", [{"error": "server_error"}, {"refresh_token": "a b c d e f"}, {"refresh_token": None}]
+)
+def test_an_answer_that_gives_no_refresh_token_leaves_the_one_that_is_kept(small, changed):
+    stage, serving = small
+    before = stage.kept()
+    serving.answers["/token"] = lambda: as_json(serving.tokens() | {"expires_in": 0} | changed)
+    unusable(stage_after(stage, 4000))
+    assert stage.kept() == before
+
+
 def test_without_any_refresh_token_the_end_says_to_log_in(small):
     stage, serving = small
     serving.answers["/token"] = as_json({"access_token": "access-alone", "token_type": "bearer"})

@@ -21,7 +21,7 @@ from mcpguard.adapters.network import SCOPE, Exchange, Outbound, json_object, pl
 from mcpguard.config.urls import LOOPBACK, is_plain_url, metadata_urls
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
-from mcpguard.core.secret import Unprinted
+from mcpguard.core.secret import Secret, Unprinted
 
 SECONDS = 15.0
 """How long one request may take."""
@@ -40,11 +40,13 @@ CODES = frozenset(
 
 
 class OAuthProblem(CredentialError):
-    """What went wrong, in a sentence that names no entry. `code` is a known OAuth `error`, or ""."""
+    """What went wrong, in a sentence that names no entry. `code` is a known OAuth `error`, or ""; `refresh`
+    is the refresh token of a successful answer that is of no use otherwise."""
 
-    def __init__(self, sentence: str, code: str = "") -> None:
+    def __init__(self, sentence: str, code: str = "", refresh: Secret | None = None) -> None:
         super().__init__(sentence)
         self.code = code
+        self.refresh = refresh
 
 
 class Answer(Unprinted, frozen=True):

@@ -3,7 +3,8 @@ token endpoint gives (RFC 6749, sections 5 and 6; RFC 8693) and takes back (RFC 
 
 Law of this file: whoever asks for new tokens holds the lock of the grant, and new tokens are kept before they
 are used; so a refresh token that the server rotates is never used twice (RFC 9700, section 4.14.2). A token
-that is not a bearer token, or that states an impossible lifetime, is refused.
+that is not a bearer token, or that states an impossible lifetime, is refused; the refresh token beside it is
+not lost with it, since the server has put it in place of the one that was sent.
 """
 
 from __future__ import annotations
@@ -180,17 +181,27 @@ async def request_tokens(endpoint: TokenEndpoint, client: OAuthClient, form: dic
     try:
         return read_tokens(await post(endpoint.url, endpoint.named, _WHAT, whole, headers))
     except OAuthProblem as problem:
-        advice = client.advice if problem.code == "invalid_client" else ""
-        raise OAuthProblem(f"{problem}{advice}", problem.code) from None
+        if problem.code != "invalid_client":
+            raise
+        raise OAuthProblem(f"{problem}{client.advice}", problem.code) from None
 
 
 def read_tokens(answer: Answer) -> Tokens:
-    """The tokens in an answer. Raises OAuthProblem."""
+    """The tokens in an answer. Raises OAuthProblem, with the refresh token of an answer whose access token is
+    of no use."""
     body = answer.body
     if answer.status != 200 or (body is not None and "error" in body):
         raise OAuthProblem(f"{_WHAT} {answer.fault}", answer.code)
     if body is None:
         raise OAuthProblem(f"{_WHAT} answered with something that is not a JSON object")
+    try:
+        return _tokens(body)
+    except OAuthProblem as problem:
+        given = _token(body.get("refresh_token"))
+        raise OAuthProblem(str(problem), refresh=None if given is None else Secret(given)) from None
+
+
+def _tokens(body: dict[str, Json]) -> Tokens:
     kind = body.get("token_type")
     if type(kind) is not str or kind.lower() != "bearer":
         raise OAuthProblem(f"{_WHAT} returned no bearer token")

@@ -115,6 +115,7 @@ class AuthorizationCode(Mint):
         try:
             return self._ask(grant, own)
         except OAuthProblem as problem:
+            grant = self._kept_after(problem, grant)
             if self._is_wanted(grant) and grant.ends_at is not None and not self._is_over(grant):
                 self._again = self._now() + AGAIN_SECONDS
                 return grant
@@ -129,16 +130,22 @@ class AuthorizationCode(Mint):
         client = grant.client(own)
         form = {"grant_type": "refresh_token", "refresh_token": grant.refresh, "resource": grant.resource}
         began = self._now()
-        try:
-            tokens = asyncio.run(request_tokens(grant.endpoint, client, form))
-        except OAuthProblem as problem:
-            if problem.code == "invalid_grant":
-                # So that a dead token is not shown to the server again with each call.
-                self._keep(replace(grant, refresh=None), grant)
-            raise
+        tokens = asyncio.run(request_tokens(grant.endpoint, client, form))
         fresh = grant.with_tokens(tokens, began)
         self._keep(fresh, grant)
         return fresh
+
+    def _kept_after(self, problem: OAuthProblem, grant: Grant) -> Grant:
+        """What a renewal that failed leaves of the grant."""
+        # A token that is dead or used is not shown to the server again: it may end the whole grant for that.
+        if problem.refresh is not None:
+            left = replace(grant, refresh=problem.refresh.reveal())
+        elif problem.code == "invalid_grant" and grant.refresh is not None:
+            left = replace(grant, refresh=None)
+        else:
+            return grant
+        self._keep(left, grant)
+        return left
 
     def _keep(self, grant: Grant, before: Grant) -> None:
         self._unkept = grant, _digest(before.access)
