@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -393,6 +393,14 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+async def is_inside(host: str) -> bool:
+    """Whether a host has a private address. An address that cannot be looked up here is read as it is."""
+    with suppress(OSError, UnicodeError):
+        found = await aiohttp.ThreadedResolver().resolve(host, 0, socket.AF_UNSPEC)
+        return any(is_private(each["host"]) for each in found)
+    return is_address(host) and is_private(host)
 
 
 MOST_ANSWER = 64 * 1024

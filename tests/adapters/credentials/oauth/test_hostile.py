@@ -107,6 +107,34 @@ def test_metadata_of_an_mcp_server_that_leads_elsewhere_is_refused(stage, servin
     assert "/register" not in paths(serving)
 
 
+INSIDE = "https://169.254.169.254/x"
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint")
+
+
+@pytest.mark.parametrize("key", ENDPOINTS)
+@pytest.mark.parametrize("url", [INSIDE, "https://localhost/x", "https://[::ffff:10.0.0.1]/x"])
+def test_an_endpoint_at_a_private_address_is_refused_before_the_browser_opens(stage, serving, key, url):
+    serving.metadata[key] = url
+    assert stage.refusal() == (
+        f"the authorization server has a private address for `{key}` ({url}): only the hosts of `url` and "
+        "`issuer` in the configuration may have one"
+    )
+    assert stage.shown == []
+    assert "/register" not in paths(serving)
+
+
+def test_all_endpoints_at_private_addresses_are_named_in_one_sentence(stage, serving):
+    serving.metadata |= dict.fromkeys(ENDPOINTS, INSIDE)
+    said = stage.refusal()
+    assert ", ".join(f"`{key}` ({INSIDE})" for key in ENDPOINTS) in said
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a..invalid", f"{'a' * 64}.invalid"])
+def test_an_endpoint_whose_name_has_no_address_is_not_called_private(stage, serving, host):
+    serving.metadata["revocation_endpoint"] = f"https://{host}/x"
+    stage.log_in()
+
+
 @pytest.mark.parametrize("place", ["http://evil.example/x", "https://10.0.0.1/x", "file:///x", "gopher://x"])
 def test_a_challenge_that_leads_to_a_private_or_plain_place_is_not_followed(stage, serving, place):
     serving.answers["/mcp"] = 401, {"WWW-Authenticate": f'Bearer resource_metadata="{place}"'}, b""

@@ -11,13 +11,13 @@ Metadata is believed only where its `issuer` or `resource` is the one that was a
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.network import SCOPE, Exchange, Outbound, json_object, plain
+from mcpguard.adapters.network import SCOPE, Exchange, Outbound, is_inside, json_object, plain
 from mcpguard.config.urls import LOOPBACK, is_plain_url, metadata_urls
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
@@ -163,6 +163,9 @@ class Resource(Struct, frozen=True):
     guessed: bool = False
 
 
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint")
+
+
 class AuthorizationServer(Struct, frozen=True):
     """An authorization server. Every endpoint may be used (`asking.usable`)."""
 
@@ -282,6 +285,24 @@ def _endpoint(body: dict[str, Json], key: str, named: frozenset[str]) -> str | N
     if type(url) is not str or not usable(url, named):
         raise OAuthProblem(f"`{key}` of the authorization server is not an https:// URL")
     return url
+
+
+async def refuse_private(server: AuthorizationServer, named: frozenset[str]) -> None:
+    """Raises OAuthProblem where an endpoint has a private address. A request to it is refused anyway, but not
+    before the person has logged in; so what cannot be looked up, or not in time, is left to that."""
+    private = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            for key in _ENDPOINTS:
+                url = getattr(server, key)
+                host = plain(urlsplit(url or "").hostname or "")
+                if host and host not in named and await is_inside(host):
+                    private.append(f"`{key}` ({named_url(url)})")
+    if private:
+        raise OAuthProblem(
+            f"the authorization server has a private address for {', '.join(private)}: only the hosts of "
+            "`url` and `issuer` in the configuration may have one"
+        )
 
 
 def _texts(found: Json) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from mcpguard.adapters.credentials.oauth.asking import (
     find_server,
     named_hosts,
     named_url,
+    refuse_private,
     usable,
 )
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for, register
@@ -174,6 +175,7 @@ async def _suitable(issuer: str, named: frozenset[str], also: str | None) -> Aut
         raise OAuthProblem("the authorization server has no authorization endpoint")
     if "S256" not in server.challenges:
         raise OAuthProblem("the authorization server does not declare support for PKCE with S256")
+    await refuse_private(server, named)
     return server
 
 
