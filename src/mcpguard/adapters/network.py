@@ -251,7 +251,7 @@ class Outbound:
             return await self._session.request(
                 method, url, headers=headers, data=data, allow_redirects=False, ssl=trusts
             )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
             raise UpstreamError(_sentence(error, url, self._certificates is not None)) from None
 
     async def close(self) -> None:
@@ -346,7 +346,7 @@ def _sentence(error: Exception, url: URL, by_file: bool) -> str:
     reset = isinstance(cause, ConnectionResetError)
     if isinstance(error, aiohttp.ClientConnectorError | TimeoutError) and not reset:
         return f"cannot be reached: {place} does not accept connections"
-    if isinstance(error, aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.InvalidURL | UnicodeError):
         return _BAD_URL
     if isinstance(error, aiohttp.ClientResponseError):
         return "answered with something that is not HTTP"

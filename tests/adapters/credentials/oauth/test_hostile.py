@@ -135,6 +135,12 @@ def test_an_endpoint_whose_name_has_no_address_is_not_called_private(stage, serv
     stage.log_in()
 
 
+@pytest.mark.parametrize("host", ["a..invalid", f"{'a' * 64}.invalid"])
+def test_an_endpoint_whose_host_cannot_be_looked_up_is_a_clear_error(stage, serving, host):
+    serving.metadata["registration_endpoint"] = f"https://{host}/x"
+    assert stage.refusal() == "the registration endpoint cannot be reached: its URL is not valid"
+
+
 @pytest.mark.parametrize("place", ["http://evil.example/x", "https://10.0.0.1/x", "file:///x", "gopher://x"])
 def test_a_challenge_that_leads_to_a_private_or_plain_place_is_not_followed(stage, serving, place):
     serving.answers["/mcp"] = 401, {"WWW-Authenticate": f'Bearer resource_metadata="{place}"'}, b""
