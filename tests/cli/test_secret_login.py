@@ -65,6 +65,16 @@ def test_a_browser_is_opened_unless_it_is_not_wanted(server, tmp_path):
     assert code == 0, said
 
 
+def test_a_login_whose_answer_goes_to_another_host_says_so_before_the_page(tmp_path):
+    with hosted(token_endpoint="https://evil.example/token") as serving:
+        config, environment = configured(tmp_path, serving.url), keychain(tmp_path / "keys")
+        words = ("--no-browser", "--timeout", "1")
+        code, said = run_login(config, environment, look=lambda url: None, words=words)
+    assert code == 2
+    caution, page = said.index("before you log in: the login page is at 127.0.0.1,"), said.index("/authorize")
+    assert caution < page
+
+
 def test_a_logout_that_could_not_revoke_says_what_to_do(tmp_path):
     with hosted(revocation_endpoint=None) as serving:
         config, environment = configured(tmp_path, serving.url), keychain(tmp_path / "keys")

@@ -314,7 +314,9 @@ async def _in(args: argparse.Namespace, entry: OAuthEntry | None) -> None:
             f"{find_config(args.config, os.environ)}: name another one with --config"
         )
 
-    def show(url: str) -> None:
+    def show(url: str, caution: str) -> None:
+        if caution:
+            print(f"before you log in: {caution}", flush=True)
         print(f"log in on this page within {args.timeout:g} seconds:\n\n  {url}\n", flush=True)
         if not args.no_browser:
             _open(url)

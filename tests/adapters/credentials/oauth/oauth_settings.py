@@ -48,7 +48,7 @@ def oauth(folder):
     serving = OPEN.enter_context(hosted())
     keychain, entry = Memory(), OAuthEntry(url=serving.url)
     grants = Grants(keychain, folder)
-    run(login("key", entry, None, browse, grants, 60))
+    run(login("key", entry, None, lambda url, _: browse(url), grants, 60))
     keychain.age()
     return MintSetting(
         "oauth",

@@ -38,12 +38,14 @@ class Stage:
         self.entry = OAuthEntry(url=url, **entry)
         self.clock = Hand()
         self.shown = []
+        self.cautions = []
 
     def log_in(self, look=browse, seconds=60):
         """Log in; `look(url)` is the browser."""
 
-        def show(url):
+        def show(url, caution):
             self.shown.append(url)
+            self.cautions.append(caution)
             look(url)
 
         configured = Secret(SECRETS["client"]) if self.entry.client_secret else None

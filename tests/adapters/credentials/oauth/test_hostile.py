@@ -135,6 +135,35 @@ def test_an_endpoint_whose_name_has_no_address_is_not_called_private(stage, serv
     stage.log_in()
 
 
+def never(_url):
+    """A person who reads and does not log in."""
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"authorization_endpoint": f"{EVIL}/x"}, "evil.example, and the result goes to 127.0.0.1"),
+        ({"token_endpoint": f"{EVIL}/x"}, "127.0.0.1, and the result goes to evil.example"),
+        (
+            {"authorization_endpoint": "https://Page.Example./", "token_endpoint": f"{EVIL}/x"},
+            "page.example, and the result goes to 127.0.0.1 and evil.example",
+        ),
+    ],
+)
+def test_a_page_of_another_host_than_gets_the_answer_is_told_with_the_page(stage, serving, changed, where):
+    serving.metadata |= changed
+    stage.refusal(never, seconds=0.01)
+    assert stage.cautions == [f"the login page is at {where}: log in only if these belong together"]
+
+
+def test_nothing_is_told_of_a_server_at_one_host_or_that_must_name_itself(stage, serving):
+    stage.log_in()
+    more = {"authorization_endpoint": f"{EVIL}/x", "authorization_response_iss_parameter_supported": True}
+    serving.metadata |= more
+    stage.refusal(never, seconds=0.01)
+    assert stage.cautions == ["", ""]
+
+
 @pytest.mark.parametrize("host", ["a..invalid", f"{'a' * 64}.invalid"])
 def test_an_endpoint_whose_host_cannot_be_looked_up_is_a_clear_error(stage, serving, host):
     serving.metadata["registration_endpoint"] = f"https://{host}/x"
@@ -356,7 +385,7 @@ def test_a_server_that_does_not_answer_in_time_is_a_clear_error(stage, serving, 
     "url",
     [
         None, 7, "", "x", "http://a.example/", "http://localhost/", "https://", "https://a:b@c/", "https://a/#f", "https://a:99999/",
-        "https://[/", "https://ä.example/", "https://a/ b", "https://a/\n", "//a.example/", "https://" + "a" * 4097,
+        "https://[/", "https://ä.example/", "https://a/ b", "https://a/\n", "//a.example/", "https://" + "a" * 4097, "https://" + "a." * 128,
     ],
 )  # fmt: skip
 def test_a_url_that_no_credential_may_go_to(url):

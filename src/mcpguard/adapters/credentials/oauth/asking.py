@@ -71,6 +71,10 @@ class Answer(Unprinted, frozen=True):
         return f"answered HTTP {self.status}" + (f", `{self.code}`" if self.code else "")
 
 
+_LONGEST_HOST = 253
+"""Of characters in a name (RFC 1123, section 2.1): what is longer could not be shown whole either."""
+
+
 def named_hosts(*urls: str | None) -> frozenset[str]:
     """The hosts of URLs that a configuration holds: these may have private addresses."""
     return frozenset(plain(urlsplit(url).hostname or "") for url in urls if url)
@@ -85,7 +89,7 @@ def usable(url: Json, named: frozenset[str]) -> bool:
         host, _port = plain(parts.hostname or ""), parts.port
     except ValueError:
         return False
-    if not host or parts.username is not None or "#" in url:
+    if not 0 < len(host) <= _LONGEST_HOST or parts.username is not None or "#" in url:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK and host in named)
 

@@ -18,7 +18,7 @@ from secrets import token_urlsafe
 from socketserver import ThreadingTCPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from msgspec import Struct
 
@@ -43,6 +43,7 @@ from mcpguard.adapters.credentials.oauth.grants import (
     request_tokens,
     revoke_both,
 )
+from mcpguard.adapters.network import plain
 from mcpguard.config.minted import OAuthEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
@@ -63,14 +64,14 @@ async def login(
     name: str,
     entry: OAuthEntry,
     secret: Secret | None,
-    show: Callable[[str], None],
+    show: Callable[[str, str], None],
     grants: Grants,
     seconds: float,
 ) -> tuple[Grant, str]:
     """Log in and keep the grant in place of an earlier one, which is revoked. `secret` is the client's, if
-    one is configured; `show(url)` leads the person to the page of the authorization server. Gives the grant,
-    and why the earlier one could not be revoked, "" for no reason. Raises CredentialError; an OAuthProblem
-    names no entry."""
+    one is configured; `show(url, caution)` leads the person to the page of the authorization server, and says
+    what to look at before logging in, "" for nothing. Gives the grant, and why the earlier one could not be
+    revoked, "" for no reason. Raises CredentialError; an OAuthProblem names no entry."""
     from mcp.client.auth import PKCEParameters
 
     grants.ready(name)
@@ -81,7 +82,7 @@ async def login(
         await landing.open(entry.redirect_port or 0)
         scope = _scope(entry, found)
         client = await _client(entry, secret, found, landing.redirect, scope)
-        show(_url(found, client, landing.redirect, scope, pkce.code_challenge, state))
+        show(_url(found, client, landing.redirect, scope, pkce.code_challenge, state), _caution(found.server))
         code = _code(await landing.answer(seconds), found.server)
     finally:
         await landing.close()
@@ -177,6 +178,23 @@ async def _suitable(issuer: str, named: frozenset[str], also: str | None) -> Aut
         raise OAuthProblem("the authorization server does not declare support for PKCE with S256")
     await refuse_private(server, named)
     return server
+
+
+def _caution(server: AuthorizationServer) -> str:
+    """What the person alone can tell: whether the page is of those who get the answer. A hostile server may
+    name the page of an honest one, to get its code (mix-up; RFC 9700, section 4.4). Where `iss` must be in
+    the answer, it settles that (RFC 9207)."""
+    page, issuer, token = (
+        plain(urlsplit(url or "").hostname or "")
+        for url in (server.authorization_endpoint, server.issuer, server.token_endpoint)
+    )
+    others = [host for host in dict.fromkeys((issuer, token)) if host != page]
+    if server.names_itself or not others:
+        return ""
+    return (
+        f"the login page is at {page}, and the result goes to {' and '.join(others)}: log in only if these "
+        "belong together"
+    )
 
 
 def _scope(entry: OAuthEntry, found: LoginTarget) -> str:
