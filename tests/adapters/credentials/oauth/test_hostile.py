@@ -18,6 +18,7 @@ from tests.servers.hosted import as_json, hosted
 RESOURCE = "/.well-known/oauth-protected-resource/mcp"
 SERVER = "/.well-known/oauth-authorization-server"
 EVIL = "https://evil.example"
+NO_METADATA = "the authorization server gives no usable metadata (RFC 8414):"
 
 
 @pytest.fixture
@@ -237,7 +238,20 @@ def test_an_authorization_server_without_metadata_is_refused(stage, serving):
 
 def test_an_authorization_server_that_is_out_of_order_says_so(stage, serving):
     serving.answers[SERVER] = 503, {}, b""
-    assert stage.refusal().endswith("so it cannot be used: it answered HTTP 503")
+    assert stage.refusal() == f"{NO_METADATA} it answered HTTP 503"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "what"),
+    [
+        ("text/html; charset=utf-8", b"<html>", "an HTML page"),
+        ("application/json", b"[]", "something else"),
+        ("text/plain", b"{}", "something else"),
+    ],
+)
+def test_metadata_that_is_not_json_is_told_from_none(stage, serving, kind, body, what):
+    serving.answers[SERVER] = 200, {"Content-Type": kind}, body
+    assert stage.refusal() == f"{NO_METADATA} it answered with {what} instead of a JSON object"
 
 
 @pytest.mark.parametrize("changed", [{"issuer": "ORIGIN/other"}, {"code_challenge_methods_supported": None}])

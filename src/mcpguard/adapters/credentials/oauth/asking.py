@@ -50,12 +50,13 @@ class OAuthProblem(CredentialError):
 
 
 class Answer(Unprinted, frozen=True):
-    """`body` is the JSON object of an answer of that media type, None for anything else. `challenge` is as
-    that of `Exchange`."""
+    """`body` is the JSON object of an answer of that media type, None for anything else; `page` is whether
+    that is an HTML page. `challenge` is as that of `Exchange`."""
 
     status: int
     challenge: dict[str, str]
     body: dict[str, Json] | None = None
+    page: bool = False
 
     @property
     def code(self) -> str:
@@ -68,6 +69,10 @@ class Answer(Unprinted, frozen=True):
         """What is wrong with it, in words that are ours but for a known code."""
         if 300 <= self.status < 400:
             return f"answered with a redirect (HTTP {self.status}), which is not followed"
+        if self.status == 200 and self.body is None:
+            return (
+                f"answered with {'an HTML page' if self.page else 'something else'} instead of a JSON object"
+            )
         return f"answered HTTP {self.status}" + (f", `{self.code}`" if self.code else "")
 
 
@@ -132,7 +137,7 @@ async def _answer(exchange: Exchange) -> Answer:
     # What is not JSON is not needed: a web page, or the stream of an MCP server that is open to all.
     kind = exchange.media_type
     if kind != "application/json" and not kind.endswith("+json"):
-        return Answer(exchange.status, challenge)
+        return Answer(exchange.status, challenge, page=kind in ("text/html", "application/xhtml+xml"))
     data = await exchange.body(LIMIT)
     if data is None:
         raise UpstreamError(f"answered with more than {LIMIT} bytes")
@@ -249,10 +254,11 @@ async def find_server(issuer: str, named: frozenset[str], also: str | None = Non
         found = await ask("GET", place, named, "the metadata of the authorization server", {})
         if found.status == 200 and found.body is not None:
             return _server((issuer, also), found.body, named)
-        if found.status not in (200, 404):
-            fault = fault or f": it {found.fault}"
-    said = "the authorization server publishes no metadata (RFC 8414), so it cannot be used"
-    raise OAuthProblem(f"{said}{fault}")
+        if found.status != 404:
+            fault = fault or found.fault
+    if fault:
+        raise OAuthProblem(f"the authorization server gives no usable metadata (RFC 8414): it {fault}")
+    raise OAuthProblem("the authorization server publishes no metadata (RFC 8414), so it cannot be used")
 
 
 def _server(

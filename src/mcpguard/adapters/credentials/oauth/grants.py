@@ -190,10 +190,8 @@ def read_tokens(answer: Answer) -> Tokens:
     """The tokens in an answer. Raises OAuthProblem, with the refresh token of an answer whose access token is
     of no use."""
     body = answer.body
-    if answer.status != 200 or (body is not None and "error" in body):
+    if answer.status != 200 or body is None or "error" in body:
         raise OAuthProblem(f"{_WHAT} {answer.fault}", answer.code)
-    if body is None:
-        raise OAuthProblem(f"{_WHAT} answered with something that is not a JSON object")
     try:
         return _tokens(body)
     except OAuthProblem as problem:
