@@ -1,12 +1,14 @@
 """A client, `mcpguard run`, and an MCP server that wants an OAuth token, all real: the server is the SDK's."""
 
 import json
+import signal
+import threading
 
 import pytest
 
 from tests.adapters.credentials.oauth.oauth_command import keychain, run_login
 from tests.servers.authority import authority
-from tests.servers.hosted import hosted
+from tests.servers.hosted import DEADLINE, as_json, hosted
 from tests.wire.session import eventually, write_config
 
 ENTRY = {"linear": {"oauth": {}, "servers": ["web"]}}
@@ -122,6 +124,41 @@ def test_a_server_that_takes_no_token_at_all_costs_one_renewal_a_call_at_most(se
             assert "HTTP 401" in str(guard.call("act"))
         renewals = [form for _, path, _, form in serving.heard if form.get("grant_type") == "refresh_token"]
     assert 1 <= len(renewals) <= 3  # And one in ten seconds: KeptCredential.refused.
+
+
+@pytest.mark.parametrize("ends", ["its client goes", "a signal"])
+def test_a_rotated_refresh_token_that_arrives_while_mcpguard_ends_is_kept(session, tmp_path, ends):
+    came, go = threading.Event(), threading.Event()
+    with hosted() as serving:
+        web = {
+            "type": "http",
+            "url": serving.url,
+            "headers": {"Authorization": "Bearer ${credential:linear}"},
+        }
+        environment = keychain(tmp_path / "keys")
+        config = write_config(tmp_path, {"web": web}, credentials=ENTRY)
+        assert run_login(config, environment)[0] == 0
+        before = of_keychain(tmp_path)
+        (tmp_path / "keys" / KEPT).write_text(json.dumps(before | {"renew_at": 1, "ends_at": 2}))
+
+        def slow():
+            came.set()
+            assert go.wait(DEADLINE)
+            return as_json(serving.tokens())
+
+        serving.answers["/token"] = slow
+        guard = session({"web": web}, env=environment, credentials=ENTRY)
+        guard.request("tools/call", {"name": "act", "arguments": {}})
+        assert came.wait(DEADLINE)
+        if ends == "a signal":
+            guard.signal(signal.SIGTERM)
+        else:
+            guard.process.stdin.close()
+        assert eventually(lambda: guard.records("outcome"), "the end of the call")
+        go.set()
+        guard.wait()
+        after = of_keychain(tmp_path)
+    assert after["refresh"] != before["refresh"]
 
 
 def refused_tokens():

@@ -67,6 +67,7 @@ class MintKind(NamedTuple):
     own end is kept, `pause` how many a source that failed is left alone. With `recovers` a mint has `left()`,
     whether a process that was killed left something at its source (which is not asked), and `recover()`,
     which takes that back and raises CredentialError. Without `issues` it gives nothing that has to be ended.
+    With `stores` it puts what it gets where the next process finds it, so the end waits for an open question.
     `look` is how many seconds a value is given before the mint is asked whether it is still the one. With
     `renews` a mint can lengthen a lease, so one that is in use is renewed before its end. `library` is what
     it imports from the extra of mcpguard that has the name of the kind.
@@ -79,6 +80,7 @@ class MintKind(NamedTuple):
     pause: float = 1.0
     recovers: bool = False
     issues: bool = True
+    stores: bool = False
     look: float = inf
     renews: bool = False
     library: str = ""
@@ -95,7 +97,7 @@ MINTS: dict[str, MintKind] = {
     "vault": MintKind("vault", "VaultMint", renews=True, library="hvac"),
     "github_app": MintKind("github_app", "GithubAppMint"),
     "postgres": MintKind("postgres", "PostgresMint", recovers=True, renews=True, library="psycopg"),
-    "oauth": MintKind("oauth.mints", "AuthorizationCode", issues=False, look=KEYRING_SECONDS),
+    "oauth": MintKind("oauth.mints", "AuthorizationCode", issues=False, stores=True, look=KEYRING_SECONDS),
     "client_credentials": MintKind("oauth.mints", "ServiceToken"),
     "token_exchange": MintKind("oauth.mints", "ServiceToken"),
 }

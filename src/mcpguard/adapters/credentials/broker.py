@@ -178,7 +178,8 @@ class Broker:
         for (ref, _principal), thread in threads.items():
             thread.join(max(0.0, deadline - self._now()))
             if thread.is_alive():
-                self._report("", f"{ref} could not be revoked at its source within {CLOSE_SECONDS:g} seconds")
+                late = f"within {CLOSE_SECONDS:g} seconds"
+                self._report("", f"{ref} could not be revoked at its source, or stored, {late}")
 
     def _end(self, kept: KeptCredential) -> None:
         for sentence in kept.close():
@@ -233,7 +234,7 @@ class Broker:
             plain = ValueMint(str(ref), f"${{{ref}}}", partial(self._asked, source))
             written = SOURCES[ref.source]
             kept = KeptCredential(
-                str(ref), plain, written.keep, written.pause, self._now, self._guard, issues=False
+                str(ref), plain, written.keep, written.pause, self._now, self._guard, awaited=False
             )
             kept.rotated = self._rotated
             return kept
@@ -242,8 +243,9 @@ class Broker:
         more: tuple[Any, ...] = (principal,) if kind.per_principal else ()
         mint = kind.load()(ref.name, entry.made, self._plain, *more)
         keep = kind.keep if entry.cache_seconds is None else entry.cache_seconds
+        awaited = kind.issues or kind.stores
         kept = KeptCredential(
-            str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look, kind.renews
+            str(ref), mint, keep, kind.pause, self._now, self._guard, awaited, kind.look, kind.renews
         )
         kept.rotated, kept.late = self._rotated, self._late
         return kept

@@ -45,15 +45,15 @@ class KeptCredential:
         pause: float,
         now: Callable[[], float],
         guard: Redactor,
-        issues: bool = True,
+        awaited: bool = True,
         look: float = inf,
         renews: bool = False,
     ) -> None:
         """`name` is its reference; a value without an end of its own is kept for `keep` seconds, and a source
-        that failed is left alone for `pause` seconds. `now()` goes on while the machine sleeps. `issues`
-        says whether the source may give what has to be ended; it is asked again after `look` seconds,
-        however long its value lasts. `renews` says whether it can lengthen a lease."""
-        self.issues = issues
+        that failed is left alone for `pause` seconds. `now()` goes on while the machine sleeps. `awaited`
+        says whether the source may give what has to be ended or stored; it is asked again after `look`
+        seconds, however long its value lasts. `renews` says whether it can lengthen a lease."""
+        self._awaited = awaited
         self.late: Callable[[str, str], None] = lambda _name, _why: None
         """Called with its name and why its lease could not be renewed; "" once it was."""
         self.rotated: Callable[[str], None] = lambda _name: None
@@ -182,7 +182,7 @@ class KeptCredential:
         # First whether somebody asks: what he gets meanwhile is in hand by then.
         asking, given = self._lock.locked(), self._given
         ends = bool(self._former) or (given is not None and given.lease.end is not None)
-        return ends or (self.issues and asking)
+        return ends or (self._awaited and asking)
 
     @property
     def over(self) -> bool:
