@@ -136,7 +136,8 @@ def hosted(**metadata):
                 for key, value in headers.items():
                     for one in value if isinstance(value, list) else [value]:
                         self.send_header(key, one)
-                self.send_header("Content-Length", str(len(data)))
+                if "Content-Length" not in headers:
+                    self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
             except OSError:

@@ -303,7 +303,7 @@ def test_a_renewal_goes_to_the_issuer_of_the_login_with_its_resource(small):
 )
 def test_a_login_for_something_else_is_not_used(stage, changed):
     said = unusable(stage.mint(**changed))
-    assert "the login is for a different url, issuer, client_id or scopes" in said
+    assert "the login is for a different url, issuer, client or scopes" in said
     assert LOGIN in said
 
 

@@ -10,8 +10,10 @@ Metadata is believed only where its `issuer` or `resource` is the one that was a
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
+from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -21,7 +23,7 @@ from mcpguard.adapters.network import SCOPE, Exchange, Outbound, is_inside, json
 from mcpguard.config.urls import LOOPBACK, is_plain_url, metadata_urls
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
-from mcpguard.core.secret import Secret, Unprinted
+from mcpguard.core.secret import Unprinted
 
 SECONDS = 15.0
 """How long one request may take."""
@@ -39,24 +41,58 @@ CODES = frozenset(
 """The values of `error` that are known: RFC 6749 (4.1.2.1, 5.2), 7009, 7591, 8707, and OpenID Connect."""
 
 
-class OAuthProblem(CredentialError):
-    """What went wrong, in a sentence that names no entry. `code` is a known OAuth `error`, or ""; `refresh`
-    is the refresh token of a successful answer that is of no use otherwise."""
+T = TypeVar("T")
+_TOKEN = re.compile(r"[\x21-\x7e]{6,16384}")
 
-    def __init__(self, sentence: str, code: str = "", refresh: Secret | None = None) -> None:
+
+def token(found: Json) -> str | None:
+    """A token that a header can carry; None for anything else."""
+    return found if type(found) is str and _TOKEN.fullmatch(found) else None
+
+
+class GivenTokens(Unprinted, frozen=True):
+    """What a successful answer gave that is of no use otherwise; None for what it does not say, or not in one
+    way. The server knows these tokens, so they are kept or revoked."""
+
+    access: str | None = None
+    refresh: str | None = None
+
+
+class OAuthProblem(CredentialError):
+    """What went wrong, in a sentence that names no entry. `code` is a known OAuth `error`, or ""."""
+
+    def __init__(self, sentence: str, code: str = "", given: GivenTokens | None = None) -> None:
         super().__init__(sentence)
         self.code = code
-        self.refresh = refresh
+        self.given = given or GivenTokens()
+
+
+_MEMBER = re.compile(rb'"(access|refresh)_token"\s*+:\s*+("(?:[^"\\]|\\.)*+")')
+
+
+def given_in(heard: bytes) -> GivenTokens:
+    """The tokens in an answer that begins as a JSON object does: it may be cut, too large, not quite JSON, or
+    of another media type."""
+    if not heard.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return GivenTokens()
+    said: dict[bytes, set[str | None]] = {b"access": set(), b"refresh": set()}
+    for kind, text in _MEMBER.findall(heard):
+        with suppress(msgspec.DecodeError, UnicodeError):
+            said[kind].add(token(msgspec.json.decode(text)))
+    access, refresh = (one.pop() if len(one) == 1 else None for one in said.values())
+    return GivenTokens(access, refresh)
 
 
 class Answer(Unprinted, frozen=True):
     """`body` is the JSON object of an answer of that media type, None for anything else; `page` is whether
-    that is an HTML page. `challenge` is as that of `Exchange`."""
+    that is an HTML page. `challenge` is as that of `Exchange`; `heard` is what was read of a successful
+    answer."""
 
     status: int
     challenge: dict[str, str]
     body: dict[str, Json] | None = None
     page: bool = False
+    heard: bytes = b""
 
     @property
     def code(self) -> str:
@@ -100,11 +136,17 @@ def usable(url: Json, named: frozenset[str]) -> bool:
 
 
 async def post(
-    url: str, named: frozenset[str], what: str, form: Mapping[str, str], headers: Mapping[str, str]
-) -> Answer:
-    """Send a form (RFC 6749, appendix B)."""
+    url: str,
+    named: frozenset[str],
+    what: str,
+    form: Mapping[str, str],
+    headers: Mapping[str, str],
+    take: Callable[[Answer], T],
+) -> T:
+    """Send a form (RFC 6749, appendix B), and give what `take` makes of the answer: nothing is done between
+    the last byte and that, and what `take` raises is raised here. Raises as `ask`."""
     more = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-    return await ask("POST", url, named, what, more, urlencode(form).encode())
+    return await _exchanged("POST", url, named, what, more, urlencode(form).encode(), take, True)
 
 
 async def ask(
@@ -116,32 +158,54 @@ async def ask(
     body: bytes | None = None,
 ) -> Answer:
     """Send one request and read its answer. Raises OAuthProblem; its sentence begins with `what`."""
+    return await _exchanged(method, url, named, what, headers, body, lambda answer: answer, False)
+
+
+async def _exchanged(
+    method: str,
+    url: str,
+    named: frozenset[str],
+    what: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    take: Callable[[Answer], T],
+    whole: bool,
+) -> T:
+    """`whole`: read a successful answer also where its media type is wrong."""
     if not usable(url, named):
         raise OAuthProblem(f"{what} is not at an https:// URL")
     outbound = Outbound(named)
+    heard = bytearray()
     try:
         async with asyncio.timeout(SECONDS):
-            whole = {"Accept": "application/json", **headers}
-            with closing(await outbound.request(method, url, whole, body, redirects=False)) as exchange:
-                return await _answer(exchange)
+            accepting = {"Accept": "application/json", **headers}
+            with closing(await outbound.request(method, url, accepting, body, redirects=False)) as exchange:
+                return take(await _answer(exchange, heard, whole))
     except TimeoutError:
-        raise OAuthProblem(f"{what} did not answer within {SECONDS:g} seconds") from None
+        said = f"{what} did not answer within {SECONDS:g} seconds"
+        raise OAuthProblem(said, given=given_in(bytes(heard))) from None
     except UpstreamError as problem:
-        raise OAuthProblem(f"{what} {problem}") from None
+        raise OAuthProblem(f"{what} {problem}", given=given_in(bytes(heard))) from None
     finally:
         await outbound.close()
 
 
-async def _answer(exchange: Exchange) -> Answer:
-    challenge = exchange.challenge
-    # What is not JSON is not needed: a web page, or the stream of an MCP server that is open to all.
-    kind = exchange.media_type
-    if kind != "application/json" and not kind.endswith("+json"):
-        return Answer(exchange.status, challenge, page=kind in ("text/html", "application/xhtml+xml"))
-    data = await exchange.body(LIMIT)
-    if data is None:
-        raise UpstreamError(f"answered with more than {LIMIT} bytes")
-    return Answer(exchange.status, challenge, json_object(data))
+async def _answer(exchange: Exchange, heard: bytearray, whole: bool) -> Answer:
+    """`heard` gets what is read of a successful answer."""
+    status, kind = exchange.status, exchange.media_type
+    is_json = kind == "application/json" or kind.endswith("+json")
+    page = kind in ("text/html", "application/xhtml+xml")
+    succeeded = 200 <= status < 300
+    if not is_json and not (whole and succeeded):
+        # It is not needed: a web page, or the stream of an MCP server that is open to all.
+        return Answer(status, exchange.challenge, page=page)
+    data = heard if succeeded else bytearray()
+    while piece := await exchange.read():
+        data += piece
+        if len(data) > LIMIT:
+            raise UpstreamError(f"answered with more than {LIMIT} bytes")
+    body = json_object(bytes(data)) if is_json else None
+    return Answer(status, exchange.challenge, body, page, bytes(heard))
 
 
 _VERSION = "2025-11-25"

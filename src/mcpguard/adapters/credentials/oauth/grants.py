@@ -10,8 +10,7 @@ not lost with it, since the server has put it in place of the one that was sent.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +20,16 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.adapters.credentials.oauth.asking import Answer, OAuthProblem, acceptable, named_hosts, post
+from mcpguard.adapters.credentials.oauth.asking import (
+    Answer,
+    GivenTokens,
+    OAuthProblem,
+    acceptable,
+    given_in,
+    named_hosts,
+    post,
+    token,
+)
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient
 from mcpguard.adapters.system.files import take_lock
 from mcpguard.config.user_state import state_folder
@@ -147,7 +155,6 @@ MARGIN_SECONDS = 120.0
 life if that is shorter: sooner than its keeper asks for it (`credentials/kept.py`)."""
 LONGEST_SECONDS = 31_536_000
 """What is said to live longer is asked about again after this."""
-_TOKEN = re.compile(r"[\x21-\x7e]{6,16384}")
 _WHAT = "the token endpoint"
 
 
@@ -175,11 +182,23 @@ class TokenEndpoint(Struct, frozen=True):
     revocation: str | None = None
 
 
-async def request_tokens(endpoint: TokenEndpoint, client: OAuthClient, form: dict[str, str]) -> Tokens:
-    """Ask with `form` (`grant_type` and what belongs to it). Raises OAuthProblem."""
+async def request_tokens(
+    endpoint: TokenEndpoint,
+    client: OAuthClient,
+    form: dict[str, str],
+    keep: Callable[[Tokens], None] = lambda _tokens: None,
+) -> Tokens:
+    """Ask with `form` (`grant_type` and what belongs to it); `keep` is called with the tokens before anything
+    else is done. Raises OAuthProblem, with the tokens of an answer that is refused; `keep` may raise."""
+
+    def take(answer: Answer) -> Tokens:
+        tokens = read_tokens(answer)
+        keep(tokens)
+        return tokens
+
     whole, headers = client.prove(form, endpoint.audience)
     try:
-        return read_tokens(await post(endpoint.url, endpoint.named, _WHAT, whole, headers))
+        return await post(endpoint.url, endpoint.named, _WHAT, whole, headers, take)
     except OAuthProblem as problem:
         if problem.code != "invalid_client":
             raise
@@ -187,35 +206,32 @@ async def request_tokens(endpoint: TokenEndpoint, client: OAuthClient, form: dic
 
 
 def read_tokens(answer: Answer) -> Tokens:
-    """The tokens in an answer. Raises OAuthProblem, with the refresh token of an answer whose access token is
-    of no use."""
+    """The tokens in an answer. Raises OAuthProblem."""
     body = answer.body
-    if answer.status != 200 or body is None or "error" in body:
+    if "error" in (body or {}):
         raise OAuthProblem(f"{_WHAT} {answer.fault}", answer.code)
+    given = given_in(answer.heard)
+    if answer.status != 200 or body is None:
+        raise OAuthProblem(f"{_WHAT} {answer.fault}", answer.code, given)
     try:
         return _tokens(body)
     except OAuthProblem as problem:
-        given = _token(body.get("refresh_token"))
-        raise OAuthProblem(str(problem), refresh=None if given is None else Secret(given)) from None
+        raise OAuthProblem(str(problem), given=given) from None
 
 
 def _tokens(body: dict[str, Json]) -> Tokens:
     kind = body.get("token_type")
     if type(kind) is not str or kind.lower() != "bearer":
         raise OAuthProblem(f"{_WHAT} returned no bearer token")
-    access = _token(body.get("access_token"))
+    access = token(body.get("access_token"))
     if access is None:
         raise OAuthProblem(f"{_WHAT} returned no access token of 6 to 16384 printable characters")
     refresh = body.get("refresh_token")
-    if refresh is not None and _token(refresh) is None:
+    if refresh is not None and token(refresh) is None:
         raise OAuthProblem(f"{_WHAT} returned an invalid refresh token")
     scope = body.get("scope")
     scopes = acceptable(scope.split()) if type(scope) is str else ()
     return Tokens(access, refresh, _seconds(body.get("expires_in")), scopes)
-
-
-def _token(found: Json) -> str | None:
-    return found if type(found) is str and _TOKEN.fullmatch(found) else None
 
 
 def _seconds(found: Json) -> float | None:
@@ -235,20 +251,26 @@ async def revoke_both(
     problems = []
     # Both, since a server may revoke one kind only, or one token and not the other (RFC 7009, section 2.1);
     # the refresh token first, since most servers revoke the others with it.
-    for token, kind in ((refresh, "refresh_token"), (access, "access_token")):
-        if token is not None:
+    for one, kind in ((refresh, "refresh_token"), (access, "access_token")):
+        if one is not None:
             try:
-                await _revoke(endpoint, client, token, kind)
+                await _revoke(endpoint, client, one, kind)
             except OAuthProblem as problem:
                 problems.append(str(problem))
     return problems[0] if problems else ""
 
 
-async def _revoke(endpoint: TokenEndpoint, client: OAuthClient, token: str, kind: str) -> None:
+async def revoke_given(endpoint: TokenEndpoint, client: OAuthClient, given: GivenTokens) -> str:
+    """The same for what an answer gave that is refused."""
+    return await revoke_both(endpoint, client, given.access, given.refresh)
+
+
+async def _revoke(endpoint: TokenEndpoint, client: OAuthClient, one: str, kind: str) -> None:
     """`kind` is access_token or refresh_token. Raises OAuthProblem, also where the server has no way to."""
     if endpoint.revocation is None:
         raise OAuthProblem("the authorization server names no revocation endpoint")
-    whole, headers = client.prove({"token": token, "token_type_hint": kind}, endpoint.audience)
-    answer = await post(endpoint.revocation, endpoint.named, "the revocation endpoint", whole, headers)
+    whole, headers = client.prove({"token": one, "token_type_hint": kind}, endpoint.audience)
+    what = "the revocation endpoint"
+    answer = await post(endpoint.revocation, endpoint.named, what, whole, headers, lambda answer: answer)
     if answer.status != 200:
-        raise OAuthProblem(f"the revocation endpoint {answer.fault}", answer.code)
+        raise OAuthProblem(f"{what} {answer.fault}", answer.code)

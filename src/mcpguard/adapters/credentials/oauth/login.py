@@ -25,6 +25,7 @@ from msgspec import Struct
 from mcpguard.adapters.credentials.oauth.asking import (
     CODES,
     AuthorizationServer,
+    GivenTokens,
     OAuthProblem,
     Resource,
     find_resource,
@@ -40,8 +41,10 @@ from mcpguard.adapters.credentials.oauth.grants import (
     Grant,
     Grants,
     TokenEndpoint,
+    Tokens,
     request_tokens,
     revoke_both,
+    revoke_given,
 )
 from mcpguard.adapters.network import plain
 from mcpguard.config.minted import OAuthEntry
@@ -125,13 +128,23 @@ async def _begin(
     server = found.server
     endpoint = TokenEndpoint(server.token_endpoint, found.named, server.issuer, server.revocation_endpoint)
     began = time.time()
-    grant = blank.with_tokens(await request_tokens(endpoint, client, form), began)
+    given = GivenTokens()
+
+    def keep(tokens: Tokens) -> None:
+        nonlocal given
+        given = GivenTokens(tokens.access, tokens.refresh)
+        grants.write(name, blank.with_tokens(tokens, began))
+
     try:
-        grants.write(name, grant)
-    except CredentialError:
-        await _revoke(grant, client.secret)
+        return blank.with_tokens(await request_tokens(endpoint, client, form, keep), began)
+    except CredentialError as problem:
+        if isinstance(problem, OAuthProblem):
+            given = problem.given
+        if said := await revoke_given(endpoint, client, given):
+            more = f"what was issued could not be revoked ({said}): revoke it in your account there"
+            kind = OAuthProblem if isinstance(problem, OAuthProblem) else CredentialError
+            raise kind(f"{problem}; {more}") from None
         raise
-    return grant
 
 
 def _earlier(name: str, grants: Grants) -> tuple[Grant | None, str]:

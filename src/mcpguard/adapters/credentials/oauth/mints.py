@@ -24,6 +24,7 @@ from mcpguard.adapters.credentials.oauth.grants import (
     Tokens,
     request_tokens,
     revoke_both,
+    revoke_given,
 )
 from mcpguard.config.minted import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
 from mcpguard.core.errors import CredentialError, WithdrawnError
@@ -97,11 +98,11 @@ class AuthorizationCode(Mint):
         same = (
             grant.url == entry.url
             and (entry.issuer is None or grant.issuer == entry.issuer)
-            and (entry.client_id is None or grant.client_id == entry.client_id)
+            and grant.client_id == _client_id(entry, grant)
             and set(grant.scopes) == set(entry.scopes)
         )
         if not same:
-            raise self._login("the login is for a different url, issuer, client_id or scopes")
+            raise self._login("the login is for a different url, issuer, client or scopes")
         return grant
 
     def _renewed(self, grant: Grant, own: Secret | None) -> Grant:
@@ -121,7 +122,7 @@ class AuthorizationCode(Mint):
                 return grant
             gone = problem.code == "invalid_client" and self._entry.client_id is None
             if gone or problem.code == "invalid_grant":
-                raise self._login("the login has expired: it was revoked or not used for too long") from None
+                raise self._login(_EXPIRED) from None
             raise CredentialError(f"{self._ref}: {problem}") from None
 
     def _ask(self, grant: Grant, own: Secret | None) -> Grant:
@@ -130,21 +131,26 @@ class AuthorizationCode(Mint):
         client = grant.client(own)
         form = {"grant_type": "refresh_token", "refresh_token": grant.refresh, "resource": grant.resource}
         began = self._now()
-        tokens = asyncio.run(request_tokens(grant.endpoint, client, form))
-        fresh = grant.with_tokens(tokens, began)
-        self._keep(fresh, grant)
-        return fresh
+
+        def keep(tokens: Tokens) -> None:
+            self._keep(grant.with_tokens(tokens, began), grant)
+
+        tokens = asyncio.run(request_tokens(grant.endpoint, client, form, keep))
+        return grant.with_tokens(tokens, began)
 
     def _kept_after(self, problem: OAuthProblem, grant: Grant) -> Grant:
-        """What a renewal that failed leaves of the grant."""
+        """What a renewal that failed leaves of the grant. Raises CredentialError, with the problem too."""
         # A token that is dead or used is not shown to the server again: it may end the whole grant for that.
-        if problem.refresh is not None:
-            left = replace(grant, refresh=problem.refresh.reveal())
-        elif problem.code == "invalid_grant" and grant.refresh is not None:
-            left = replace(grant, refresh=None)
-        else:
+        rotated = problem.given.refresh
+        dead = problem.code == "invalid_grant" and grant.refresh is not None
+        if rotated is None and not dead:
             return grant
-        self._keep(left, grant)
+        left = replace(grant, refresh=rotated)
+        try:
+            self._keep(left, grant)
+        except CredentialError as fault:
+            if rotated is not None:
+                raise CredentialError(f"{self._ref}: {problem}; its refresh token: {fault}") from None
         return left
 
     def _keep(self, grant: Grant, before: Grant) -> None:
@@ -154,6 +160,20 @@ class AuthorizationCode(Mint):
 
     def _login(self, why: str) -> WithdrawnError:
         return WithdrawnError(f"{self._ref}: {why}: run `mcpguard secret login {self._name}`")
+
+
+_EXPIRED = (
+    "the login has expired: it was revoked, not used for too long, or mcpguard was ended while it renewed it"
+)
+
+
+def _client_id(entry: OAuthEntry, grant: Grant) -> str:
+    """The client that a login has to be for. One that was registered for it serves on beside a document: its
+    server may not take that."""
+    if entry.client_id is not None:
+        return entry.client_id
+    by_document = grant.client_id.startswith("https://")
+    return entry.client_metadata_url or "" if by_document else grant.client_id
 
 
 def _digest(token: str) -> bytes:
@@ -184,13 +204,23 @@ class ServiceToken(Mint):
                 self._found = _find(self._entry.token_url, self._entry.issuer)
             endpoint, methods = self._found
             client = _client(self._entry, methods, self._secret)
-            tokens = asyncio.run(request_tokens(endpoint, client, _form(self._entry, self._secret)))
+            tokens = asyncio.run(_issued(endpoint, client, _form(self._entry, self._secret)))
         except OAuthProblem as problem:
             self._found = None  # Metadata that no longer holds is asked for again.
             raise CredentialError(f"{self._ref}: {problem}") from None
         end = None if endpoint.revocation is None else partial(_end, self._ref, endpoint, client, tokens)
         parts = () if tokens.refresh is None else (Secret(tokens.refresh),)
         return Lease(Secret(tokens.access), tokens.seconds, end, parts)
+
+
+async def _issued(endpoint: TokenEndpoint, client: OAuthClient, form: dict[str, str]) -> Tokens:
+    """The tokens; those of an answer that is refused are revoked, if there is a place for that."""
+    try:
+        return await request_tokens(endpoint, client, form)
+    except OAuthProblem as problem:
+        if endpoint.revocation is not None:
+            await revoke_given(endpoint, client, problem.given)
+        raise
 
 
 def _client(entry: Entry, methods: tuple[str, ...], secret: Callable[[CredentialRef], Secret]) -> OAuthClient:
