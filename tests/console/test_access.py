@@ -6,7 +6,16 @@ import re
 
 import pytest
 
-from mcpguard.console.access import IDLE_SECONDS, LINK_SECONDS, MOST_BYTES, MOST_VISITS, POLICY, Visits
+from mcpguard.adapters.system import clock
+from mcpguard.console.access import (
+    IDLE_SECONDS,
+    LINK_SECONDS,
+    MOST_BYTES,
+    MOST_VISITS,
+    POLICY,
+    VISIT_SECONDS,
+    Visits,
+)
 from mcpguard.console.app import COOKIE
 from tests.console.desk import HERE, PORT, Browser
 
@@ -90,6 +99,28 @@ def test_what_a_person_does_prolongs_a_visit_and_logging_out_ends_it() -> None:
     assert visits.visit(visit.key) is visit
     visits.leave(visit)
     assert visits.visit(visit.key) is None
+
+
+def test_a_visit_ends_after_a_day_however_much_it_is_used() -> None:
+    hours = Hours()
+    visits = Visits(hours)
+    visit = visits.enter(visits.link())
+    assert visit is not None
+    while hours.now < VISIT_SECONDS:
+        assert visits.visit(visit.key) is visit
+        hours.now += 3600
+    assert visits.visit(visit.key) is None
+
+
+def test_links_and_visits_end_also_while_the_machine_sleeps(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, awake = browser.desk.visits.link(), clock.time.clock_gettime
+    assert browser.get(f"{browser.root}/").status_code == 200
+    # What only goes on while the machine is awake stays as it is.
+    monkeypatch.setattr(clock.time, "clock_gettime", lambda which: awake(which) + IDLE_SECONDS)
+    assert not browser.desk.visits.opens(link)
+    assert browser.get(f"{browser.root}/").status_code == 401
 
 
 def test_so_many_browsers_are_let_in_and_the_quietest_goes_first() -> None:

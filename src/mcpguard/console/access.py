@@ -17,20 +17,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LINK_SECONDS = 120.0
 IDLE_SECONDS = 12 * 3600.0
+VISIT_SECONDS = 24 * 3600.0
+"""How long a visit lasts at most, however much it is used (NIST SP 800-63B-4, section 2.2.3)."""
 MOST_VISITS = 16
 """How many browsers are let in at a time; the one that was quiet for longest has to come again."""
 
 
 class Visit(Struct):
-    """A browser that came by a link. `csrf` has to be in each form that it sends."""
+    """A browser that came by a link, at `since`. `csrf` has to be in each form that it sends."""
 
     key: str
     csrf: str
+    since: float
     used: float
 
 
 class Visits:
-    """Links and visits of this process. `now` gives seconds that only go on."""
+    """Links and visits of this process. `now` gives seconds that only go on, also while the machine
+    sleeps."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -53,15 +57,18 @@ class Visits:
         if not self.opens(key):
             return None
         self._link = ""
-        visit = Visit(secrets.token_urlsafe(32), secrets.token_urlsafe(32), self._now())
+        now = self._now()
+        visit = Visit(secrets.token_urlsafe(32), secrets.token_urlsafe(32), now, now)
         self._visits = sorted([*self._visits, visit], key=lambda one: one.used)[-MOST_VISITS:]
         return visit
 
     def visit(self, key: str, by_person: bool = True) -> Visit | None:
-        """The visit with this cookie; None if no person used it in the last twelve hours.
-        What a page asks for by itself is no use."""
+        """The visit with this cookie; None if no person used it in the last twelve hours, or it began a day
+        ago. What a page asks for by itself is no use."""
         now = self._now()
-        self._visits = [one for one in self._visits if now - one.used < IDLE_SECONDS]
+        self._visits = [
+            one for one in self._visits if now - one.used < IDLE_SECONDS and now - one.since < VISIT_SECONDS
+        ]
         for one in self._visits:
             if _same(key, one.key):
                 one.used = now if by_person else one.used

@@ -17,6 +17,7 @@ import anyio.to_thread
 from msgspec import Struct, structs
 
 from mcpguard.adapters.store.state import SharedState
+from mcpguard.adapters.system.clock import elapsed
 from mcpguard.adapters.system.own_process import groups_of_user, operating_system_user
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.config.loading import Config, evidence_folder, load_config
@@ -203,7 +204,7 @@ class Desk:
         self.evidence = Evidence(evidence_folder(config))
         self.rulebook = Rulebook(config)
         self.watch = DeskWatch(self.store, self.evidence, self.lock, lambda: look_at(config.policy_paths))
-        self.visits = Visits(time.monotonic)
+        self.visits = Visits(elapsed)
         # A cookie is sent to every port of a host. In a folder that nobody knows it goes to no other program.
         self.root = f"/{secrets.token_urlsafe(16)}"
         self.enrolling: dict[str, tuple[str, tuple[str, ...], bytes]] = {}
