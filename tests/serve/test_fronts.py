@@ -1,10 +1,13 @@
-"""Flow control of the HTTP front, over many worlds."""
+"""Flow control of the HTTP front, over many worlds; and by which clock its tokens and keys age."""
 
 import asyncio
 
 import pytest
 
+from mcpguard.adapters.system import clock
+from mcpguard.adapters.transports.http.bearer import FRESH_SECONDS
 from mcpguard.config.loading import Audit, Config
+from mcpguard.config.terms import HttpTerms, TokenTerms
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.inspection.inspector import Inspector
 from mcpguard.serve.fronts import FEW_WORLDS, HttpFront
@@ -75,3 +78,13 @@ async def test_flow_control_looks_while_something_is_inspected_elsewhere(tmp_pat
     assert shared.turn.strained
     assert inspector.waiting == 1
     assert await scanned == ("inspected", "digest")
+
+
+async def test_verified_tokens_and_keys_age_also_while_the_machine_sleeps(tmp_path, monkeypatch):
+    token = TokenTerms("https://login.example", ("https://guard.example/mcp",), "https://guard.example/mcp")
+    config = Config(tmp_path, {}, audit=Audit(tmp_path, "flush"), http=HttpTerms(token=token))
+    settings = Settings(config=config, policies=PolicySet())
+    verifier = HttpFront(Shared(settings, asyncio.get_running_loop()), "127.0.0.1", 0)._verifier
+    before, awake = verifier._seconds(), clock.time.clock_gettime
+    monkeypatch.setattr(clock.time, "clock_gettime", lambda which: awake(which) + FRESH_SECONDS)
+    assert verifier._seconds() - before >= FRESH_SECONDS

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mcpguard.adapters.system.clock import elapsed
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.adapters.telemetry.counting import ClientCounts, Counts, page
 from mcpguard.adapters.transports.stdio import StdioClient
@@ -134,7 +135,7 @@ class HttpFront:
 
         shared = self._shared
         report, changed = shared.diagnostics.report, shared.upstream_changed
-        verifier = TokenVerifier(token, _fetch(token), shared.clock.seconds, report, changed)
+        verifier = TokenVerifier(token, _fetch(token), elapsed, report, changed)
         shared.needs.also["tokens"] = verifier.problem
         self._refused_tokens = RefusedTokens(shared.clock, partial(shared.warn, "tokens-refused"))
         shared.needs.warned["tokens"] += [verifier.warning, self._refused_tokens.warning]

@@ -164,8 +164,9 @@ class TokenVerifier:
         changed: Callable[[], None],
     ) -> None:
         """`fetch(url)` gives the JSON at a URL and raises OSError, ValueError or McpGuardError where it
-        cannot; `seconds` is a monotonic clock; `report("", sentence, level)` tells the operator; `changed()`
-        is called when `problem` or `warning` may be another."""
+        cannot; `seconds` is a monotonic clock that goes on while the machine sleeps, as tokens and keys do;
+        `report("", sentence, level)` tells the operator; `changed()` is called when `problem` or `warning`
+        may be another."""
         self._failed = ""
         self._changed = changed
         self._report = report
