@@ -633,6 +633,23 @@ def test_the_same_server_of_two_clients_is_one_and_another_one_has_another_name(
 
 
 @pytest.mark.usefixtures("backend")
+def test_a_server_stays_the_same_whatever_was_set_for_how_mcpguard_treats_it(person: Person) -> None:
+    entry = {"mcpServers": {"db": {"command": "node", "args": ["/opt/db.js"]}}}
+    for path in (".cursor/mcp.json", ".junie/mcp/mcp.json"):
+        (person.home / path).parent.mkdir(parents=True)
+    (person.home / ".cursor/mcp.json").write_text(json.dumps(entry))
+    assert main(["import", "--yes"]) == 0
+    said = config().read_text()
+    treated = "  db:\n    eager: true\n    max_lanes: 3\n    start_timeout_seconds: 90\n"
+    config().write_text(said.replace("  db:\n", treated))
+    (person.home / ".junie/mcp/mcp.json").write_text(json.dumps(entry))
+    assert main(["import", "--yes"]) == 0
+    loaded = load_config(config())
+    assert list(loaded.servers) == ["db"]
+    assert (loaded.servers["db"].eager, loaded.servers["db"].max_lanes) == (True, 3)
+
+
+@pytest.mark.usefixtures("backend")
 def test_a_configuration_that_is_there_keeps_its_comments(person: Person) -> None:
     config().parent.mkdir(parents=True)
     text = "# mine\nversion: 1\nservers:\n    notes: # keep\n        command: node\n\n# the end\naudit: { path: /tmp/a }"

@@ -238,9 +238,13 @@ def _timeouts(entry: Entry) -> dict[str, int]:
     return {key: seconds for key, seconds in found.items() if key == CALL or seconds > _OWN[START]}
 
 
-def without_timeouts(settings: dict[str, Any]) -> dict[str, Any]:
-    """What `settings` say besides how long something may take."""
-    return {key: value for key, value in settings.items() if key not in _OWN}
+_WHICH = ("command", "args", "env", "cwd", "url", "headers", "type", "disabled")
+"""The settings that say which server it is. The others say how mcpguard treats it."""
+
+
+def which_server(settings: dict[str, Any]) -> dict[str, Any]:
+    """What `settings` say about which server it is."""
+    return {key: value for key, value in settings.items() if key in _WHICH}
 
 
 def longest_timeouts(*every: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from mcpguard.onboarding.conversion import (
     longest_timeouts,
     passed_on,
     variables,
-    without_timeouts,
+    which_server,
 )
 from mcpguard.onboarding.discovery.clients import words_of
 from mcpguard.onboarding.discovery.completing import Answer, no_answer
@@ -294,7 +294,7 @@ class _Maker:
         settings, secrets = self._filled(name, raw)
         other = next((one for one in self._plan.servers if one.name == name), None)
         if other is not None:
-            if configuration.same(without_timeouts(other.settings), without_timeouts(settings)):
+            if configuration.same(which_server(other.settings), which_server(settings)):
                 other.settings |= longest_timeouts(other.settings, settings) if other.fresh else {}
                 other.origins.append((found, entry))
                 return True
@@ -302,7 +302,7 @@ class _Maker:
         fresh = name not in self._known
         if not fresh:
             there = self._known[name]
-            if not configuration.same(without_timeouts(there), without_timeouts(settings)):
+            if not configuration.same(which_server(there), which_server(settings)):
                 return False
             settings = there
         try:
