@@ -19,6 +19,15 @@ PAGES = (
         ours("7-9", "Authorization Server Metadata Discovery", "the well-known places of an issuer, in their order", "adapters/credentials/oauth/test_login.py::test_metadata_is_looked_for_where_the_sdk_looks"),
         ours("10-12", "Authorization Server Metadata Discovery", "metadata of another issuer is not used", "adapters/credentials/oauth/test_hostile.py::test_metadata_of_an_authorization_server_that_cannot_be_right_is_refused", "adapters/transports/http/test_bearer.py::test_metadata_that_is_not_the_issuers_own_gives_no_keys"),
     )),
+    Page("2026-07-28", "basic/authorization/client-registration", 12, (
+        ours("1,3", "Implementation Requirements", "a client id that is a document is an https URL with a path", "adapters/credentials/oauth/test_login.py::test_a_document_of_ours_is_the_client_id_where_the_server_takes_that", "config/test_minted_oauth.py::test_a_mistake_in_oauth_is_told_at_its_place"),
+        other("2,4-5", "Implementation Requirements", "what stands in the document of a client, and where", "who configures `client_metadata_url` publishes it"),
+        other("6-8", "Implementation Requirements", "what an authorization server does", "mcpguard is a resource server"),
+        ours("9", "Application Type and Redirect URI Constraints", "a registration says that the application is a native one", "adapters/credentials/oauth/test_login.py::test_a_login_finds_registers_asks_and_keeps_the_tokens_in_the_keychain"),
+        ours("10", "Application Type and Redirect URI Constraints", "a registration that is refused is said, with what to do instead", "adapters/credentials/oauth/test_login.py::test_where_a_registration_is_refused_the_sentence_says_what_to_make"),
+        ours("11", "Authorization Server Binding", "a client belongs to its authorization server", "config/test_minted_oauth.py::test_a_mistake_in_oauth_is_told_at_its_place", "adapters/credentials/oauth/test_hostile.py::test_the_configured_issuer_must_be_one_of_the_mcp_servers_own", "adapters/credentials/oauth/test_renewal.py::test_a_login_for_something_else_is_not_used"),
+        ours("12", "Authorization Server Binding", "and is used at no other: each login registers again", "adapters/credentials/oauth/test_renewal.py::test_a_renewal_goes_to_the_issuer_of_the_login_with_its_resource", "adapters/credentials/oauth/test_renewal.py::test_a_client_that_the_server_forgot_says_to_log_in_and_that_makes_a_new_one"),
+    )),
     Page("2026-07-28", "basic/authorization/index", 37, (
         other("1", "Protocol Requirements", "other transports follow good practice", "stdio takes the user of the operating system, who is who started mcpguard"),
         other("2,5,12", "Overview", "what an authorization server does", "mcpguard is a resource server"),
