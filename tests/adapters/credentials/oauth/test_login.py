@@ -193,7 +193,7 @@ def test_the_landing_answers_one_path_of_one_name_and_takes_one_answer(stage):
         threading.Thread(target=visit, daemon=True).start()
 
     stage.log_in(look)
-    assert heard == [404, 404, 400, 400, 400, 400, 400, 501]
+    assert heard == [404, 404, 400, 400, 400, 400, 400, 405]
 
 
 def status(url, headers, method="GET"):

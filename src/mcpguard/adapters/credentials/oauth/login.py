@@ -13,10 +13,7 @@ import hmac
 import time
 from collections.abc import Callable
 from functools import partial
-from http.server import BaseHTTPRequestHandler
 from secrets import token_urlsafe
-from socketserver import ThreadingTCPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -300,32 +297,53 @@ def _blank(entry: OAuthEntry, found: LoginTarget, client: OAuthClient, scope: st
 
 
 PATH = "/callback"
+REQUEST_SECONDS = 10.0
+"""How long one request may take."""
+MOST_OPEN = 200
+"""How many connections are served at a time; the oldest gives way to another one."""
+_BACKLOG = 50
+"""How many may wait to be accepted: beyond that, the system has browsers try again after seconds. Few beside
+MOST_OPEN, so that a request is read before many others have come."""
+_MOST_BYTES = 16 * 1024
+"""Of the head of a request."""
 _PAGE = b"mcpguard has the answer. The terminal says how it went; this page can be closed.\n"
 _PARAMETERS = frozenset({"code", "state", "iss", "error"})
+_STATUS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed"}
+_HEADERS = (
+    "Content-Type: text/plain; charset=utf-8",
+    "Cache-Control: no-store",
+    "Content-Security-Policy: default-src 'none'",
+    "Referrer-Policy: no-referrer",
+    "X-Content-Type-Options: nosniff",
+    "Allow: GET",
+    "Connection: close",
+)
 
 
 class RedirectListener:
-    """Listens from `open` to `close` for the answer with `state`."""
+    """Listens from `open` to `close` for the answer with `state`. Any program of this machine can connect:
+    none of them holds up the browser."""
 
     def __init__(self, state: str) -> None:
         self.redirect = ""
         self._state = state.encode()
         self._strange = False
-        self._server: _Server | None = None
-        self._loop = asyncio.get_running_loop()
-        self._came: asyncio.Future[dict[str, str]] = self._loop.create_future()
+        self._host = ""
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
+        self._came: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
 
     async def open(self, port: int) -> None:
         """Listen on `port`; on a free one if that is 0. Raises OAuthProblem."""
         try:
-            self._server = _Server(("127.0.0.1", port), _Handler)
+            self._server = await asyncio.start_server(
+                self._serve, "127.0.0.1", port, limit=_MOST_BYTES, backlog=_BACKLOG
+            )
         except OSError:
             said = f"port {port} of 127.0.0.1 is in use: set a different `redirect_port`, or remove it"
             raise OAuthProblem(said) from None
-        self._server.ours = self._is_ours
-        self._server.take = lambda found: self._loop.call_soon_threadsafe(self._take, found)
-        self.redirect = f"http://{self._server.host}{PATH}"
-        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.redirect = f"http://{self._host}{PATH}"
 
     async def answer(self, seconds: float) -> dict[str, str]:
         """The parameters that the browser brought, each once. Raises OAuthProblem where it does not come."""
@@ -340,66 +358,55 @@ class RedirectListener:
 
     async def close(self) -> None:
         if self._server is not None:
-            await asyncio.to_thread(self._server.shutdown)
-            self._server.server_close()
+            self._server.close()
+            serving = set(filter(None, self._open.values()))
+            for writer in self._open:
+                writer.transport.abort()
+            if serving:
+                await asyncio.wait(serving)
 
-    def _is_ours(self, found: dict[str, str]) -> bool:
-        """Whether it is an answer to this login. Called in a thread."""
-        ours = hmac.compare_digest(found.get("state", "").encode(), self._state)
-        self._strange = self._strange or not ours
-        return ours
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request, and end its connection."""
+        self._open[writer] = asyncio.current_task()
+        if len(self._open) > MOST_OPEN:
+            oldest = next(iter(self._open))
+            self._open[oldest] = self._open.pop(oldest)  # It ends soon, and is not the oldest until then.
+            oldest.transport.abort()
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                status, found = self._read(await reader.readuntil(b"\r\n\r\n"))
+                page = _PAGE if status == 200 else b""
+                about = (f"HTTP/1.1 {status} {_STATUS[status]}", *_HEADERS, f"Content-Length: {len(page)}")
+                writer.write("\r\n".join((*about, "", "")).encode() + page)
+                await writer.drain()
+            if status == 200 and not self._came.done():
+                self._came.set_result(found)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # It is gone, too slow or too large: the browser is another one.
+        finally:
+            self._open.pop(writer, None)
+            writer.close()
 
-    def _take(self, found: dict[str, str]) -> None:
-        if not self._came.done():
-            self._came.set_result(found)
-
-
-class _Server(ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-    ours: Any = None
-    take: Any = None
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is not an error; the standard library would print it."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    timeout = 10
-    server: _Server
-
-    def do_GET(self) -> None:
-        path, _, query = self.path.partition("?")
+    def _read(self, head: bytes) -> tuple[int, dict[str, str]]:
+        """The status of the answer to a request, and what it brought if that is 200."""
+        line, *fields = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+        method, target = (*line.split(" "), "")[:2]
+        path, _, query = target.partition("?")
+        named = (field.partition(":") for field in fields)
         # A name that leads here by DNS is not ours.
-        if path != PATH or self.headers.get_all("Host") != [self.server.host]:
-            return self._respond(404)
+        if path != PATH or [value.strip() for key, _, value in named if key.lower() == "host"] != [
+            self._host
+        ]:
+            return 404, {}
+        if method != "GET":
+            return 405, {}
         try:
             said = [pair for pair in parse_qsl(query, max_num_fields=20) if pair[0] in _PARAMETERS]
         except ValueError:
             said = []
-        if not said or len(dict(said)) != len(said) or not self.server.ours(dict(said)):
-            return self._respond(400)
-        self._respond(200, _PAGE)
-        self.server.take(dict(said))
-
-    def _respond(self, status: int, page: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.send_header("Content-Length", str(len(page)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", "default-src 'none'")
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.end_headers()
-        self.wfile.write(page)
-
-    def version_string(self) -> str:
-        return "mcpguard"
-
-    def log_message(self, *_words: Any) -> None:
-        """Nothing: a line would hold the code."""
+        found = dict(said)
+        if not said or len(found) != len(said):
+            return 400, {}
+        ours = hmac.compare_digest(found.get("state", "").encode(), self._state)
+        self._strange = self._strange or not ours
+        return (200, found) if ours else (400, {})
