@@ -42,7 +42,7 @@ def no_fetch_is_left() -> Iterator[None]:
 
 def patience_ends(world: World) -> None:
     """So much time passes that nobody is waited for any longer."""
-    world.clock.wind(3)
+    world.clock.wind(11)
     while world.clock.alarms:
         world.clock.ring()
         world.turn()

@@ -345,8 +345,7 @@ class Limits(Written):
     list_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
         terms.LIST_SECONDS,
         description="How long the answer to a list (`tools/list` and the others) waits for a server that is "
-        "slow to start or to list: four times as long while no server has been listed. What is late follows "
-        "with `list_changed`; raise this for a client that ignores that.",
+        "slow to start or to list. What is late follows with `list_changed`, which some clients ignore.",
     )
     drain_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
         terms.DRAIN_SECONDS,

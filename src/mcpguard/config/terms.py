@@ -16,8 +16,8 @@ DRAIN_SECONDS = 5.0
 """The default of `limits.drain_seconds`: a container gets ten to end, and servers need some of them."""
 OWN_POLICY = "my-approvals.yaml"
 """Where what a person allows for good is written, beside a configuration that `mcpguard import` makes."""
-LIST_SECONDS = 2.5
-"""The default of `limits.list_seconds`, so that a list is answered within three."""
+LIST_SECONDS = 10
+"""The default of `limits.list_seconds`: servers that `npx` or `uvx` starts often take five."""
 SESSION_IDLE_SECONDS = 3600.0
 """The default of `session.idle_seconds`."""
 APPROVAL_WAIT_SECONDS = 30.0

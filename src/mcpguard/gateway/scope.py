@@ -142,7 +142,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
     identity: tuple[str, str]
     report: Callable[..., None]
     think_seconds: float
-    list_seconds: float = 2.5
+    list_seconds: float = 10
     store: Store | None = None
     """Where tickets are; without it whatever needs an approval is refused."""
     approvals: ApprovalTerms = ApprovalTerms()

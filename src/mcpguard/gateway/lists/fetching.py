@@ -24,11 +24,6 @@ MAX_TEMPLATES = 256
 MAX_PAGES = 1_000
 MAX_ERROR = 300
 """Characters that are shown of the error with which an upstream answers a list."""
-
-
-WITH_NOTHING = 4
-"""How many times as long a list waits while no server has been listed: it would be empty."""
-
 MOST_NOTED = 20
 """Changed definitions of one list that are noted one by one."""
 
@@ -158,8 +153,6 @@ class Fetching:
         if not patient:
             for server, wait in waits.items():
                 await self._some_time(server, wait)
-        if servers is None:
-            await self._not_for_nothing(kind, waits)
         for server, wait in waits.items():
             if not (wait.done or patient):
                 done.late.append(server)
@@ -171,24 +164,6 @@ class Fetching:
                 if reported:
                     self._scope.report(server, str(problem))
         return done
-
-    async def _not_for_nothing(self, kind: Kind, waits: dict[str, Wait[None]]) -> None:
-        """Where no server has been listed, wait for the first one, and some time for the others."""
-        scope, first = self._scope, Wait[None]()
-
-        def look(_: Wait[None]) -> None:
-            if any(one.ok for one in waits.values()) or all(one.done for one in waits.values()):
-                first.set(None)
-
-        if any(self.catalogue.listed(server, kind.name) for server in waits):
-            return
-        for wait in waits.values():
-            wait.then(look)
-        late = [name for name, wait in waits.items() if not wait.done]
-        if late and await scope.within(self._left(late, WITH_NOTHING * scope.list_seconds), first):
-            over = scope.clock.seconds() + scope.list_seconds
-            for wait in waits.values():
-                await scope.within(max(0.0, over - scope.clock.seconds()), wait)
 
     def _left(self, servers: Iterable[str], seconds: float) -> float:
         """What is left of these seconds since a fetch from one of `servers`, still under way, began."""
