@@ -269,7 +269,8 @@ class OAuthEntry(Written):
     issuer: ServiceUrl | None = Field(
         None,
         description="The only authorization server that is accepted; needed with `client_id`, or if it has "
-        "a private address. Default: the first one that the MCP server names.",
+        "a private address or is at another port of loopback than `url`. Default: the first one that the MCP "
+        "server names.",
     )
     scopes: Items[Scope] = Field(
         (), description="What to ask for. Default: what the MCP server says is needed."

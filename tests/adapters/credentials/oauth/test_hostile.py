@@ -406,9 +406,36 @@ def test_a_url_that_no_credential_may_go_to(url):
     assert not usable(url, named_hosts("http://127.0.0.1/"))
 
 
-@pytest.mark.parametrize("url", ["https://a.example/x?y=z", "http://127.0.0.1:8/x", "https://127.0.0.1/"])
+@pytest.mark.parametrize(
+    "url", ["https://a.example/x?y=z", "http://127.0.0.1:8/x", "https://127.0.0.1/", "http://[::1]/x"]
+)
 def test_a_url_that_a_credential_may_go_to(url):
-    assert usable(url, named_hosts("http://127.0.0.1/", None))
+    assert usable(url, named_hosts("http://127.0.0.1:8/", "http://[::1]:80/", None))
+
+
+ANOTHER_PORT = (
+    "is not at an https:// URL, and 127.0.0.1:9 is not that of `url` or `issuer` in the configuration"
+)
+
+
+@pytest.mark.parametrize("key", ENDPOINTS)
+def test_what_listens_at_another_port_of_this_machine_is_not_asked(stage, serving, key):
+    serving.metadata[key] = "http://127.0.0.1:9/x"
+    assert stage.refusal() == f"`{key}` of the authorization server {ANOTHER_PORT}"
+    serving.resource["authorization_servers"] = ["http://127.0.0.1:9"]
+    assert stage.refusal() == f"the authorization server {ANOTHER_PORT}"
+    told = 'Bearer resource_metadata="http://127.0.0.1:9/x"'
+    serving.answers["/mcp"] = 401, {"WWW-Authenticate": told}, b""
+    assert stage.refusal() == f"the metadata of the MCP server {ANOTHER_PORT}"
+
+
+def test_an_authorization_server_at_another_port_is_used_where_the_configuration_names_it(
+    backend, tmp_path, serving
+):
+    with hosted() as other:
+        serving.resource["authorization_servers"] = [other.issuer]
+        assert "is not that of `url` or `issuer`" in Stage(backend, tmp_path, serving.url).refusal()
+        Stage(backend, tmp_path, serving.url, issuer=other.issuer).log_in()
 
 
 @pytest.mark.anyio

@@ -4,7 +4,8 @@ authorization server a resource trusts, and what that server can do.
 RFC 9728 (protected resources), RFC 8414 and OpenID Connect Discovery (authorization servers), and how MCP
 joins them (basic/authorization, Authorization Server Discovery).
 
-Law of this file: https, or http to a loopback host that the configuration names; no redirect is followed; an
+Law of this file: https, or http to a loopback host and port that the configuration names, since what listens
+at the others did not expect what a server has us send; no redirect is followed; an
 answer has at most 1 MiB and comes in time; and of what it says a sentence holds a known `error` code at most.
 Metadata is believed only where its `issuer` or `resource` is the one that was asked for.
 """
@@ -14,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from typing import TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -117,22 +118,40 @@ _LONGEST_HOST = 253
 
 
 def named_hosts(*urls: str | None) -> frozenset[str]:
-    """The hosts of URLs that a configuration holds: these may have private addresses."""
-    return frozenset(plain(urlsplit(url).hostname or "") for url in urls if url)
+    """The hosts of URLs that a configuration holds, which may have private addresses; of plain http also each
+    with its port, as HOST:PORT."""
+    parts = [urlsplit(url) for url in urls if url]
+    hosts = {plain(one.hostname or "") for one in parts}
+    return frozenset(hosts | {_at(one) for one in parts if one.scheme == "http"})
+
+
+def _at(parts: SplitResult) -> str:
+    """HOST:PORT. Raises ValueError for a port that is not a number up to 65535."""
+    return f"{plain(parts.hostname or '')}:{80 if parts.port is None else parts.port}"
 
 
 def usable(url: Json, named: frozenset[str]) -> bool:
-    """Whether a credential may be sent to `url`: https, or http to a loopback host that is `named`."""
+    """Whether a credential may be sent to `url`: https, or http to a loopback host and port that are
+    `named`."""
     if type(url) is not str or len(url) > 4096 or not is_plain_url(url):
         return False
     try:
         parts = urlsplit(url)
-        host, _port = plain(parts.hostname or ""), parts.port
+        host, at = plain(parts.hostname or ""), _at(parts)
     except ValueError:
         return False
     if not 0 < len(host) <= _LONGEST_HOST or parts.username is not None or "#" in url:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK and host in named)
+    return parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK and at in named)
+
+
+def _not_usable(what: str, url: Json) -> OAuthProblem:
+    said = f"{what} is not at an https:// URL"
+    with suppress(ValueError):
+        parts = urlsplit(url) if type(url) is str else None
+        if parts is not None and parts.scheme == "http" and plain(parts.hostname or "") in LOOPBACK:
+            said = f"{said}, and {_at(parts)} is not that of `url` or `issuer` in the configuration"
+    return OAuthProblem(said)
 
 
 async def post(
@@ -173,7 +192,7 @@ async def _exchanged(
 ) -> T:
     """`whole`: read a successful answer also where its media type is wrong."""
     if not usable(url, named):
-        raise OAuthProblem(f"{what} is not at an https:// URL")
+        raise _not_usable(what, url)
     outbound = Outbound(named)
     heard = bytearray()
     try:
@@ -312,7 +331,7 @@ def _covers(identifier: str, url: str) -> bool:
 async def find_server(issuer: str, named: frozenset[str], also: str | None = None) -> AuthorizationServer:
     """The metadata of `issuer`, which may call itself `also`. Raises OAuthProblem."""
     if not usable(issuer, named):
-        raise OAuthProblem("the authorization server is not at an https:// URL")
+        raise _not_usable("the authorization server", issuer)
     fault = ""
     for place in metadata_urls(issuer):
         found = await ask("GET", place, named, "the metadata of the authorization server", {})
@@ -357,7 +376,7 @@ def _endpoint(body: dict[str, Json], key: str, named: frozenset[str]) -> str | N
     if url is None:
         return None
     if type(url) is not str or not usable(url, named):
-        raise OAuthProblem(f"`{key}` of the authorization server is not an https:// URL")
+        raise _not_usable(f"`{key}` of the authorization server", url)
     return url
 
 
