@@ -603,6 +603,35 @@ def test_an_entry_that_is_made_otherwise_now_gives_a_new_value_and_its_old_lease
     until(lambda: stage.mint.ended == ["minted-value-1"])
 
 
+def test_the_end_waits_for_a_lease_that_a_change_of_the_configuration_ends() -> None:
+    begun, go = threading.Event(), threading.Event()
+    stage = Stage(FakeMint(seconds=600, ends=True))
+    stage.mint.on_end = lambda: (begun.set(), go.wait(10))  # type: ignore[assignment, return-value]
+    stage.get()
+    stage.reconfigure(made="otherwise")
+    assert begun.wait(10)
+    with ThreadPoolExecutor(1) as pool:
+        closing = pool.submit(stage.broker.close)
+        until(lambda: stage.broker._closed)
+        go.set()
+        closing.result(10)
+    assert stage.mint.ended == ["minted-value-1"]
+
+
+def test_a_lease_that_a_change_of_the_configuration_cannot_end_in_time_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcpguard.adapters.credentials.broker.CLOSE_SECONDS", 0.0)
+    go = threading.Event()
+    stage = Stage(FakeMint(seconds=600, ends=True))
+    stage.mint.on_end = lambda: go.wait(10)  # type: ignore[assignment, return-value]
+    stage.get()
+    stage.reconfigure(made="otherwise")
+    stage.broker.close()
+    go.set()
+    assert stage.said == ["credential:key could not be revoked at its source, or stored, within 0 seconds"]
+
+
 def test_an_entry_that_is_gone_is_given_no_more_and_nobody_else_is_asked_for_it() -> None:
     stage = Stage(FakeMint(seconds=600))
     stage.get()

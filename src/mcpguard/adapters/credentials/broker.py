@@ -86,6 +86,8 @@ class Broker:
         """The sources that could not be asked when they were last needed: why, and when by `now`."""
         self._lock = Lock()
         self._kept: dict[tuple[CredentialRef, Principal | None], KeptCredential] = {}
+        self._ending: list[tuple[CredentialRef, Thread]] = []
+        """What ends leases now."""
         self._closed = False
 
     def get(self, ref: CredentialRef, to: Recipient) -> Secret:
@@ -158,10 +160,9 @@ class Broker:
                 if key[0].source == ENTRY and _made_of(old, key[0]) != _made_of(credentials, key[0])
             ]
             ended = [self._kept.pop(key) for key in gone]
-        for kept in ended:
-            if kept.stop():
-                Thread(target=self._end, args=(kept,), daemon=True).start()
-            else:
+        self._ending = [(ref, thread) for ref, thread in self._ending if thread.is_alive()]
+        for (ref, _principal), kept in zip(gone, ended, strict=True):
+            if not self._stop(ref, kept):
                 kept.forget()
 
     def close(self) -> None:
@@ -169,17 +170,22 @@ class Broker:
         with self._lock:
             self._closed = True
             kept, self._kept = self._kept, {}
-        threads = {
-            key: Thread(target=self._end, args=(one,), daemon=True) for key, one in kept.items() if one.stop()
-        }
-        for thread in threads.values():
-            thread.start()
+        for (ref, _principal), one in kept.items():
+            self._stop(ref, one)
         deadline = self._now() + CLOSE_SECONDS
-        for (ref, _principal), thread in threads.items():
+        for ref, thread in self._ending:
             thread.join(max(0.0, deadline - self._now()))
             if thread.is_alive():
                 late = f"within {CLOSE_SECONDS:g} seconds"
                 self._report("", f"{ref} could not be revoked at its source, or stored, {late}")
+
+    def _stop(self, ref: CredentialRef, kept: KeptCredential) -> bool:
+        """Give no more of it, and end what it gave in a thread; False where there is nothing to end."""
+        if ends := kept.stop():
+            thread = Thread(target=self._end, args=(kept,), daemon=True)
+            self._ending.append((ref, thread))
+            thread.start()
+        return ends
 
     def _end(self, kept: KeptCredential) -> None:
         for sentence in kept.close():
