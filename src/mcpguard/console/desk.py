@@ -60,6 +60,11 @@ class Rulebook:
         """Of the policies, as evidence has it; "" where they cannot be read."""
         return "" if self.policies is None else self.policies.digest
 
+    @property
+    def asking(self) -> str:
+        """The same, as tickets have it."""
+        return "" if self.policies is None else self.policies.asking
+
     def rules(self, names: tuple[str, ...]) -> list[SeenRule]:
         self.refresh()
         return [self._rules.get(name, SeenRule(name)) for name in names]
@@ -226,4 +231,4 @@ class Desk:
     def check(self) -> TicketCheck:
         """Says which tickets count for nothing by now."""
         self.rulebook.refresh()
-        return TicketCheck(self.config, lambda: self.rulebook.digest)
+        return TicketCheck(self.config, lambda: self.rulebook.asking)

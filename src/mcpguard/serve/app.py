@@ -229,7 +229,7 @@ class _Process:
                 unrecognised=shared.recognising.problem,
                 in_use=front.in_use,
                 waiting=shared.store.waiting_calls,
-                in_force=digests_of(shared.judge.policies.digest, shared.settings.approvals.places),
+                in_force=digests_of(shared.judge.policies.asking, shared.settings.approvals.places),
             )
 
         status = StatusFile(look, shared.diagnostics.report)

@@ -143,11 +143,11 @@ def taken(store: SharedState, ticket_id: str) -> bool:
 
 
 def taken_or_ended(config: Config, store: SharedState, ticket: Ticket, by: str) -> bool:
-    """Whether a call goes on, once its approval was given and a rule was written that approves it for good:
-    that change of the policies voids the approval, so one that no call takes is ended, for `by`."""
+    """Whether a call goes on, once its approval was given and a rule was written that approves it for good,
+    which makes the approval needless: one that no call takes is ended, for `by`."""
     if taken(store, ticket.id):
         return True
-    with suppress(SessionError, AuditError):  # The rule is in force; what is left would count for nothing.
+    with suppress(SessionError, AuditError):  # The rule is in force anyway.
         end_answer(config, store, ticket.id, by)
     return False
 

@@ -176,6 +176,15 @@ def test_other_policies_void_it() -> None:
     assert not went_on(call(world, **BRANCH))
 
 
+def test_a_rule_that_only_approves_another_call_in_advance_does_not() -> None:
+    world = approved("session")
+    more = "  - {id: mine, effect: allow, tools: [push], when: args.force, approves: [p/push], message: m}\n"
+    put_in_force(world, ASK + more)
+    assert went_on(call(world, **BRANCH))
+    put_in_force(world, ASK + more.replace("message: m", "label: [seen]"))
+    assert not went_on(call(world, **BRANCH))
+
+
 def test_what_another_rule_asks_about_is_asked_about() -> None:
     rules = ASK + "  - {id: forced, effect: ask, tools: [push], when: args.force}\n"
     world = approved("time", "force", rules=rules)
@@ -283,7 +292,7 @@ def test_a_call_that_waits_goes_on_by_a_rule_that_comes_meanwhile(state: str) ->
         assert "A person refused this call" in said(last(world))
     else:
         assert went_on(last(world))
-    # An approval of the old policies counts for nothing, and is not left behind.
+    # A person's answer counts beside such a rule.
     assert ticket(world).state == ("used" if state == "approved" else state)
 
 
@@ -291,7 +300,7 @@ def test_a_lasting_approval_that_new_policies_void_is_not_used_by_a_call_that_go
     world = asking(WAITING)
     world.clock.slow = True
     push(world)
-    put_in_force(world, MINE)
+    put_in_force(world, MINE + "  - {id: pulling, effect: deny, tools: [pull]}\n")
     answered(world, "approved", lasts="time", until=world.clock.now().timestamp() + 60)
     for _ in range(200):
         world.clock.ring()

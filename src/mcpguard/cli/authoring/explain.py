@@ -265,7 +265,7 @@ def _ticket(
     server lists it, that is taken to be as it was."""
     if store is None:
         return None
-    mine = ticket_of(call, rules, policies.terms(rules), policies.digest, places)
+    mine = ticket_of(call, rules, policies.terms(rules), policies.asking, places)
     return store.standing(mine, listed)
 
 

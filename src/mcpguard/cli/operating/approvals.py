@@ -127,12 +127,12 @@ def _row(one: Ticket, how: str) -> tuple[str, ...]:
 
 
 def _digest(config: Config) -> str:
-    """That of the policies as they are written now; "" where they do not load."""
+    """That of the policies as they are written now, for tickets; "" where they do not load."""
     from mcpguard.config.policies import load_policies
     from mcpguard.core.redaction.detectors import OPT_IN
 
     try:
-        return load_policies(config.policies, OPT_IN).digest
+        return load_policies(config.policies, OPT_IN).asking
     except PolicyError:
         return ""
 

@@ -7,7 +7,6 @@ compiled, and only rules that can match a request are evaluated for it.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -42,7 +41,7 @@ from mcpguard.core.policy.terms import (
     as_tuple,
     end_of,
 )
-from mcpguard.core.policy.tickets import AnswerTerms, terms_of
+from mcpguard.core.policy.tickets import AnswerTerms, policy_digests, terms_of
 
 if TYPE_CHECKING:
     from mcpguard.core.document.constraints import Path
@@ -216,11 +215,12 @@ class PolicySet:
     """All policies in force, immutable.
 
     `digest` is the sha256 (hex) of their content: it does not change with the order of the policies,
-    comments or layout. `rules` are in the order of their names. `stateful` says whether one reads or changes
-    what is known of the session, `depends` whether one in force does, so that nothing is decided without it;
-    `reviewing` says whether one applies to results. `observation` names the servers for which all this is
-    only observed. Raises PolicyError where two policies have one name, and where a rule approves in advance
-    what none of them asks, or what nobody may approve so.
+    comments or layout. `asking` is that of all but rules that only approve in advance. `rules` are in the
+    order of their names. `stateful` says whether one reads or changes what is known of the session,
+    `depends` whether one in force does, so that nothing is decided without it; `reviewing` says whether one
+    applies to results. `observation` names the servers for which all this is only observed. Raises
+    PolicyError where two policies have one name, and where a rule approves in advance what none of them
+    asks, or what nobody may approve so.
     """
 
     def __init__(self, policies: Iterable[CompiledPolicy] = ()) -> None:
@@ -228,7 +228,7 @@ class PolicySet:
         _check_unique(ordered)
         _check_approvals(ordered)
         self.names = tuple(one.policy.policy for one in ordered)
-        self.digest = _digest(one.policy for one in ordered)
+        self.digest, self.asking = policy_digests([one.policy for one in ordered])
         self.rules = tuple(
             sorted((rule for one in ordered for rule in one.rules), key=lambda rule: rule.name)
         )
@@ -440,10 +440,3 @@ def _no_format(name: str, formats: frozenset[str]) -> str:
 
 def _globs(globs: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(translate(glob) for glob in globs))
-
-
-def _digest(policies: Iterable[Policy]) -> str:
-    digest = hashlib.sha256()
-    for policy in policies:
-        digest.update(msgspec.json.encode(policy.model_dump(exclude_defaults=True), order="sorted") + b"\n")
-    return digest.hexdigest()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct, structs
@@ -22,6 +22,9 @@ from mcpguard.core.functions.web.urls import read_url
 from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.session import NO_PLACES, ServerPlaces, name_of
 from mcpguard.core.policy.terms import AskTerms, Channel, window_of
+
+if TYPE_CHECKING:
+    from mcpguard.core.policy.written import Policy
 
 TicketState = Literal["waiting", "approved", "denied", "used", "ended"]
 Verdict = Literal["approved", "denied"]
@@ -79,11 +82,11 @@ class Ticket(Struct, frozen=True):
     """One question. `created` and `expires` are seconds since 1970 (UTC). `session` is the name of the
     principal's session with that agent; `actor` is who acts for the principal, where a token says so. `args`
     is the sha256 (hex) of the arguments, and `parts` that of each by its name, `hosts` that of the host in
-    each of `terms.same_host`; `definition` that of what the server listed, `policies` the digest of the
-    policies; `rules` ask. `message` is what their author says, `shown` the inspected arguments as JSON, for
-    the person. `asker` is the process that asked, where only that one may go on by the answer. `config` is
-    the file of the configuration that it serves, "" for none, and `reached` says which server that is: see
-    `ServerPlaces`."""
+    each of `terms.same_host`; `definition` that of what the server listed, `policies` the digest of
+    those that ask; `rules` are theirs. `message` is what their author says, `shown` the inspected arguments
+    as JSON, for the person. `asker` is the process that asked, where only that one may go on by the answer.
+    `config` is the file of the configuration that it serves, "" for none, and `reached` says which server
+    that is: see `ServerPlaces`."""
 
     id: str
     created: float
@@ -360,6 +363,29 @@ def _readable(name: str) -> str:
 def _last(identity: str) -> str:
     # One person may be known to two sources by one name: rather refuse than let them approve for themselves.
     return identity.rpartition(":")[2].casefold()
+
+
+_APPROVING = frozenset({"id", "effect", "server", "tools", "action", "when", "approves", "message"})
+"""What a rule with `approves` may say that changes nothing of a call that a person approved."""
+
+
+def policy_digests(policies: Iterable[Policy]) -> tuple[str, str]:
+    """The sha256 (hex) of what `policies` say, in their order; and the same without rules that only approve
+    in advance, and without policies that have no others: a person's approval counts beside these."""
+    every = [policy.model_dump(exclude_defaults=True) for policy in policies]
+    asking = [{**one, "rules": rules} for one in every if (rules := [*filter(_decides, one["rules"])])]
+    return _digest_of(every), _digest_of(asking)
+
+
+def _decides(rule: dict[str, Any]) -> bool:
+    return "approves" not in rule or not rule.keys() <= _APPROVING
+
+
+def _digest_of(written: Iterable[dict[str, Any]]) -> str:
+    digest = sha256()
+    for one in written:
+        digest.update(msgspec.json.encode(one, order="sorted") + b"\n")
+    return digest.hexdigest()
 
 
 def _digest(parts: object) -> str:

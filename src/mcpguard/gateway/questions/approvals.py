@@ -165,8 +165,8 @@ class Approvals:
     ) -> Permit | Deny:
         """The verdict on the call by its ticket, decided as of now."""
         invocation = structs.replace(invocation, now=self._scope.recorder.now())
-        digest = self._scope.judge.policies.digest
-        if ticket.policies != digest:
+        asking = self._scope.judge.policies.asking
+        if ticket.policies != asking or await self._approved_ahead(invocation, ticket):
             if ticket.state != "denied":
                 if ticket.lasts == "once":  # Void: nobody is to find it among the approvals in force.
                     await store.use(ticket.id, invocation.now.timestamp())
@@ -186,6 +186,12 @@ class Approvals:
             return self._said(deny, _CHANGED + spent)
         request.ticket = narrowed(ticket, self._ticket(verdict.invocation, ticket.rules), uses)
         return _by(verdict, request.ticket)
+
+    async def _approved_ahead(self, invocation: Invocation, ticket: Ticket) -> bool:
+        """Whether nobody has answered, and a rule that came meanwhile approves the call in advance."""
+        if ticket.answer is not None:
+            return False
+        return isinstance(await self._scope.judge.decide(invocation, foresee=True), Permit)
 
     async def _anew(self, invocation: Invocation, deny: Deny) -> Permit | Deny:
         """The verdict where other policies came while the call waited: these decide, such as by a rule that
@@ -293,7 +299,7 @@ class Approvals:
         scope, target = self._scope, call.target
         now = scope.recorder.now().timestamp()
         terms = scope.judge.policies.terms(rules)
-        mine = ticket_of(call, rules, terms, scope.judge.policies.digest, scope.approvals.places)
+        mine = ticket_of(call, rules, terms, scope.judge.policies.asking, scope.approvals.places)
         # As it is, an inspected name is among the arguments.
         as_is = target is None or target.inspected
         return structs.replace(
