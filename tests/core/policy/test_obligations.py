@@ -128,7 +128,20 @@ def test_a_cost_that_is_no_whole_number_is_an_error(args: Any) -> None:
     )
     assert isinstance(verdict, Deny)
     assert verdict.cause is Cause.ERROR
-    assert verdict.message == "A limit counts `args.n`, which has to be a whole number above 0."
+    assert (
+        verdict.message
+        == "A limit counts `args.n`, which has to be a whole number from 1 to 9007199254740992."
+    )
+
+
+def test_a_cost_may_be_any_whole_number_that_each_client_can_write() -> None:
+    most = 1 << 53
+    rule = f"id: a, effect: allow, limit: {{per: 1h, units: {most}, cost: args.n}}"
+    assert isinstance(decide(rule, args={"n": 1}, session=Session()), Permit)
+    assert isinstance(decide(rule, args={"n": most}, session=Session()), Permit)
+    verdict = decide(rule, args={"n": most + 1}, session=Session())
+    assert isinstance(verdict, Deny)
+    assert verdict.cause is Cause.ERROR
 
 
 def test_arguments_that_a_rule_sets_are_decided_and_sent() -> None:

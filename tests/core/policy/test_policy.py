@@ -311,12 +311,25 @@ def test_a_policy_without_conditions_needs_no_engine(monkeypatch: pytest.MonkeyP
         ("effect: allow, action: [prompts/get], argument: {a: 1}", "4:61 `argument` goes with the action"),
         ("effect: allow, limit: {per: 1h}", "4:35 a limit has exactly one of"),
         ("effect: allow, limit: {per: 1h, calls: 1, bytes: 2}", "4:35 a limit has exactly one of"),
-        ("effect: allow, limit: {per: 1h, calls: 0}", "4:52 a limit is a whole number above 0"),
+        (
+            "effect: allow, limit: {per: 1h, calls: 0}",
+            "4:52 a limit is a whole number from 1 to 9007199254740992",
+        ),
+        (
+            f"effect: allow, limit: {{per: 1h, units: 1, cost: {(1 << 53) + 1}}}",
+            "4:61 a cost is a whole number from 1 to 9007199254740992, or an argument: args.NAME",
+        ),
         ("effect: allow, limit: {per: 1w, calls: 1}", "4:41 a window is `session`, or"),
         ("effect: allow, limit: {per: 32d, calls: 1}", "4:41 a window is `session`, or"),
         ("effect: allow, limit: {per: 1h, calls: 1, cost: 2}", "4:61 `cost` belongs to a limit of"),
-        ("effect: allow, limit: {per: 1h, units: 1, cost: 0}", "4:61 a cost is a whole number above 0"),
-        ("effect: allow, limit: {per: 1h, units: 1, cost: amount}", "4:61 a cost is a whole number above 0"),
+        (
+            "effect: allow, limit: {per: 1h, units: 1, cost: 0}",
+            "4:61 a cost is a whole number from 1 to 9007199254740992, or an argument: args.NAME",
+        ),
+        (
+            "effect: allow, limit: {per: 1h, units: 1, cost: amount}",
+            "4:61 a cost is a whole number from 1 to 9007199254740992, or an argument: args.NAME",
+        ),
         ("effect: allow, limit: {calls: 1}", "4:35 `per` is missing"),
         ("effect: deny, when: has(result.x)", "4:37 only a rule with `on: result` can read `result`"),
         ("effect: deny, when: \"'email' in findings\"", "4:45 only a rule with `on: result` can read"),

@@ -91,7 +91,7 @@ def _cost(cost: int | str, invocation: Invocation) -> int:
         value = int(value)  # Clients that have no other numbers write 10 as 10.0.
     if type(value) is not int or not 0 < value <= 1 << 53:
         name = cost if isinstance(cost, str) else "its cost"
-        raise ObligationError(f"A limit counts `{name}`, which has to be a whole number above 0.")
+        raise ObligationError(f"A limit counts `{name}`, which has to be a whole number from 1 to {1 << 53}.")
     return value
 
 

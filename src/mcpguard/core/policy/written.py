@@ -63,13 +63,14 @@ _A_WINDOW = Constraint(
     ),
     pattern=f"^(?:session|{terms.WINDOW.pattern})$",
 )
+_MOST = 1 << 53
 _AN_AMOUNT = Constraint(
-    lambda amount: "" if 0 < amount <= 1 << 53 else "a limit is a whole number above 0",
+    lambda amount: "" if 0 < amount <= _MOST else f"a limit is a whole number from 1 to {_MOST}",
     minimum=1,
-    maximum=1 << 53,
+    maximum=_MOST,
 )
-_COST = "a cost is a whole number above 0, or an argument: args.NAME"
-_A_COST = Constraint(lambda cost: "" if cost > 0 else _COST, minimum=1)
+_COST = f"a cost is a whole number from 1 to {_MOST}, or an argument: args.NAME"
+_A_COST = Constraint(lambda cost: "" if 0 < cost <= _MOST else _COST, minimum=1, maximum=_MOST)
 
 
 class Limit(Filled):
