@@ -184,6 +184,7 @@ def test_the_answer_of_a_legacy_client_to_a_legacy_server_does_not_carry_it() ->
     (answered,) = world.upstreams["one"].answered
     assert "not for this server" in answered[1]["error"]["message"]
     assert OTHERS not in repr(answered)
+    assert world.reports[-1].startswith("one: withheld the answer to elicitation/create (credential env:two)")
     assert refused(world).credentials == ("env:two",)
 
 

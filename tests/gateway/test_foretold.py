@@ -106,6 +106,7 @@ def test_what_cannot_be_labelled_is_withheld(how: str) -> None:
     assert "a stranger's words" not in str(world.client.sent)
     noted = [one.what for one in world.audit.records if hasattr(one, "what")]
     assert noted == ([] if how == "question" else ["notification-withheld"])
+    assert ": the disk is full" in world.reports
     world.store.down = ""
     world.answer(text("private"))
     assert last(world)["content"][0]["text"] == "private"

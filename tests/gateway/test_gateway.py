@@ -207,12 +207,15 @@ def test_a_server_is_not_even_listed_while_evidence_cannot_be_written() -> None:
     assert "audit log" in world.client.sent[0]["error"]["message"]
 
 
-@pytest.mark.parametrize("answer", [{"tools": "no"}, "no"])
+@pytest.mark.parametrize("answer", [{"tools": "no"}, {"tools": {}}, {}, "no"])
 def test_a_list_that_is_no_list_of_tools_is_refused(answer: Any) -> None:
     world = World(ALLOW_ALL).greeted()
     world.upstreams["one"].answers["tools/list"] = answer
     world.send("tools/list", {}, 2)
-    assert "did not answer tools/list" in world.client.sent[0]["error"]["message"]
+    said = "upstream 'one' did not answer tools/list with a list of tools"
+    assert world.client.sent[0]["error"]["message"] == said
+    failed = f": no answer to tools/list: {said}: `mcpguard explain n-1`"
+    assert world.reports == [f"one: {said}", failed]
 
 
 def test_all_pages_of_a_list_are_fetched_and_the_client_gets_one() -> None:
@@ -336,6 +339,8 @@ def test_a_result_that_cannot_be_inspected_is_withheld_whole() -> None:
     assert isinstance(outcome, Outcome)
     assert outcome.error
     assert outcome.error in world.client.sent[0]["error"]["message"]
+    said = f"one: withheld the contents of tools/call read: {outcome.error}: `mcpguard explain n-6`"
+    assert world.reports == [said]
 
 
 def test_an_upstream_that_is_gone_is_one_clear_error_with_an_outcome() -> None:
@@ -344,6 +349,8 @@ def test_an_upstream_that_is_gone_is_one_clear_error_with_an_outcome() -> None:
     world.call("read")
     assert world.client.sent[0]["error"]["message"] == "upstream 'one' has ended"
     assert world.trace[-2:] == ["outcome unavailable", "refuse 1"]
+    said = "one: no answer to tools/call read: upstream 'one' has ended: `mcpguard explain n-6`"
+    assert world.reports == [said]
 
 
 def test_a_decision_that_cannot_be_recorded_is_a_refusal_without_effect() -> None:

@@ -274,6 +274,16 @@ def test_where_it_is_configured_arguments_leave_their_digest_only() -> None:
     assert (one.arguments, one.arguments_omitted, len(one.args)) == (None, "setting", 64)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_the_arguments_on_record_are_those_that_a_rule_has_set(several: bool) -> None:
+    rule = "  - {id: read, effect: allow, tools: [read], argument: {path: set}}\n"
+    world = World(rule).listed()
+    world.inspector.together.several = several
+    world.call("read", 1, path="asked for")
+    (one,) = decisions(world)
+    assert one.arguments == {"path": "set"}
+
+
 def test_a_decision_names_the_kinds_of_credentials_the_limits_and_what_brought_each_label() -> None:
     rules = (
         "  - {id: read, effect: allow, tools: [read], label: [private], limit: {calls: 5, per: 1h}}\n"

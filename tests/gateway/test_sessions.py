@@ -126,6 +126,7 @@ def test_evidence_says_what_the_session_had_before_each_decision() -> None:
     (kept,) = world.store.kept.values()
     assert kept.causes["private"].call == decided[0].id
     assert kept.causes["private"].rules == ("p/read",)
+    assert kept.causes["private"].what == "one/read"
 
 
 def test_a_result_that_a_rule_denies_is_withheld_whole_with_the_reason() -> None:
@@ -238,6 +239,16 @@ def test_where_the_session_cannot_be_had_for_a_result_it_is_withheld() -> None:
     world.answer(text("private"))
     assert refusal(world)[0] == "error"
     assert "private" not in str(world.client.sent)
+
+
+def test_the_operator_hears_again_of_a_session_that_could_be_kept_in_between() -> None:
+    world = World(TRIFECTA).listed()
+    for request_id in range(3):
+        world.call("read", request_id)
+    for down in ("no disk", "", "no disk"):
+        world.store.down = down
+        world.answer(text("private"))
+    assert world.reports.count(": no disk") == 2
 
 
 def test_the_retry_of_a_suspended_call_is_no_further_call() -> None:

@@ -226,11 +226,14 @@ def test_chains_that_may_have_decided_the_same_call_are_found() -> None:
         "wide": deciding(1, 1, 90),
         "in it": deciding(2, 3, 4),
         "also in it": deciding(3, 50),
-        "after it": deciding(4, 91),
+        "reaches beyond it": deciding(4, 80, 100),
+        "in what is beyond": deciding(5, 95),
+        "after it": deciding(6, 101),
         "of another connection": verify(sealed([opened(), replace(decided(3), id="m-3")])),
         "none": verify(sealed([opened()])),
     }
-    assert overlapping(reports) == {name: {b"n"} for name in ("wide", "in it", "also in it")}
+    some = {"wide", "in it", "also in it", "reaches beyond it", "in what is beyond"}
+    assert overlapping(reports) == {name: {b"n"} for name in some}
     assert overlapping({"a": reports["wide"], "its copy": reports["wide"]}) == {}
 
 

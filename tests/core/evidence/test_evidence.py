@@ -85,6 +85,11 @@ def test_a_chain_that_is_set_back_seals_as_if_nothing_had_happened() -> None:
     chain.seal(outcome(1))
     chain.rewind(mark)
     assert chain.seal(decided(1)) == first
+    chain = Chain()
+    mark = chain.mark
+    first = chain.seal(opened())
+    chain.rewind(mark)
+    assert chain.seal(opened()) == first
 
 
 @pytest.mark.parametrize("text", ["\ud800", "x" * MAX_LINE], ids=["lone surrogate", "too long"])

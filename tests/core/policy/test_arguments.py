@@ -284,6 +284,10 @@ def test_spaces_of_ascii_are_read() -> None:
     assert said(properties(a={"pattern": r"^\s$"}), {"a": "\t"}) == ""
 
 
+def test_spaces_beyond_ascii_matter_only_to_patterns_about_spaces() -> None:
+    assert said(properties(a={"pattern": "^x"}), {"a": "y\u00a0"}) == "`a` must match ^x."
+
+
 def test_a_schema_of_two_levels_of_references_is_read_in_objects_and_lists() -> None:
     schema = {"$defs": {"x": [{"type": "null"}, {"type": "string"}]}, **properties(a={"$ref": "#/$defs/x/1"})}
     assert said(schema, {"a": 1}) == "`a` must be of type string."

@@ -97,6 +97,24 @@ def test_what_is_announced_while_a_list_is_read_waits_for_the_next_reading() -> 
     assert last(world)["content"] == text("newer")["content"]
 
 
+def test_who_waits_for_an_announced_name_is_served_although_more_is_announced_before_the_reading() -> None:
+    world, held = announced()
+    give(held.pop(), {"tools": []})
+    world.clock.slow = True
+    world.gateway.notified("one", TOOLS, {})
+    world.turn()
+    use(quiet(world), "legacy", "tools/call", "new")
+    world.gateway.notified("one", TOOLS, {})
+    world.turn()
+    _, read_it = world.clock.alarms.pop(0)
+    read_it()
+    world.turn()
+    world.upstreams["one"].answers["new"] = text("new")
+    give(held.pop(), {"tools": [tool("new")]})
+    world.turn()
+    assert last(world)["content"] == text("new")["content"]
+
+
 def test_after_the_reading_an_unknown_name_is_refused_at_once() -> None:
     world, held = announced()
     give(held.pop(), {"tools": [tool("new")]})
