@@ -8,6 +8,7 @@ import pytest
 
 from mcpguard.adapters.system import clock
 from mcpguard.console.access import (
+    COOKIE,
     IDLE_SECONDS,
     LINK_SECONDS,
     MOST_BYTES,
@@ -16,7 +17,6 @@ from mcpguard.console.access import (
     VISIT_SECONDS,
     Visits,
 )
-from mcpguard.console.app import COOKIE
 from tests.console.desk import HERE, PORT, Browser
 
 

@@ -5,12 +5,15 @@ Law of this file: a link and a cookie are 256 random bits of the system, live in
 compared in constant time; a link is used up by the first who brings it. A request that another page could
 have made is refused before it is read: the name of the host is exactly ours (no rebinding of DNS), a form
 comes from our own page (`Origin`, `Sec-Fetch-Site`), its body is small, and nothing that we answer may be
-framed, stored, guessed at or load anything from elsewhere.
+framed, stored, guessed at or load anything from elsewhere. Without a visit, a program keeps nobody out.
 """
 
+import asyncio
+import re
 import secrets
 from collections.abc import Callable
 from hmac import compare_digest
+from typing import cast
 
 from msgspec import Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -81,6 +84,62 @@ class Visits:
 
 def _same(given: str, right: str) -> bool:
     return compare_digest(given.encode("utf-8", "surrogatepass"), right.encode())
+
+
+COOKIE = "mcpguard-console"
+MOST_STRANGERS = 100
+"""How many connections there may be on which nobody has shown a visit; the oldest gives way to the next."""
+_SHOWN = re.compile(rb"[ ;]" + COOKIE.encode() + rb"=([\w-]{43})")
+
+
+class Strangers:
+    """The connections on which nobody has shown a visit. Any program of this machine can open one, and say
+    nothing on it, or half of a request."""
+
+    def __init__(self, visits: Visits) -> None:
+        self._visits = visits
+        self._open: dict[asyncio.Transport, None] = {}
+
+    def came(self, transport: asyncio.Transport) -> None:
+        self._open[transport] = None
+        if len(self._open) > MOST_STRANGERS:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.abort()
+
+    def said(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Browsers send the head of a request in one piece."""
+        if transport in self._open and any(
+            self._visits.visit(key.decode(), by_person=False) for key in _SHOWN.findall(data)
+        ):
+            del self._open[transport]
+
+    def left(self, transport: asyncio.Transport) -> None:
+        self._open.pop(transport, None)
+
+
+class WatchedConnection(asyncio.Protocol):
+    """What `kind(**about)` makes of a connection, which is one of `strangers` until it shows a visit."""
+
+    def __init__(self, kind: Callable[..., asyncio.Protocol], strangers: Strangers, **about: object) -> None:
+        self._inner = kind(**about)
+        self._strangers = strangers
+        self.pause_writing = self._inner.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = self._inner.resume_writing  # type: ignore[method-assign]
+        self.eof_received = self._inner.eof_received  # type: ignore[method-assign]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._strangers.came(self._transport)
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._strangers.said(self._transport, data)
+        self._inner.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._strangers.left(self._transport)
+        self._inner.connection_lost(exc)
 
 
 MOST_BYTES = 65_536

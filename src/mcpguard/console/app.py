@@ -16,6 +16,7 @@ from functools import partial
 from hmac import compare_digest
 from html import escape
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import anyio
@@ -31,14 +32,20 @@ from starlette.types import ASGIApp
 from mcpguard.config.loading import Config
 from mcpguard.config.user_state import state_folder
 from mcpguard.console import actions
-from mcpguard.console.access import LINK_SECONDS, AccessMiddleware, Visit
+from mcpguard.console.access import (
+    COOKIE,
+    LINK_SECONDS,
+    AccessMiddleware,
+    Strangers,
+    Visit,
+    WatchedConnection,
+)
 from mcpguard.console.actions import Act, Form
 from mcpguard.console.desk import MOST_LOOKING, Desk
 from mcpguard.console.pages import STATIC, asset, message
 from mcpguard.console.views import decisions, servers, sessions, story, waiting
 from mcpguard.core.errors import SessionError
 
-COOKIE = "mcpguard-console"
 KEEP_ALIVE_SECONDS = 15.0
 MOST_FIELDS = 200
 
@@ -224,7 +231,10 @@ async def _changes(desk: Desk, request: Request) -> AsyncIterator[bytes]:
 
 
 TRIES = 16
-MOST_REQUESTS = 64
+MOST_REQUESTS = 200
+"""Connections and requests: half of them are for who has a visit."""
+BACKLOG = 100
+"""How many connections may wait to be accepted, and are then accepted at once."""
 
 
 def serve_console(config: Config, port: int, browse: bool, say: Callable[[str], None]) -> None:
@@ -234,6 +244,16 @@ def serve_console(config: Config, port: int, browse: bool, say: Callable[[str], 
     place = sockets[0].getsockname()[1]
     desk = Desk(config)
     links = Links(desk, place, browse, say)
+    try:
+        anyio.run(_serve, uvicorn.Server(settings_of(desk, place)), sockets, links)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        links.remove()
+
+
+def settings_of(desk: Desk, place: int) -> uvicorn.Config:
+    """The settings of the server of all of it, on the port `place`."""
     settings = uvicorn.Config(
         console_app(desk, place),
         log_config=None,
@@ -245,15 +265,14 @@ def serve_console(config: Config, port: int, browse: bool, say: Callable[[str], 
         http="h11",
         loop="asyncio",
         limit_concurrency=MOST_REQUESTS,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=32_768,
     )
-    try:
-        anyio.run(_serve, uvicorn.Server(settings), sockets, links)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        links.remove()
+    settings.load()
+    watched: Any = partial(WatchedConnection, settings.http_protocol_class, Strangers(desk.visits))
+    settings.http_protocol_class = watched
+    return settings
 
 
 async def _serve(server: uvicorn.Server, sockets: list[socket.socket], links: "Links") -> None:
