@@ -56,7 +56,7 @@ from mcpguard.core.redaction.detectors.named.around.statements import (
     CREATED,
     RULE,
 )
-from mcpguard.core.redaction.detectors.named.documents import Documents, opening_before
+from mcpguard.core.redaction.detectors.named.documents import Documents
 from mcpguard.core.redaction.detectors.named.languages import (
     LEADS,
     SPOKEN,
@@ -64,8 +64,8 @@ from mcpguard.core.redaction.detectors.named.languages import (
     WRITTEN,
     WRITTEN_KEYS,
 )
-from mcpguard.core.redaction.detectors.named.literals import is_called, part_as_json
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
+from mcpguard.core.redaction.detectors.named.nested import PrintedText
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import Found, Judge, crumbs
 
@@ -89,12 +89,7 @@ _KINDS = (
 _LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":[', "': [", ":\n"))
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
-_COST_OF_A_HEAD, _COST_OF_A_PLACE = 8, 8
-_LONGEST_NAME = 160
-_BEHIND_ARROW = expression(
-    rb"""=>[ ]?(?:[\[(][ ]?(?:(?:"[^"\n]{0,64}"|[0-9]{1,9}|:\w{1,40}|nil),[ ]?){0,8})?$"""
-)
-"""Before a text in a list or an object of Ruby or Elixir: `"name" => `, `columns => ["id", `."""
+_COST_OF_A_HEAD = 8
 _RUN = expression(rb"-{2,}")
 _MEMBER_OF_JWK = expression(
     rb"""["'](?:d|p|q|dp|dq|qi|k)\\?["']\s{0,4}:\s{0,4}\\?["']([A-Za-z0-9_-]{20,2048})\\?["']"""
@@ -137,13 +132,17 @@ _PGPASS = expression(
 class ApartFromName(Items):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ("_printed", "_spend", "documents")
+    __slots__ = ("_printed", "_spend")
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
         super().__init__(text, judge)
         self._spend = spend
-        self.documents = Documents(text, lambda strength, value: judge(strength, value, True), spend)
-        self._printed: dict[bytes, tuple[int, int, Documents]] = {}
+        self._printed = PrintedText(text, lambda strength, value: judge(strength, value, True), spend)
+
+    @property
+    def documents(self) -> Documents:
+        """The JSON of the text."""
+        return self._printed.documents
 
     def separated(self, at: int) -> Seen:
         """Values between commas, semicolons, tabs or spaces, below a line of their names."""
@@ -274,41 +273,13 @@ class ApartFromName(Items):
         return hits, end
 
     def document(self, at: int) -> Seen:
-        """The JSON in which a text ends that names something. Such quotes stand in what others print too:
-        Ruby and Elixir use them throughout, Python and JavaScript around what has an apostrophe."""
-        found, reach = self.documents.secrets(at)
-        if found or not (self._is_behind_arrow(at) or self._has_apostrophe(at)):
-            return found, reach
-        return self._exchanged(b"'", at, at)
-
-    def _has_apostrophe(self, at: int) -> bool:
-        """Whether the text in double quotes that ends shortly before a place has a single one in it."""
-        mark = self._text.rfind(b"'", max(0, at - _LONGEST_NAME), at)
-        return 0 <= mark >= opening_before(self._text, self._text.rfind(b'"', mark, at))
-
-    def _is_behind_arrow(self, at: int) -> bool:
-        arrow = self._text.rfind(b"=>", max(0, at - _LONGEST_NAME), at)
-        opening = opening_before(self._text, self._text.rfind(b'"', arrow, at)) if arrow >= 0 else -1
-        return opening > arrow and _BEHIND_ARROW.match(self._text, arrow, opening) is not None
+        """The JSON in which a text ends that names something, or what others print so."""
+        return self._printed.secrets(at)
 
     def printed(self, at: int) -> Seen:
-        """The same for lists and objects in other quotes."""
+        """The same for lists and objects in other quotes, and for what is escaped."""
         behind = _BEHIND_PRINTED.match(self._text, at)
-        return self._exchanged(self._text[at - 1 : behind.end(1)], at, behind.end()) if behind else ([], at)
-
-    def _exchanged(self, quote: bytes, at: int, end: int) -> Seen:
-        """The same where texts stand in such quotes, of which one ends shortly before `at`; `end` is behind
-        what shows that it is one of them."""
-        if quote == b"'" and is_called(self._text, at):
-            return [], at
-        self._spend(_COST_OF_A_PLACE)
-        begin, stop, part = self._printed.get(quote, (0, -1, self.documents))
-        if not begin <= at < stop:
-            begin, stop, text = part_as_json(self._text, at, quote, self._spend)
-            part = Documents(text, self._is_secret, self._spend)
-            self._printed[quote] = begin, stop, part
-        found, reach = part.secrets(end - begin)
-        return [(first + begin, last + begin, kind) for first, last, kind in found], reach + begin
+        return self._printed.secrets(behind.end()) if behind else ([], at)
 
     def pgpass(self, at: int) -> Seen:
         """A line of `.pgpass`, from behind its port on."""

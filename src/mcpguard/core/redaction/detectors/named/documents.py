@@ -41,11 +41,13 @@ LITERALS = (
 stands right behind its name is found by `pairs`, and `key` and `auth` alone say nothing."""
 PEEK = "".join(rf"(?<!\"{word}\"{'.' * size})" for word in ("key", "auth") for size in range(1, 5))
 PEEK += r"(?:(?<!\n)|\s{0,32}[}\]])"
-PRINTED = tuple(f"{word}{mark}" for word in (*_WORDS, *_CELLS, "sensitive", "httponly") for mark in "'\\")
-PEEK_PRINTED = r"(?<!['\"]key['\\])(?<!['\"]auth['\\])((?<=')|\\{0,6}\")(?:\s|\\{1,7}[nrt]){0,4}"
-PEEK_PRINTED += r"(?:[,\])}]|(?::|=>)\s{0,4}(?:[\[{(]|[Tt]rue))"
-"""The same in single quotes, as Python, JavaScript and Ruby print them, and in quotes with backslashes before
-them, as in JSON that is a text itself."""
+PRINTED = tuple(
+    f"{word}{mark}" for word in (*_WORDS, *_CELLS, "sensitive", "httponly") for mark in ("'", "\\", '"\\')
+)
+PEEK_PRINTED = r"(?<!['\"]key['\\])(?<!['\"]auth['\\])(?:(?<=')|(?<=\"\\)\\{0,14}[nrt]|\\{0,15}[\"'])"
+PEEK_PRINTED += r"(?:\s|\\{1,15}[nrt]){0,4}(?:[,\])}]|(?::|=>)\s{0,4}(?:[\[{(]|[Tt]rue))"
+"""The same in single quotes, as Python, JavaScript and Ruby print them; in quotes with backslashes before
+them, as in what is a text itself; and with the end of a line behind it that is escaped there."""
 MARKS = (
     'keyname"',
     'lease_id"',
@@ -87,8 +89,12 @@ _REMOVED = expression(rb"(?<!\xff)\xff{2,}+(?!\Z)")
 _STRING = expression(rb'"((?:[^"\\]|\\.)*+)"')
 _FIRST = expression(r"[^\s,;)]")
 _OPENS, _SPACE = b"{[", b" \t\r\n"
+_OF_NAMES = b"abcdefghijklmnopqrstuvwxyz0123456789_$-"
+_PREFIXES = frozenset(map(bytes, zip(b"bBuUrR")))
+_BREAKS = b"\\n", b"\\r", b"\\t"
+_AHEAD, _MARKS_OF_MEMBERS = (b"[", b",", b"{", b"("), (b":", b"=>")
 _LOCAL = 4096
-_BLANKS, _LONGEST = 48, 160
+BLANKS, _LONGEST = 48, 160
 _NEAR, _HOPS, _TRIES = 512, 16, 4
 _FEW = 16
 _TRIES_IN_VAIN = 64
@@ -130,6 +136,8 @@ class Documents:
             "_spend",
             "_text",
             "_whole",
+            "begun",
+            "names_nothing",
         ),
     )
 
@@ -144,11 +152,15 @@ class Documents:
         self._line = 0, -1
         self._next: dict[int, int] = {}
         self._read: dict[int, tuple[int, bool]] = {}
+        self.begun, self.names_nothing = -1, False
+        """Where the JSON begins that the last place is in which was asked for, -1 for none; and whether there
+        is nothing in all of its leaf that could be named there."""
 
     def secrets(self, at: int) -> tuple[list[Found], int]:
         """What is to be removed from the JSON that a place is in, and how far that was read."""
         leaf = self._around(at)
-        names = _names_another(self._text, at)
+        names = names_another(self._text, self._text.rfind(b'"', max(0, at - BLANKS), at), at)
+        self.begun, self.names_nothing = -1, not names or (names == _BESIDE and not leaf.has_values)
         if names != _BELOW and not (names and leaf.has_tables) and not (names == _BESIDE and leaf.has_values):
             return [], at
         return self._first(self._starts(at, leaf), at, leaf)
@@ -182,6 +194,7 @@ class Documents:
                     found += self._part(start, leaf)
                 reach, is_json = self._read[start]
                 if is_json and reach >= at:
+                    self.begun = start
                     return found, reach
         return found, at
 
@@ -259,30 +272,33 @@ class Documents:
         return [one for one in places if b"\xff" not in self._whole[slice(*one[:2])]]
 
 
-def _names_another(text: bytes, at: int) -> int:
-    """Whether the text in quotes that ends shortly before a place may name another beside it, one of the same
-    list, or what is below it; 0 for none of them."""
-    quote = text.rfind(b'"', max(0, at - _BLANKS), at)
-    opening = opening_before(text, quote)
+def names_another(text: bytes, end: int, at: int) -> int:
+    """Whether the text with a quote at `end`, shortly before `at`, may name another beside it, one of the
+    same list, or what is below it; 0 for none of them."""
+    opening = opening_before(text, end)
     before = text[max(0, opening - _LONGEST) : max(0, opening)].rstrip(_SPACE)
-    if quote < at - 1 and text[quote + 1 : at].lstrip(_SPACE).startswith(b":"):
-        return _BELOW if before[-1:] in (b"[", b",", b"{") else 0
-    if quote == at - 1:
+    before = before[:-1].rstrip(_SPACE) if before[-1:] in _PREFIXES else before
+    while before.endswith(_BREAKS):
+        before = before[:-2].rstrip(_SPACE + b"\\")
+    if text[end + 1 : at].lstrip(_SPACE).startswith((b":", b"=>")):
+        return _BELOW if before[-1:] in _AHEAD else 0
+    if end == at - 1:
         return _BESIDE  # One of MARKS.
-    if not before.endswith(b":"):
-        return _IN_A_LIST if before[-1:] in (b"[", b",") else 0
-    key = before[:-1].rstrip(_SPACE).removesuffix(b'"').lower()
+    if not before.endswith(_MARKS_OF_MEMBERS):
+        return _IN_A_LIST if before[-1:] in _AHEAD else 0
+    key = before[:-1].rstrip(b" \t\r\n=").rstrip(b"\"'\\").lower()
+    key = b'"' + key[len(key.rstrip(_OF_NAMES)) :]
     if key.endswith(b"type"):
-        return _BESIDE if text[opening:quote].lower().endswith(_TYPES) else 0
+        return _BESIDE if text[opening:end].lower().endswith(_TYPES) else 0
     return _BESIDE if key.endswith(_KEYS) else _IN_A_LIST if key.endswith(_OF_CELLS) else 0
 
 
-def opening_before(text: bytes, quote: int) -> int:
-    """The quote in JSON that a text begins with which ends at another; -1 for none near."""
-    least = max(0, quote - _LONGEST)
-    at = text.rfind(b'"', least, max(0, quote))
+def opening_before(text: bytes, end: int) -> int:
+    """The quote that a text begins with which ends with another one; -1 for none near."""
+    quote, least = text[end : end + 1], max(0, end - _LONGEST)
+    at = text.rfind(quote, least, max(0, end))
     if at > 0 and text[at - 1 : at] == b"\\":  # As no opening quote has.
-        at = text[least:quote].replace(b'\\"', b"__").rfind(b'"')
+        at = text[least:end].replace(b"\\" + quote, b"__").rfind(quote)
         return least + at if at >= 0 else -1
     return at
 

@@ -1,14 +1,13 @@
-"""What Python, JavaScript and Ruby print of lists and objects, and JSON that is a text of JSON, as JSON of
-the same length.
+"""What programs print of lists and objects, as JSON, and a text without one level of the escapes in it.
 
-Law of this file: each byte stays where it is or is replaced by one other, so that what is read in the JSON
-stands in the text at the same place. A text in quotes keeps what it says; all around it is put in other words
-where it has no meaning in JSON.
+Law of this file: for each byte that is made, it is known which one of the text it comes from. A text in
+quotes keeps what it says; all around it is put in other words where it has no meaning in JSON.
 """
 
 import re
-from collections.abc import Callable
-from functools import cache
+from array import array
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.engine.matching import PAD
@@ -19,8 +18,6 @@ _BEFORE, _BEHIND = 4 * 1024, 16 * 1024
 of names in quotes, and what was printed is mostly short, or one line."""
 _NEAR, _HOPS = 256, 8
 _CALLED = expression(rb"[\w\])](?=[(\[])")
-_FOR_ONE = 12
-"""Bytes that take as long to exchange as a unit of work."""
 _TEXT = expression(
     rb"""((?<![\w"'\\])[bBuUrR]?'(?:[^'\\\n\x1f\xff]|\\[^\n\x1f\xff])*+'"""
     # What has such a text behind a bracket in it stands around what was printed.
@@ -29,8 +26,9 @@ _TEXT = expression(
 _EXCHANGED = bytes.maketrans(b"\"'", b"'\"")
 _BRACKETS = bytes.maketrans(b'()"', b"[]\xff")
 """A quote that stands around what was printed parts it from the rest."""
-_IN_PLACE, _NOTHING = b"\xfe", b"\x7f"
-"""Stands for a text. It never occurs in UTF-8."""
+_IN_PLACE, _BACKSLASH, _QUOTE, _CUT, _NOTHING = b"\xfe", b"\xfe", b"\xfc", b"\xfd", b"\x7f"
+"""Stand for a text, an escaped backslash and quote, and what is left out. They never occur in UTF-8."""
+_NEVER = bytes.maketrans(_IN_PLACE + _QUOTE + _CUT, _NOTHING * 3)
 _WORDS = (
     *((b"=>", b": "), (b"None", b"null"), (b"True", b"true"), (b"False", b"false")),
     *((b"undefined", b"null     "), (b"nil", b"0  ")),
@@ -39,8 +37,6 @@ _SYMBOL = expression(rb"(?<=[{\s,]):([A-Za-z_]\w{0,63}): ")
 """A name in Ruby, whose arrow is a colon by now."""
 _NAME = expression(rb"(?<=[{,\s]) ([A-Za-z_$][\w$]{0,63}): ")
 """A name in JavaScript."""
-_AROUND_ESCAPED = expression(rb'\\*"|\\+[nrt]')
-_IN_A_TEXT = bytes.maketrans(b'\\"', b"__")
 _AROUND = expression(rb"(?<![\w.])[A-Za-z_][\w.]{0,63}+(?=\[)|,(?=\s{0,64}[\]}])|%(?=\{)")
 """The name of a call, and the comma behind a single item."""
 _ALL_BRACKETS, _OPENS = (b"(", b"[", b"{", b")", b"]", b"}"), b"([{"
@@ -48,6 +44,13 @@ _DOUBLE = ord('"')
 _PREFIX = expression(rb'(?<![^\xfe])[bBuUrR]"')
 _ESCAPE = expression(rb"\\(.)")
 _OF_JSON = b'"\\/bfnrtu'
+_UNDONE = {
+    quote: (
+        ((b"\\\\", _CUT + _BACKSLASH), (b"\\" + quote, _CUT + _QUOTE), (b"\\n", _CUT + b"\n")),
+        bytes.maketrans(_BACKSLASH + quote + _QUOTE, b"\\\xff" + quote),
+    )
+    for quote in (b'"', b"'", b"`")
+}
 
 
 def is_called(text: bytes, at: int) -> bool:
@@ -61,54 +64,63 @@ def is_called(text: bytes, at: int) -> bool:
     return at > 0 and depth > 0 and _CALLED.match(text, at - 1) is not None
 
 
-def part_as_json(text: bytes, at: int, quote: bytes, spend: Callable[[int], None]) -> tuple[int, int, bytes]:
-    """Of the text around a place: where it begins, up to where it serves, and what `as_json` makes of it."""
+class ReadingOfPart:
+    """A part of a text, from `begin` on, in other words; up to `stop` it serves for what is asked. `text` is
+    what it comes to."""
+
+    __slots__ = ("_left_out", "begin", "stop", "text")
+
+    def __init__(self, begin: int, stop: int, text: bytes, left_out: "array[int]") -> None:
+        """`left_out` is where in `text` each byte would stand that is not in it."""
+        self.begin, self.stop, self.text = begin, stop, text
+        self._left_out = left_out
+
+    def inside(self, place: int) -> int:
+        """Where in `text` a place of the whole is."""
+        place -= self.begin
+        before = range(len(self._left_out))
+        return place - bisect_left(before, place, key=lambda nth: self._left_out[nth] + nth)
+
+    def outside(self, place: int) -> int:
+        """Where in the whole a place of `text` is."""
+        return self.begin + place + bisect_right(self._left_out, place)
+
+
+def bounds(text: bytes, at: int) -> tuple[int, int, int]:
+    """Of the part around a place: where it begins, ends, and up to where it serves."""
     least = max(at - _SLICE, 0)
     begin = text.rfind(b"\n", least, max(at - _BEFORE, 0)) + 1 or least
     end = text.find(b"\n", at + _BEHIND, at + _SLICE) + 1 or at + _SLICE
-    made = as_json(text[begin:end], quote, spend)
-    return (begin, len(text), made) if end >= len(text) else (begin, end - _BEFORE, made + PAD)
+    return (begin, len(text), len(text)) if end >= len(text) else (begin, end, end - _BEFORE)
 
 
-def as_json(text: bytes, quote: bytes, spend: Callable[[int], None]) -> bytes:
-    """`text`, with all of it as JSON whose texts stand in such a quote: a single one, or a double one with
-    backslashes before it, as in JSON that is a text of JSON itself."""
+def part_as_json(text: bytes, at: int) -> ReadingOfPart:
+    """What `as_json` makes of the text around a place."""
+    begin, end, stop = bounds(text, at)
+    return ReadingOfPart(begin, stop, as_json(text[begin:end]) + PAD, array("I"))
+
+
+def part_undone(text: bytes, at: int, quote: bytes) -> ReadingOfPart:
+    """The same without the escapes of texts in such a quote; what is in two of them is parted."""
+    begin, end, stop = bounds(text, at)
+    part, (escapes, meant) = text[begin:end].translate(_NEVER), _UNDONE[quote]
+    for escape, said in escapes:
+        part = part.replace(escape, said)
+    pieces = part.replace(b"\\", _CUT).split(_CUT)
+    left_out = array("I", accumulate(map(len, pieces[:-1])))
+    return ReadingOfPart(begin, stop, b"".join(pieces).translate(meant) + PAD, left_out)
+
+
+def as_json(text: bytes) -> bytes:
+    """`text`, with all of it as JSON whose texts stand in single quotes, each byte in its place."""
     made, at = bytearray(), 0
     text = text.replace(_IN_PLACE, _NOTHING)
     while at < len(text):  # While one is exchanged no other thread runs.
         end = text.rfind(b"\n", at, at + _SLICE) + 1 if at + _SLICE < len(text) else len(text)
         end = end or at + _SLICE
-        spend((end - at) // _FOR_ONE)
-        made += _unescaped(text[at:end], len(quote) - 1) if quote[1:] else _exchanged(text[at:end])
+        made += _exchanged(text[at:end])
         at = end
     return bytes(made)
-
-
-@cache
-def _escaped_texts(size: int) -> re.Pattern[bytes]:
-    """Texts between quotes with exactly so many backslashes before each; those in them have more."""
-    quote = rb"(?<!\\)\\{%d}\"" % size
-    inner = rb"[^\"\\\n\x1f\xff]++|\\{%d,}+\"|\\++(?!\")" % (size + 1)
-    return re.compile(rb"(%b(?:%b)*+%b)" % (quote, inner, quote))
-
-
-def _unescaped(text: bytes, size: int) -> bytes:
-    """What is within quotes that have so many backslashes before each, as JSON."""
-    parts = _escaped_texts(size).split(text)
-    around = _AROUND_ESCAPED.sub(_blank, _IN_PLACE.join(parts[::2]))
-    parts[::2] = around.split(_IN_PLACE)
-    blank, inside = b" " * size, size + 1
-    parts[1::2] = [
-        b'%b"%b"%b' % (blank, one[inside:-inside].translate(_IN_A_TEXT), blank) for one in parts[1::2]
-    ]
-    return b"".join(parts)
-
-
-def _blank(found: re.Match[bytes]) -> bytes:
-    """What is in place of an escape between texts: of the end of a line nothing, and of a quote, which is one
-    around all of it, what parts it from the rest."""
-    size = len(found[0]) - 1
-    return b" " * size + (b"\xff" if found[0].endswith(b'"') else b" ")
 
 
 def _exchanged(text: bytes) -> bytes:
