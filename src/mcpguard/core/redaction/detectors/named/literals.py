@@ -21,7 +21,7 @@ _CALLED = expression(rb"[\w\])](?=[(\[])")
 _TEXT = expression(
     rb"""((?<![\w"'\\])[bBuUrR]?'(?:[^'\\\n\x1f\xff]|\\[^\n\x1f\xff])*+'"""
     # What has such a text behind a bracket in it stands around what was printed.
-    rb"""|"(?:[^"\\\n\x1f\xff\[{(]|\\[^\n\x1f\xff]|[\[{(](?!\s{0,4}['\[{(]))*+")"""
+    rb"""|(?<!\\)"(?:[^"\\\n\x1f\xff\[{(]|\\[^\n\x1f\xff]|[\[{(](?!\s{0,4}['\[{(]))*+")"""
 )
 _EXCHANGED = bytes.maketrans(b"\"'", b"'\"")
 _BRACKETS = bytes.maketrans(b'()"', b"[]\xff")

@@ -24,14 +24,18 @@ from mcpguard.core.redaction.detectors.named.values import Found
 
 DEPTH = 4
 """How many levels of escapes are undone."""
+_GUESSED = 2
+"""How many of them where no quote that is escaped says so."""
 _COST_OF_A_PLACE, _COST_OF_A_LEVEL = 8, 18
 _FOR_ONE, _FOR_ONE_UNDONE = 12, 48
 """Bytes that take as long to exchange and to undo as a unit of work."""
 _LONGEST_NAME = 160
-_ESCAPES, _NEAR, _FAR, _CUT = 16, 256, 4096, 2
+_ESCAPES, _FAR, _CUT = 16, 4096, 2
 _DOUBLE = ord('"')
 _AROUND = tuple(bytes([one]) for one in b"[({,:='\"`\\\xff")
 _OTHER = {b'"': (b"'", b"`"), b"'": (b'"', b"`")}
+_APOSTROPHE = expression(rb"(?:\w[bBuUrR]|.?[^\WbBuUrR])'")
+"""From two bytes before it on; what opens a text may have one letter before it."""
 _BEHIND_ARROW = expression(
     rb"""=>[ ]?(?:[\[(][ ]?(?:(?:"[^"\n]{0,64}"|[0-9]{1,9}|:\w{1,40}|nil),[ ]?){0,8})?$"""
 )
@@ -41,22 +45,21 @@ Spend = Callable[[int], None]
 
 
 class PrintedText:
-    """A text, of which so many levels may still be undone."""
+    """A text, and around the places in it that are asked for what it comes to."""
 
-    __slots__ = ("_depth", "_exchanged", "_judge", "_spend", "_text", "_undone", "documents")
+    __slots__ = ("_exchanged", "_judge", "_spend", "_text", "_undone", "documents")
 
-    def __init__(self, text: bytes, judge: Judge, spend: Spend, depth: int = DEPTH) -> None:
+    def __init__(self, text: bytes, judge: Judge, spend: Spend) -> None:
         self._text = text
         self._judge = judge
         self._spend = spend
-        self._depth = depth
         self.documents = Documents(text, judge, spend)
         self._exchanged: tuple[ReadingOfPart, Documents] | None = None
         self._undone: dict[bytes, tuple[ReadingOfPart, PrintedText]] = {}
 
-    def secrets(self, at: int) -> tuple[list[Found], int]:
+    def secrets(self, at: int, depth: int = DEPTH) -> tuple[list[Found], int]:
         """What is to be removed from what a place is in, shortly before which a text in quotes ends that may
-        name something; and how far that was read."""
+        name something; and how far that was read. So many levels may still be undone."""
         end = max(self._text.rfind(quote, max(0, at - BLANKS), at) for quote in _OTHER)
         quote = self._text[end : end + 1]
         if quote not in _OTHER:
@@ -64,13 +67,13 @@ class PrintedText:
         before = self._text[max(0, end - _ESCAPES) : end]
         escapes = len(before) - len(before.rstrip(b"\\"))
         if escapes % 2:
-            return self._within(at, quote)
+            return self._within(at, quote, depth)
         if not escapes and quote != b'"' and not names_another(self._text, end, at):
             return [], at
         found, reach, is_known = ([], at, False) if escapes else self._plain(at, end, quote)
         for other in () if is_known else _OTHER[quote]:
             if escapes or self._may_be_escaped(at, reach, other):
-                more, far = self._within(at, other)
+                more, far = self._within(at, other, depth if escapes else min(depth, _GUESSED))
                 found, reach = found + more, max(reach, far)
         return found, reach
 
@@ -108,11 +111,15 @@ class PrintedText:
         return opening > arrow and _BEHIND_ARROW.match(self._text, arrow, opening) is not None
 
     def _may_be_escaped(self, at: int, reach: int, quote: bytes) -> bool:
-        """Whether what a place is in, which was read up to `reach`, may be escaped in a text in such
-        quotes."""
-        escaped = self._text.find(b"\\", max(0, at - _NEAR), at + _NEAR) >= 0
-        escaped = escaped or self._text.find(b"\\", reach - _CUT, reach + _CUT) >= 0
-        return escaped and (quote != b"`" or self._text.rfind(quote, max(0, at - _FAR), at) >= 0)
+        """Whether what a place is in, which was read up to `reach`, may be in a text in such quotes with
+        escapes in it, though the quotes around the place are not escaped."""
+        text, least = self._text, max(0, at - _FAR)
+        opening, closing = text.rfind(quote, least, at), text.find(quote, at, at + _FAR)
+        if opening < 0 or _APOSTROPHE.match(text, max(0, opening - 2)):
+            return False
+        # A quote that is escaped is one too.
+        begin, end = max(least, opening - 1), closing if closing >= 0 else at + _FAR
+        return text.find(b"\\", begin, end) >= 0 or text.find(b"\\", reach - _CUT, reach + _CUT) >= 0
 
     def _part(self, at: int) -> tuple[ReadingOfPart, Documents]:
         """What is around a place, in other quotes, and the JSON that it comes to."""
@@ -123,19 +130,18 @@ class PrintedText:
             self._exchanged = part, Documents(part.text, self._judge, self._spend)
         return self._exchanged
 
-    def _within(self, at: int, quote: bytes) -> tuple[list[Found], int]:
+    def _within(self, at: int, quote: bytes, depth: int) -> tuple[list[Found], int]:
         """The same in a text in such quotes."""
-        if not self._depth:
+        if not depth:
             return [], at
         self._spend(_COST_OF_A_LEVEL)
         known = self._undone.get(quote)
         if known is None or not known[0].begin <= at < known[0].stop:
             part = part_undone(self._text, at, quote)
             self._spend(len(part.text) // _FOR_ONE_UNDONE)
-            known = part, PrintedText(part.text, self._judge, self._spend, self._depth - 1)
-            self._undone[quote] = known
+            known = self._undone[quote] = part, PrintedText(part.text, self._judge, self._spend)
         part, inner = known
-        return _outside(part, *inner.secrets(part.inside(at)))
+        return _outside(part, *inner.secrets(part.inside(at), depth - 1))
 
 
 def _outside(part: ReadingOfPart, found: list[Found], reach: int) -> tuple[list[Found], int]:
