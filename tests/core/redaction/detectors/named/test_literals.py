@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.redaction.detectors.named.literals import as_json, is_called, part_as_json, part_undone
-from mcpguard.core.redaction.detectors.named.nested import PrintedText
+from mcpguard.core.redaction.detectors.named.literals import (
+    PrintedText,
+    as_json,
+    is_called,
+    part_as_json,
+    part_undone,
+)
 from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each

@@ -5,6 +5,6 @@ languages, `values.py` says where a value ends, `shapes.py` and `plausible.py` w
 `commands.py` reads command lines, configuration and output by the tables that `programs.py`
 reads, `sentences.py` reads prose, `owners.py` says what a `key` is a key of, `accounts.py` reads files of
 users and passwords, `objects.py` reads JSON by the `roles.py` of its members, and `documents.py` that in a
-text, `nested.py` also as other languages print it (`literals.py`) and where it is escaped, and `apart.py`
-tables and lists, with what is `around` a name.
+text, `literals.py` also as other languages print it and where it is escaped, and `apart.py` tables and lists,
+with what is `around` a name.
 """

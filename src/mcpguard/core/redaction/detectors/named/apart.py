@@ -64,8 +64,8 @@ from mcpguard.core.redaction.detectors.named.languages import (
     WRITTEN,
     WRITTEN_KEYS,
 )
+from mcpguard.core.redaction.detectors.named.literals import PrintedText
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
-from mcpguard.core.redaction.detectors.named.nested import PrintedText
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import Found, Judge, crumbs
 
