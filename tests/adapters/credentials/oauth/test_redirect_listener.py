@@ -71,7 +71,7 @@ async def test_an_answer_is_taken_whoever_else_has_connected_and_says_nothing():
 async def test_many_who_connect_in_the_same_moment_are_not_turned_away():
     async with listening() as (_listener, place):
         waiting = []
-        for _ in range(40):  # While this runs, nobody is accepted.
+        for _ in range(150):  # While this runs, nobody is accepted.
             one = socket.socket()
             one.settimeout(0.5)
             one.connect(place)

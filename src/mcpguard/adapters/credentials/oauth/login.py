@@ -10,6 +10,7 @@ that `state`, since any web page can send a browser here with another one, and s
 
 import asyncio
 import hmac
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -301,9 +302,10 @@ REQUEST_SECONDS = 10.0
 """How long one request may take."""
 MOST_OPEN = 200
 """How many connections are served at a time; the oldest gives way to another one."""
-_BACKLOG = 50
-"""How many may wait to be accepted: beyond that, the system has browsers try again after seconds. Few beside
-MOST_OPEN, so that a request is read before many others have come."""
+_AT_ONCE = 50
+"""How many are accepted at once: few beside MOST_OPEN, so that a request is read before many others come."""
+_WAITING = 256
+"""How many may wait for that: beyond it, the system has browsers try again after seconds."""
 _MOST_BYTES = 16 * 1024
 """Of the head of a request."""
 _PAGE = b"mcpguard has the answer. The terminal says how it went; this page can be closed.\n"
@@ -336,13 +338,15 @@ class RedirectListener:
     async def open(self, port: int) -> None:
         """Listen on `port`; on a free one if that is 0. Raises OAuthProblem."""
         try:
-            self._server = await asyncio.start_server(
-                self._serve, "127.0.0.1", port, limit=_MOST_BYTES, backlog=_BACKLOG
-            )
+            opened = socket.create_server(("127.0.0.1", port))
         except OSError:
             said = f"port {port} of 127.0.0.1 is in use: set a different `redirect_port`, or remove it"
             raise OAuthProblem(said) from None
-        self._host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(
+            self._serve, sock=opened, limit=_MOST_BYTES, backlog=_AT_ONCE
+        )
+        opened.listen(_WAITING)
+        self._host = f"127.0.0.1:{opened.getsockname()[1]}"
         self.redirect = f"http://{self._host}{PATH}"
 
     async def answer(self, seconds: float) -> dict[str, str]:
