@@ -34,6 +34,7 @@ CASES = (
     Case("continue", "~/.continue/config.yaml", "continue.yaml", 2),
     Case("continue", "./.continue/mcpServers/tickets.yaml", "continue-block.yaml", 1),
     Case("junie", "~/.junie/mcp/mcp.json", "junie.json", 1),
+    Case("warp", "~/.warp/.mcp.json", "warp.json", 2),
     Case("lmstudio", "~/.lmstudio/mcp.json", "lmstudio.json", 1),
     Case("vscode", "{config}/Code/User/profiles/5f2c/mcp.json", "vscode-profile.json", 1),
     Case("vscode-insiders", "{config}/Code - Insiders/User/mcp.json", "vscode-insiders.json", 1),

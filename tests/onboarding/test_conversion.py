@@ -51,6 +51,7 @@ def shown(settings: Any) -> Any:
         ("cursor", {"command": "sh"}, {"command": "/usr/bin/sh"}),
         ("cursor", {"command": "sh", "args": ["${userHome}/x"], "cwd": "/srv", "disabled": True}, {"command": "/usr/bin/sh", "args": ["/home/u/x"], "cwd": "/srv", "disabled": True}),
         ("cursor", {"command": "sh", "env": {"A_TOKEN": V, "B": "${env:B}"}}, {"command": "/usr/bin/sh", "env": {"A_TOKEN": f"<{V}>", "B": "${env:B}"}}),
+        ("warp", {"command": "sh", "working_directory": "/srv"}, {"command": "/usr/bin/sh", "cwd": "/srv"}),
         ("claude-code", {"command": "sh", "env": {"B": "x${B}"}}, {"command": "/usr/bin/sh", "env": {"B": "x${env:B}"}}),
         ("gemini", {"command": "sh", "env": {"B": "$B", "C": "${C}"}}, {"command": "/usr/bin/sh", "env": {"B": "${env:B}", "C": "${env:C}"}}),
         ("cursor", {"command": "sh", "env": {"PRICE": "$5", "B": "$B"}}, {"command": "/usr/bin/sh", "env": {"PRICE": "$5", "B": "$B"}}),

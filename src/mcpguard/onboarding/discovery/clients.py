@@ -432,9 +432,13 @@ CLIENTS: tuple[KnownClient, ...] = (
         timeouts=(ClientTimeout(("connectionTimeout",), call=False, per_second=1000),),
     ),
     KnownClient(
-        "junie",
-        "JetBrains Junie",
-        files=(_file("~/.junie/mcp/mcp.json"), _file("./.junie/mcp/mcp.json")),
+        "junie", "JetBrains Junie", files=(_file("~/.junie/mcp/mcp.json"), _file("./.junie/mcp/mcp.json"))
+    ),
+    KnownClient(
+        "warp",
+        "Warp",
+        files=(_file("~/.warp/.mcp.json"), _file("./.warp/.mcp.json")),
+        renamed={"working_directory": "cwd"},
     ),
     KnownClient(
         "lmstudio",
