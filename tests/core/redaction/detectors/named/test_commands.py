@@ -216,6 +216,19 @@ def test_a_word_is_no_password_where_anything_may_stand(text: str) -> None:
         ),
         *(
             "pass show db/prod\n{}\n",
+            "$ op read op://vault/item/password\n{}\n",
+            "$ bw get password mail\n{}\n",
+            "$ security find-generic-password -w -s shop\n{}\n",
+            "$ gcloud secrets versions access latest --secret=db\n{}\n",
+            "$ aws ssm get-parameter --name /x --with-decryption --output text\n{}\n",
+            "$ az keyvault secret show --name x --vault-name y --query value -o tsv\n{}\n",
+            "$ heroku config:get DATABASE_PASSWORD -a shop\n{}\n",
+            "$ vault kv get -field=password secret/x\n{}\n",
+            "$ kubectl get secret x -o jsonpath='{{.data.password}}' | base64 -d\n{}\n",
+            "$ terraform output -raw db_password\r\n{}\r\n",
+            "127.0.0.1:6379> AUTH {}\nOK",
+            "redis> AUTH default {}\nOK",
+            "wpa_passphrase home {}",
             "steamcmd +login bob {} +quit",
             "emqx ctl admins add bob {}",
             "net user bob {}\n",
@@ -232,6 +245,9 @@ def test_a_password_with_a_digit_is_found_where_a_word_would_not_be(form: str) -
 
 def test_tokens_are_found_in_what_programs_print() -> None:
     token, user = "9c1be0d14f6c8a7be1d2c3f4a5b63f2a", "VXNlcm5hbWU6"
+    assert token not in cleaned(f"$ gh auth token\n{token}\n")
+    assert token not in cleaned(f"$ fly auth token -o x\n{token}\n")
+    assert token not in cleaned(f"$ openssl rand -hex 16\n{token}\n")
     assert token not in cleaned(f"K10ab::server:{token}\n")
     assert token not in cleaned(f"key1\tFULL\t{token * 2}QWErTYuIoPaSdFgHjKlZxC==\n")
     assert "Y3JpdmVyLlN0b25lNDc=" not in cleaned(

@@ -30,6 +30,8 @@ _OF_LEADS = {
     # What people and programs make for passwords: not a word, a number, a path or a port.
     "MIXED": r"(?=[^\s0-9/\x00-\x1f\xff]{0,64}[0-9])(?=[^\sA-Za-z/\x00-\x1f\xff]{0,64}[A-Za-z])"
     r"(?![0-9.]{1,15}:|[0-9]{1,5}/)(?=[^\s\"'`|;&<>()\x00-\x1f\xff]{6,128}(?:[\s\"';|&)]|" + ENDS + "))",
+    # A name that says so.
+    "SECRETIVE": r"(?:[Pp]ass|PASS|[Tt]oken|TOKEN|[Ss]ecret|SECRET|[Kk]ey|KEY|[Pp]wd|PWD)",
     "UUID": "(?=[0-9a-f]{8}-[0-9a-f]{4}-)",
     # What a field of a form is called.
     "LABEL": r"[^\"'\x00-\x1f\xff]{0,48}(?:[Pp]assword|[Pp]asscode|[Pp]assphrase|[Tt]oken|[Ss]ecret|PI [Kk]ey"
