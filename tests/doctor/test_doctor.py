@@ -214,6 +214,15 @@ def test_the_configuration_that_a_client_names_is_looked_at(real: Machine, capsy
     assert main(["doctor"]) == 0
 
 
+def test_a_mistake_in_a_policy_is_found_where_it_is(made: Machine) -> None:
+    made.configured()
+    policy = made.path.with_name("p.yaml")
+    policy.write_text(policy.read_text().replace("effect:", "efect:"))
+    found = [one for one in made.diagnosed().findings if one.code == "D703"]
+    assert [(one.file, one.line > 0) for one in found] == [(str(policy), True)] * len(found)
+    assert any("did you mean `effect`?" in one.message for one in found)
+
+
 def test_a_file_of_the_project_does_not_say_which_configuration_is_looked_at(
     real: Machine, monkeypatch: Patch
 ) -> None:

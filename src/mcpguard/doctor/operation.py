@@ -21,7 +21,9 @@ from mcpguard.authoring.check.configuration import lacking_room, nearest, troubl
 from mcpguard.authoring.check.writable import is_bounded
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config, Server
-from mcpguard.core.errors import AuditError, McpGuardError
+from mcpguard.config.policies import load_policies
+from mcpguard.core.errors import AuditError, McpGuardError, PolicyError, Problem
+from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.secret import CredentialRef
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.lifetime import is_static
@@ -49,9 +51,7 @@ _NOTICED_SECONDS = 3.0
 
 def check_program(subject: CheckSubject) -> Iterator[Checked]:
     """D701, D702, D703 and D705."""
-    if subject.problem is not None:
-        for one in subject.problem.problems:
-            yield found("D703", one.source, one.message, one.line)
+    yield from (found("D703", one.source, one.message, one.line) for one in _invalid(subject))
     parts = [one for program in subject.at.programs for one in _suspect(program, trusted_in(subject.at))]
     yield from islice(open_to_writers("D701", [*subject.at.programs, *parts], subject.at), _TOLD)
     yield from _running(subject)
@@ -61,6 +61,17 @@ def check_program(subject: CheckSubject) -> Iterator[Checked]:
     if program and not starts_mcpguard(program, [], {}):
         said = f"this is not {PROJECT}, and `mcpguard` starts it"
         yield found("D705", program, said)
+
+
+def _invalid(subject: CheckSubject) -> list[Problem]:
+    """The mistakes for which mcpguard would not start."""
+    if subject.problem is not None or subject.config is None:
+        return [] if subject.problem is None else subject.problem.problems
+    try:
+        load_policies(subject.config.policies, OPT_IN)
+    except PolicyError as error:
+        return error.problems
+    return []
 
 
 def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:

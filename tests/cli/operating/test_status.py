@@ -117,6 +117,22 @@ def test_nothing_runs(folder: Path, capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out) == {"running": []}
 
 
+@pytest.mark.parametrize("wrong", ["mcpguard.yaml", "p.yaml"])
+def test_where_nothing_runs_it_says_what_keeps_it_from_starting(
+    wrong: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
+    (tmp_path / "mcpguard.yaml").write_text("version: 1\nservers: {s: {command: x}}\npolicies: [p.yaml]\n")
+    (tmp_path / "p.yaml").write_text("version: 1\npolicy: p\nrules: [{id: r, effect: allow}]\n")
+    assert main(["status"]) == 0
+    assert "cannot start" not in capsys.readouterr().out
+    (tmp_path / wrong).write_text("version: 2\n")
+    assert main(["status"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"it cannot start: {tmp_path / wrong}:" in said
+    assert said.endswith("`mcpguard check` shows every mistake")
+
+
 @pytest.mark.parametrize("words", [["approvals"], ["session", "list"], ["snapshot"], ["suggest"]])
 def test_a_command_that_finds_no_configuration_says_with_which_one_mcpguard_runs(
     words: list[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture

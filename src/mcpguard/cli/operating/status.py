@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import broken, counted, plain, table
 from mcpguard.cli.parser import completed_for
+from mcpguard.config.loading import find_config, load_config
 from mcpguard.config.user_state import user_state
+from mcpguard.core.errors import DocumentError
 from mcpguard.core.legible import utc
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
@@ -30,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """1 where something that serving needs is missing, a tool server fails, waits after a failure or is
-    refused, where changed files are not in force, evidence or alerts do not arrive, and where a process has
-    not said for long how it is; else 0."""
+    """1 where nothing runs and nothing could start, something that serving needs is missing, a tool server
+    fails, waits after a failure or is refused, where changed files are not in force, evidence or alerts do
+    not arrive, and where a process has not said for long how it is; else 0."""
     from mcpguard.adapters.telemetry.status_file import TROUBLE, is_outdated, running
 
     found = running()
@@ -44,6 +47,9 @@ def execute(args: argparse.Namespace) -> int:
         said = "mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it"
         other = "a process of another user or of a service is not found there"
         print(broken(f"{said}. This looked in {plain(str(user_state()))}: {other}"))
+        if reason := _cannot_start():
+            print(broken(f"it cannot start: {plain(reason)}; `mcpguard check` shows every mistake"))
+            return 1
     else:
         print(table([_HEAD, *(row for status in found for row in _completed(status))]))
     for said in [] if args.json else locked():
@@ -58,6 +64,22 @@ def execute(args: argparse.Namespace) -> int:
         for status in found
     )
     return 1 if troubled else 0
+
+
+def _cannot_start() -> str:
+    """The first mistake in the user's configuration or its policies; "" for none, or no configuration."""
+    from mcpguard.config.policies import load_policies
+    from mcpguard.core.redaction.detectors import OPT_IN
+
+    path = find_config(None, os.environ)
+    if not path.exists():
+        return ""
+    try:
+        load_policies(load_config(path).policies, OPT_IN)
+    except DocumentError as error:
+        one = error.problems[0]
+        return f"{one.source}:{one.line}: {one.message}" if one.line else f"{one.source}: {one.message}"
+    return ""
 
 
 def locked() -> list[str]:
