@@ -182,6 +182,21 @@ def test_the_command_that_the_output_names_sets_what_is_missing(person: Person, 
     assert not find_config(None, os.environ).exists()
 
 
+@pytest.mark.usefixtures("backend")
+def test_a_folder_that_the_server_itself_would_refuse_is_named(person: Person, capsys: Capture) -> None:
+    shop, other = person.home / "shop", person.home / "other"
+    for folder in (shop / "src", other):
+        folder.mkdir(parents=True)
+    args = ["-y", "@modelcontextprotocol/server-filesystem", str(shop)]
+    cursor(person, files={"command": "npx", "args": args})
+    assert main(["import", "--yes", "--no-start"]) == 0
+    capsys.readouterr()
+    assert main(["import", "--yes", "--set", f"files.folders={shop / 'src'},{other}"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"files itself is started with other folders, so it may refuse {other}: add that" in said
+    assert said.count("is started with other folders") == 1
+
+
 def test_a_mapping_is_set_by_what_is_in_it(person: Person, capsys: Capture) -> None:
     database = "postgresql://ada@localhost/shop"
     server = {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-postgres", database]}

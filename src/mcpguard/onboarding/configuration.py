@@ -7,7 +7,7 @@ by it.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -258,6 +258,21 @@ def items_of(values: ParamValue) -> list[str]:
 def has_clients(text: str) -> bool:
     """Whether `text` says which client sees what."""
     return bool(text.strip()) and yaml_text.parse(text).get("clients") is not None
+
+
+def outside_arguments(
+    servers: Mapping[str, Any], params: Mapping[tuple[str, str], list[str]]
+) -> Iterator[str]:
+    """A sentence for each folder among `params` that its server would refuse, started with others."""
+    for (name, _), values in params.items():
+        args = map(str, servers.get(name, {}).get("args") or ())
+        named = [Path(one) for one in args if one.startswith("/")]
+        for value in values:
+            if value.startswith("/") and named and not any(map(Path(value).is_relative_to, named)):
+                yield (
+                    f"{name} itself is started with other folders, so it may refuse {value}: add that to its "
+                    "`args` in the configuration, too"
+                )
 
 
 def same(one: Any, other: Any) -> bool:

@@ -399,6 +399,7 @@ class _Maker:
         for found, entries in files.values():
             plan.clients.append(self._edited(found, [one.where for one in entries], plan.servers))
         plan.clients, plan.lost = self._lists.name(list(self._moved()), plan.clients)
+        plan.lost += configuration.outside_arguments(self._known, plan.set)
         own = plan.config.with_name(OWN_POLICY)
         if plan.servers and not plan.config_before.strip() and own.exists():
             plan.lost = [*plan.lost, f"{own} is from before, and what it allows for good is allowed again"]
