@@ -80,6 +80,8 @@ def test_a_json_text_gives_its_value(value: Any, indent: int | None) -> None:
             "9" * 19,
             "-" + "9" * 19,
             "9" * 5000,
+            '{"a":' + "9" * 19 + "}",
+            '[{"a":[{"b":-' + "9" * 19 + "}]}]",
         ),
         *("[" * 65 + "]" * 65, "[" * 5000 + "]" * 5000, '"\0"', '"' + "a" * texts.JSON_LIMIT + '"', '"a\nb"'),
     ],

@@ -409,6 +409,7 @@ def test_names_that_a_builtin_sets_in_disguise_are_told() -> None:
     told = shell("\\export A=b; command read -r c_d <<< x; builtin unset d")
     assert told["assignments"] == ["A", "c_d", "d"]
     assert shell("\\export $x")["code"]
+    assert shell("IFS=, X=1 read -r c_d")["assignments"] == ["X", "c_d"]
 
 
 def test_redirects_are_told() -> None:
