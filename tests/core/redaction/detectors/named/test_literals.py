@@ -37,6 +37,11 @@ FOUND = {
     "a mark": f"{{'sensitive': True, 'note': '{'x' * 450}', 'value': '{SECRET}'}}",
     "Node": f"{{\n  columns: [ 'user', 'password' ],\n  x: undefined,\n  rows: [ [ 'ada', '{SECRET}' ] ]\n}}",
     "names of Node": f"{{ name: 'password', note: '{'x' * 450}', value: '{SECRET}' }}",
+    "names without quotes": f'{{columns: ["id", "token"], rows: [["1","{SECRET}"]]}}',
+    "a name and a value without quotes": f'{{key: "token", val: "{SECRET}"}}',
+    "a value far from its name": f'{{ name: "token", note: "{"x" * 450}", value: "{SECRET}" }}',
+    "tuples in double quotes": f'(("id","token"),("1","{SECRET}"))',
+    "a list of tuples": f'[("id", "token"), ("1", "{SECRET}")]',
     "Ruby": f"{{:columns=>['id', 'token'], :x=>nil, :rows=>[['1', '{SECRET}']]}}",
     "members of Ruby with arrows": f'{{"name"=>"token", "value"=>"{SECRET}"}}',
     "members of Ruby with spaces": f'{{"name" => "token", "value" => "{SECRET}", "at" => nil}}',
@@ -286,6 +291,16 @@ def test_each_byte_of_a_text_without_its_escapes_knows_its_place() -> None:
         there = part.outside(place)
         assert part.inside(there) == place
         assert text[there] == byte or text[there : there + 1] == b"n"
+
+
+def test_each_byte_of_a_text_with_names_in_quotes_knows_its_place() -> None:
+    text = b"[{a:'x',bc: 'y', 'd':{e:1}}]"
+    part = part_as_json(text, 3)
+    assert part.text[: -len(PAD)] == b'[{"a":"x","bc": "y", "d":{"e":1}}]'
+    for place, byte in enumerate(text):
+        there = part.inside(place)
+        assert part.outside(there) == place
+        assert part.text[there] in (byte, ord('"'))
 
 
 def test_bytes_that_are_no_text_keep_their_place() -> None:

@@ -39,7 +39,9 @@ _BRACKETS = bytes.maketrans(b'()"', b"[]\xff")
 """A quote that stands around what was printed parts it from the rest."""
 _IN_PLACE, _BACKSLASH, _QUOTE, _CUT, _NOTHING = b"\xfe", b"\xfe", b"\xfc", b"\xfd", b"\x7f"
 """Stand for a text, an escaped backslash and quote, and what is left out. They never occur in UTF-8."""
-_NEVER = bytes.maketrans(_IN_PLACE + _QUOTE + _CUT, _NOTHING * 3)
+_ADDED = b"\xfb"
+"""Stands for a quote that is not in the text."""
+_NEVER = bytes.maketrans(_IN_PLACE + _QUOTE + _CUT + _ADDED, _NOTHING * 4)
 _WORDS = (
     *((b"=>", b": "), (b"None", b"null"), (b"True", b"true"), (b"False", b"false")),
     *((b"undefined", b"null     "), (b"nil", b"0  ")),
@@ -48,6 +50,10 @@ _SYMBOL = expression(rb"(?<=[{\s,]):([A-Za-z_]\w{0,63}): ")
 """A name in Ruby, whose arrow is a colon by now."""
 _NAME = expression(rb"(?<=[{,\s]) ([A-Za-z_$][\w$]{0,63}): ")
 """A name in JavaScript."""
+_CLOSE_NAME = expression(rb"(?<=[{,])([A-Za-z_$][\w$]{0,63}):( ?)")
+"""The same where no space stands before it, or behind its colon."""
+_MOST_NAMES = 2000
+"""How many of these are given quotes in a slice: minified code has nothing else."""
 _AROUND = expression(rb"(?<![\w.])[A-Za-z_][\w.]{0,63}+(?=\[)|,(?=\s{0,64}[\]}])|%(?=\{)")
 """The name of a call, and the comma behind a single item."""
 _ALL_BRACKETS, _OPENS = (b"(", b"[", b"{", b")", b"]", b"}"), b"([{"
@@ -80,6 +86,10 @@ _BEHIND_AN_ARROW = expression(
     rb"""=>[ ]?(?:[\[(][ ]?(?:(?:"[^"\n]{0,64}"|[0-9]{1,9}|:\w{1,40}|nil),[ ]?){0,8})?$"""
 )
 """Before a text in a list or an object of Ruby or Elixir: `"name" => `, `columns => ["id", `."""
+_IN_ANOTHER = expression(
+    rb"""[{,]\s{0,8}[A-Za-z_$][\w$]{0,40}:[ ][\["]|(?:[\[{,]|(?<![\w\])])\()\s{0,4}\(\s{0,4}\""""
+)
+"""In what a text in double quotes has before it in JavaScript and in tuples of Python."""
 
 Spend = Callable[[int], None]
 
@@ -99,22 +109,27 @@ class ReadingOfPart:
     """A part of a text, from `begin` on, in other words; up to `stop` it serves for what is asked. `text` is
     what it comes to."""
 
-    __slots__ = ("_left_out", "begin", "stop", "text")
+    __slots__ = ("_places", "_step", "begin", "stop", "text")
 
-    def __init__(self, begin: int, stop: int, text: bytes, left_out: "array[int]") -> None:
-        """`left_out` is where in `text` each byte would stand that is not in it."""
+    def __init__(self, begin: int, stop: int, text: bytes, places: "array[int]", step: int = 1) -> None:
+        """`places` is where in `text` each byte would stand that is not in it, or with a `step` of -1 where
+        one stands that is not in the whole."""
         self.begin, self.stop, self.text = begin, stop, text
-        self._left_out = left_out
+        self._places, self._step = places, step
 
     def inside(self, place: int) -> int:
         """Where in `text` a place of the whole is."""
         place -= self.begin
-        before = range(len(self._left_out))
-        return place - bisect_left(before, place, key=lambda nth: self._left_out[nth] + nth)
+        before = range(len(self._places))
+        bisect = bisect_left if self._step > 0 else bisect_right
+        return place - self._step * bisect(
+            before, place, key=lambda nth: self._places[nth] + self._step * nth
+        )
 
     def outside(self, place: int) -> int:
         """Where in the whole a place of `text` is."""
-        return self.begin + place + bisect_right(self._left_out, place)
+        bisect = bisect_right if self._step > 0 else bisect_left
+        return self.begin + place + self._step * bisect(self._places, place)
 
 
 def bounds(text: bytes, at: int) -> tuple[int, int, int]:
@@ -128,7 +143,9 @@ def bounds(text: bytes, at: int) -> tuple[int, int, int]:
 def part_as_json(text: bytes, at: int) -> ReadingOfPart:
     """What `as_json` makes of the text around a place."""
     begin, end, stop = bounds(text, at)
-    return ReadingOfPart(begin, stop, as_json(text[begin:end]) + PAD, array("I"))
+    pieces = as_json(text[begin:end]).split(_ADDED)
+    added = array("I", accumulate((len(piece) + 1 for piece in pieces[1:-1]), initial=len(pieces[0])))
+    return ReadingOfPart(begin, stop, b'"'.join(pieces) + PAD, added if pieces[1:] else array("I"), -1)
 
 
 def part_undone(text: bytes, at: int, quote: bytes) -> ReadingOfPart:
@@ -143,9 +160,10 @@ def part_undone(text: bytes, at: int, quote: bytes) -> ReadingOfPart:
 
 
 def as_json(text: bytes) -> bytes:
-    """`text`, with all of it as JSON whose texts stand in single quotes, each byte in its place."""
+    """`text`, with all of it as JSON whose texts stand in single quotes, each byte in its place but for what
+    is _ADDED."""
     made, at = bytearray(), 0
-    text = text.replace(_IN_PLACE, _NOTHING)
+    text = text.translate(_NEVER)
     while at < len(text):  # While one is exchanged no other thread runs.
         end = text.rfind(b"\n", at, at + _SLICE) + 1 if at + _SLICE < len(text) else len(text)
         end = end or at + _SLICE
@@ -161,6 +179,7 @@ def _exchanged(text: bytes) -> bytes:
         around = around.replace(word, meant)
     around = _SYMBOL.sub(rb'"\1":', around)
     around = _NAME.sub(rb'"\1":', around)
+    around = _CLOSE_NAME.sub(_ADDED + rb"\1" + _ADDED + rb":\2", around, _MOST_NAMES)
     parts[::2] = _AROUND.sub(lambda found: b" " * len(found[0]), around).split(_IN_PLACE)
     texts = _IN_PLACE.join(parts[1::2])
     if b'"' in texts:  # Some are in other quotes, and most are not.
@@ -219,7 +238,8 @@ class PrintedText:
         apostrophe."""
         if quote == b'"':
             found, reach = self.documents.secrets(at)
-            if found or not (self._is_behind_arrow(end) or self._has_apostrophe(end)):
+            of_others = self._is_behind_arrow(end) or self._has_apostrophe(end) or self._is_in_another(end)
+            if found or not of_others:
                 is_alone = self._is_alone(self._text, self.documents.begun, reach)
                 return found, reach, is_alone or self.documents.names_nothing
         if is_called(self._text, at):
@@ -240,6 +260,11 @@ class PrintedText:
         """Whether the text in double quotes that ends at a place has a single one in it."""
         mark = self._text.rfind(b"'", max(0, end - _LONGEST_NAME), end)
         return 0 <= mark >= opening_before(self._text, end)
+
+    def _is_in_another(self, end: int) -> bool:
+        """Whether it is in a tuple, or behind a name without quotes."""
+        opening = opening_before(self._text, end)
+        return _IN_ANOTHER.search(self._text, max(0, opening - _LONGEST_NAME), opening + 1) is not None
 
     def _is_behind_arrow(self, end: int) -> bool:
         arrow = self._text.rfind(b"=>", max(0, end - _LONGEST_NAME), end)
@@ -262,7 +287,8 @@ class PrintedText:
         self._spend(_COST_OF_A_PLACE)
         if self._exchanged is None or not self._exchanged[0].begin <= at < self._exchanged[0].stop:
             part = part_as_json(self._text, at)
-            self._spend(len(part.text) // _FOR_ONE)
+            added = len(part.text) + part.begin - part.outside(len(part.text))
+            self._spend(len(part.text) // _FOR_ONE + added)
             self._exchanged = part, Documents(part.text, self._judge, self._spend)
         return self._exchanged
 
