@@ -754,6 +754,20 @@ def test_undo_says_what_a_person_changed_between_two_imports(person: Person, cap
 
 
 @pytest.mark.usefixtures("backend")
+def test_undo_counts_the_policies_that_stay(person: Person, capsys: Capture) -> None:
+    person.has(next(case for case in CASES if case.name == "cursor.json"))
+    assert main(["import", "--yes", "--no-start"]) == 0
+    config().write_text(f"{config().read_text()}# mine\n")
+    capsys.readouterr()
+    assert main(["undo"]) == 0
+    said = capsys.readouterr().out
+    policies = config().parent / "policies"
+    kept = len([*policies.glob("*.yaml")])
+    assert f"note: {kept} policies in {policies} stay: they are in use\n" in said
+    assert said.count("in use") == 1
+
+
+@pytest.mark.usefixtures("backend")
 def test_an_entry_of_mcpguard_for_another_configuration_does_not_stand_for_this_one(person: Person) -> None:
     path = person.path(GITHUB)
     path.parent.mkdir(parents=True)

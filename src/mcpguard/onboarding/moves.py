@@ -199,8 +199,15 @@ def restore_rest(journal: MoveJournal, move: ImportMove, back: UndoOutcome, newe
         return
     vault = vault_of(move.vault, Path(move.vault_folder))
     text = _configuration(journal, move, vault, back)
-    for step in reversed([one for one in move.steps if one.role == "policy"]):
-        _drop_policy(step, text, back)
+    policies = reversed([one for one in move.steps if one.role == "policy"])
+    used = [Path(step.path) for step in policies if _still_used(step, text, back)]
+    for folder in dict.fromkeys(path.parent for path in used):
+        names = [path.name for path in used if path.parent == folder]
+        back.kept.append(
+            f"{folder / names[0]} stays: it is in use"
+            if len(names) == 1
+            else f"{len(names)} policies in {folder} stay: they are in use"
+        )
     if newer:
         return
     others = _other_configurations(journal, move)
@@ -292,18 +299,23 @@ def _other_configurations(journal: MoveJournal, move: ImportMove) -> str:
     return "\n".join(texts)
 
 
-def _drop_policy(step: Step, text: str, back: UndoOutcome) -> None:
+def _still_used(step: Step, text: str, back: UndoOutcome) -> bool:
+    """Remove a policy, unless a person has changed it or the configuration, `text`, still uses it: whether
+    that is so."""
     path = Path(step.path)
     disk.sweep(path)
     now = disk.digest(path)
-    if now is not None and (now != step.after or f"policies/{path.name}" in text):
-        back.kept.append(f"{path} stays: " + ("you changed it" if now != step.after else "it is in use"))
-        return
+    if now not in (None, step.after):
+        back.kept.append(f"{path} stays: you changed it")
+        return False
+    if now is not None and f"policies/{path.name}" in text:
+        return True
     if now is not None:
         disk.remove(path)
         back.removed.append(str(path))
     _tidy(path.parent)
     _tidy(path.parent.parent)
+    return False
 
 
 def _tidy(folder: Path) -> None:
