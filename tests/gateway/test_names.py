@@ -201,7 +201,10 @@ def test_a_server_that_is_down_keeps_no_name_from_another_that_it_never_had() ->
     world = world_of()
     world.upstreams["a"].down = "upstream 'a' did not start"
     assert said(world, "push") == "push of b"
-    assert said(world, "nothing") == "no other server has this tool, and upstream 'a' did not start"
+    assert (
+        said(world, "nothing")
+        == "none of the servers that answered has this tool, and upstream 'a' did not start"
+    )
 
 
 def test_no_other_server_is_named_where_all_are_down() -> None:
@@ -217,7 +220,10 @@ def test_a_name_that_a_server_had_before_is_nobodys_while_it_is_down() -> None:
     world.upstreams["a"].down = "upstream 'a' did not start"
     advice = "this may be a tool of a server that is missing: list them again, or use b__read (upstream 'a' did not start)"
     assert said(world, "read") == advice
-    assert said(world, "log") == "no other server has this tool, and upstream 'a' did not start"
+    assert (
+        said(world, "log")
+        == "none of the servers that answered has this tool, and upstream 'a' did not start"
+    )
     assert said(world, "a__read") == "upstream 'a' did not start"
     assert said(world, "b__read") == "read of b"
     assert names(world) == ["read", "push"]  # Now the client was told whose these are.

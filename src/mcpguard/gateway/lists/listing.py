@@ -257,7 +257,7 @@ class Listing:
             return said
         others = " or ".join(self.catalogue.alike(kind.name, name, self.visible))
         if not others:
-            return f"no other server has this {kind.name}, and {said}"
+            return f"none of the servers that answered has this {kind.name}, and {said}"
         advice = f"list them again, or use {others}"
         return f"this may be a {kind.name} of a server that is missing: {advice} ({said})"
 
