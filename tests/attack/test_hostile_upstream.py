@@ -358,6 +358,7 @@ def test_a_definition_that_changes_between_two_sessions_is_on_record(session, tm
     assert noted["server"] == "p"
     assert noted["detail"].startswith("tool echo: sha256 ")
     second.end()
+    assert b"[p] the definition of the tool echo has changed" in second.stderr
     third = session(server)
     assert third.text("echo", text="x") == "x"
     assert [one for one in third.records("notice") if one["what"] == "pin-changed"] == []

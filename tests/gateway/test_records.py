@@ -331,6 +331,7 @@ def test_a_tool_whose_definition_changes_is_noted_with_both_digests() -> None:
     assert before is not None
     assert after is not None
     assert said == f"tool read: sha256 {before.digest}, now {after.digest}"
+    assert world.reports == ["one: the definition of the tool read has changed"]
     assert changed(world, [tool("new")]) == []
 
 
@@ -340,6 +341,10 @@ def test_so_many_changed_definitions_are_noted_one_by_one() -> None:
     said = changed(world, [{**tool(name), "title": "x"} for name in names])
     assert len(said) == 21
     assert said[-1] == "3 more tools"
+    (told,) = world.reports
+    assert told == "one: the definitions of 23 tools have changed: t0, t1, t2, t3, t4, ..."
+    changed(world, [{**tool(name), "title": "y"} for name in names[:2]])
+    assert world.reports[-1] == "one: the definitions of 2 tools have changed: t0, t1"
 
 
 # --- the trace -----------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ MAX_ERROR = 300
 """Characters that are shown of the error with which an upstream answers a list."""
 MOST_NOTED = 20
 """Changed definitions of one list that are noted one by one."""
+MOST_NAMED = 5
+"""Changed definitions of one list that the operator is told by name."""
 
 
 class _Fetched(Struct, frozen=True):
@@ -227,7 +229,7 @@ class Fetching:
     def _note_changes(self, server: str, kind: Kind, before: dict[str, Listed]) -> None:
         """Leave evidence of tools and prompts that have a different definition than `before`, or than in
         earlier sessions."""
-        scope, changed = self._scope, []
+        scope, changed, names = self._scope, list[str](), list[str]()
         entries = self.catalogue.entries(server, kind) if kind.id_key == "name" else ()
         earlier = scope.definitions(server, kind.name, {entry.name: entry.digest for entry in entries})
         for entry in entries:
@@ -235,10 +237,16 @@ class Fetching:
             digest = earlier.get(entry.name, "") if known is None else known.digest
             if digest not in ("", entry.digest):
                 changed.append(f"{kind.name} {entry.name}: sha256 {digest}, now {entry.digest}")
+                names.append(entry.name)
         more = len(changed) - MOST_NOTED
         said = changed[:MOST_NOTED] + ([f"{more} more {kind.name}s"] if more > 0 else [])
         for one in said:
             scope.audit.write(scope.recorder.noticed("pin-changed", server, one))
+        if len(names) == 1:
+            scope.report(server, f"the definition of the {kind.name} {names[0]} has changed")
+        elif names:
+            shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+            scope.report(server, f"the definitions of {len(names)} {kind.name}s have changed: {shown}")
 
     def _order(self, server: str, kind: Kind) -> None:
         """Of servers that are listed for the first time together, which one is faster must not decide whose a
