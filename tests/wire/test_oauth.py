@@ -15,6 +15,12 @@ ENTRY = {"linear": {"oauth": {}, "servers": ["web"]}}
 KEPT = "mcpguard-oauth-linear"
 
 
+def entry_of(server, credential="linear"):
+    """A server of the configuration that gets a token."""
+    headers = {"Authorization": f"Bearer ${{credential:{credential}}}"}
+    return {"type": "http", "url": server.url, "headers": headers}
+
+
 @pytest.fixture
 def server():
     with authority() as serving:
@@ -26,11 +32,7 @@ def guarded(session, tmp_path, server):
     """`guarded(login=True, ...)`: somebody logged in, and mcpguard serves with it."""
 
     def begin(login=True, kept=None, entry=ENTRY):
-        web = {
-            "type": "http",
-            "url": server.url,
-            "headers": {"Authorization": "Bearer ${credential:linear}"},
-        }
+        web = entry_of(server)
         environment = keychain(tmp_path / "keys")
         if login:
             config = write_config(tmp_path, {"web": web}, credentials=entry)
@@ -108,11 +110,7 @@ def test_a_login_that_is_ended_while_serving_refuses_the_next_call_and_a_new_one
 
 def test_a_server_that_takes_no_token_at_all_costs_one_renewal_a_call_at_most(session, tmp_path):
     with hosted() as serving:
-        web = {
-            "type": "http",
-            "url": serving.url,
-            "headers": {"Authorization": "Bearer ${credential:linear}"},
-        }
+        web = entry_of(serving)
         environment = keychain(tmp_path / "keys")
         config = write_config(tmp_path, {"web": web}, credentials=ENTRY)
         assert run_login(config, environment)[0] == 0
@@ -130,11 +128,7 @@ def test_a_server_that_takes_no_token_at_all_costs_one_renewal_a_call_at_most(se
 def test_a_rotated_refresh_token_that_arrives_while_mcpguard_ends_is_kept(session, tmp_path, ends):
     came, go = threading.Event(), threading.Event()
     with hosted() as serving:
-        web = {
-            "type": "http",
-            "url": serving.url,
-            "headers": {"Authorization": "Bearer ${credential:linear}"},
-        }
+        web = entry_of(serving)
         environment = keychain(tmp_path / "keys")
         config = write_config(tmp_path, {"web": web}, credentials=ENTRY)
         assert run_login(config, environment)[0] == 0
@@ -175,11 +169,7 @@ def test_a_service_gets_its_own_token_and_it_is_asked_for_once(session, tmp_path
         "client_secret": f"${{file:{secret}}}",
     }
     entry = {"warehouse": {"client_credentials": made, "servers": ["web"]}}
-    web = {
-        "type": "http",
-        "url": server.url,
-        "headers": {"Authorization": "Bearer ${credential:warehouse}"},
-    }
+    web = entry_of(server, "warehouse")
     guard = session({"web": web}, credentials=entry)
     guard.call("whoami")  # The SDK's server does not know tokens of services, and says so.
     assert [form["grant_type"] for form, _ in server.machine_requests][:1] == ["client_credentials"]

@@ -21,17 +21,6 @@ EVIL = "https://evil.example"
 NO_METADATA = "the authorization server gives no usable metadata (RFC 8414):"
 
 
-@pytest.fixture
-def serving():
-    with hosted() as serving:
-        yield serving
-
-
-@pytest.fixture
-def stage(serving, backend, tmp_path):
-    return Stage(backend, tmp_path, serving.url)
-
-
 def paths(serving):
     return [path for _, path, _, _ in serving.heard]
 

@@ -19,17 +19,6 @@ LOGIN = f"run `mcpguard secret login {NAME}`"
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture
-def serving():
-    with hosted() as serving:
-        yield serving
-
-
-@pytest.fixture
-def stage(serving, backend, tmp_path):
-    return Stage(backend, tmp_path, serving.url)
-
-
 def over(stage):
     """A mint whose token has to be renewed now."""
     stage.clock.at += 4000
