@@ -4,8 +4,8 @@ Each verb is a module of this package with `EXAMPLES`, `add_arguments(parser)` a
 only the chosen one is imported, since a client waits for `mcpguard run` to start. `onboarding/` has the verbs
 that change clients, `authoring/` those for writing policies, `operating/` those for watching, answering and
 ending what runs, `audit/` the evidence. What verbs share: `parser.py`, `outputs.py` (`--json`) and
-`log_lines.py` (`--log-format`). The one action of `secret` that needs more than the others is in
-`secret_check.py`.
+`log_lines.py` (`--log-format`). What a client hears from a `run` or `wrap` that cannot start is in
+`unstarted.py`. The one action of `secret` that needs more than the others is in `secret_check.py`.
 """
 
 import codecs
@@ -14,7 +14,8 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import ModuleType
 
 from mcpguard import __version__
@@ -87,14 +88,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _dispatch(words)
         sys.stdout.flush()
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 2
+        code = end.code if isinstance(end.code, int) else 2
+        if code:
+            _tell_client(words, "".join(getattr(end, "__notes__", ())))
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        return _failed(error)
+        code, said = _failed(error)
+        _tell_client(words, said)
     finally:
         sys.stderr = errors
     return code
+
+
+def _tell_client(words: list[str], said: str) -> None:
+    """Where a client started this, it shows why nothing is served: `said`, if that is not ""."""
+    from mcpguard.cli.unstarted import answer_with, serves_a_client
+
+    if said and serves_a_client(words):
+        sys.stderr.flush()
+        with suppress(KeyboardInterrupt):
+            answer_with(said)
 
 
 def _without_plugins() -> None:
@@ -117,23 +131,26 @@ def _import_msgspec() -> None:
             del sys.modules["typing_extensions"]
 
 
-def _failed(error: Exception) -> int:
+def _failed(error: Exception) -> tuple[int, str]:
+    """The exit code, and what was written to standard error, "" where nothing is to be said."""
     # The latter is what each access to a terminal that was closed gives.
     closed = isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
     if isinstance(error, BrokenPipeError) or closed:
         _discard_output()
-        return 141
+        return 141, ""
+    code = 2
     if isinstance(error, OSError) and error.errno in _FULL:
         _discard_output()
-        print(f"mcpguard: the output cannot be written: {error.strerror}", file=sys.stderr)
-        return 2
-    if isinstance(error, OSError) and isinstance(error.filename, str):
+        said = f"the output cannot be written: {error.strerror}"
+    elif isinstance(error, OSError) and isinstance(error.filename, str):
         from mcpguard.adapters.system.terminal import plain
 
-        print(f"mcpguard: {plain(error.filename)} cannot be used: {error.strerror}", file=sys.stderr)
-        return 2
-    _confess(error)
-    return 70
+        said = f"{plain(error.filename)} cannot be used: {error.strerror}"
+    else:
+        code, said = 70, f"{type(error).__name__}: this is a bug, please report it"
+        print(_frames(error), end="", file=sys.stderr)
+    print(f"mcpguard: {said}", file=sys.stderr)
+    return code, said
 
 
 def _open_all() -> None:
@@ -161,20 +178,24 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
 
 
-def _sentence(error: McpGuardError, config: str | None) -> str:
-    """The text to print, where `--config` is `config`: a file name may contain anything, and a faulty line of
-    a file may contain a credential."""
-    from mcpguard.adapters.system.terminal import broken, plain
-    from mcpguard.cli.parser import completed_for
+def _lines(error: McpGuardError, complete: Callable[[str], str]) -> list[str]:
+    """The text to print, with commands that are `complete`: a file name may contain anything, and a faulty
+    line of a file may contain a credential. What is indented is an excerpt, in which a column is marked."""
+    from mcpguard.adapters.system.terminal import plain
 
-    said = completed_for(config)(str(error))
+    said = complete(str(error))
     if isinstance(error, DocumentError):
         from mcpguard.core.redaction.redactor import Redactor
 
         said = Redactor(os.urandom(32)).inspect_text(said)
-    lines = map(plain, f"mcpguard: {said}".split("\n"))
-    # What is indented is an excerpt of a file, in which a column is marked.
-    return "\n".join(line if line[:1] == " " else broken(line, sys.stderr) for line in lines)
+    return [*map(plain, f"mcpguard: {said}".split("\n"))]
+
+
+def _in_short(lines: list[str]) -> str:
+    """The first mistake of those, without the excerpt, and how many there are."""
+    first, *more = (line for line in lines if line[:1] != " ")
+    shown = first.removeprefix("mcpguard: ")
+    return f"{shown} ({len(more)} more: `mcpguard check` shows all)" if more else shown
 
 
 def _dispatch(words: list[str]) -> int:
@@ -216,7 +237,14 @@ def _run(verb: str, words: list[str]) -> int:
     try:
         code: int = module.execute(args)
     except McpGuardError as error:
-        print(_sentence(error, getattr(args, "config", None)), file=sys.stderr)
+        from mcpguard.adapters.system.terminal import broken
+        from mcpguard.cli.parser import completed_for
+
+        complete = completed_for(getattr(args, "config", None))
+        lines = _lines(error, complete)
+        shown = [line if line[:1] == " " else broken(line, sys.stderr) for line in lines]
+        print("\n".join(shown), file=sys.stderr)
+        _tell_client([verb, *words], complete(_in_short(lines)))
         return 2
     return code
 
@@ -255,9 +283,8 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _confess(defect: Exception) -> None:
+def _frames(defect: Exception) -> str:
     """Where a defect happened, but not its message: that may quote an argument or a credential."""
     from traceback import format_tb
 
-    frames = "".join(format_tb(defect.__traceback__))
-    print(f"{frames}mcpguard: {type(defect).__name__}: this is a bug, please report it", file=sys.stderr)
+    return "".join(format_tb(defect.__traceback__))

@@ -108,7 +108,11 @@ class Parser(ArgumentParser):
             wanted = [one for one in self._actions if _name_of(one) in names.split(", ")]
             message = "; ".join(map(_said_of_missing, wanted))
         self.print_usage(sys.stderr)
-        self.exit(2, broken(f"{self.prog}: error: {message}", sys.stderr) + "\n")
+        try:
+            self.exit(2, broken(f"{self.prog}: error: {message}", sys.stderr) + "\n")
+        except SystemExit as end:
+            end.add_note(f"{self.prog}: {message}")
+            raise
 
     def refuse(self, word: str, words: Iterable[str]) -> NoReturn:
         """Ends with what is wrong with `word`, which no option and no argument takes, in the usage of the
