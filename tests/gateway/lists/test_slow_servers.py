@@ -255,6 +255,42 @@ def test_calls_to_the_others_do_not_wait_and_a_call_to_the_slow_one_does() -> No
     assert {one.get("id") for one in world.client.sent[-2:]} == {3, None}
 
 
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_name_that_nobody_has_waits_only_once_for_the_first_start_of_a_server_that_hangs(era: str) -> None:
+    world, held, ask = slow(era)
+    call = modern if era == "modern" else World.send
+    ask(1)
+    patience_ends(world)
+    call(world, "tools/call", {"name": "nothing", "arguments": {}}, 2)
+    assert [one.get("id") for one in world.client.sent] == [1]
+    give(held.pop(), UpstreamError(SAID))
+    world.turn()
+    assert world.client.sent[-1]["id"] == 2
+    call(world, "tools/call", {"name": "nothing", "arguments": {}}, 3)
+    assert world.client.sent[-1]["id"] == 2
+    patience_ends(world)
+    assert world.client.sent[-1]["id"] == 3
+    assert world.client.sent[-1]["error"]["message"] == (
+        f"none of the servers that answered has this tool, and {SAID}; it is being tried again"
+    )
+    call(world, "tools/call", {"name": "nothing", "arguments": {}}, 4)
+    assert world.client.sent[-1]["id"] == 4
+
+
+def test_a_name_of_the_server_that_hangs_waits_for_it_each_time() -> None:
+    world, held, ask = slow()
+    world.upstreams["b"].answers["read"] = text("here")
+    ask(1)
+    give(held.pop(), UpstreamError(SAID))
+    world.turn()
+    world.call("b__read", 2)
+    patience_ends(world)
+    assert world.client.sent[-1]["id"] == 1
+    give(held.pop(), {"tools": [tool("read")]})
+    world.turn()
+    assert last(world)["content"] == text("here")["content"]
+
+
 def test_a_resource_of_another_server_waits_for_a_slow_one_once() -> None:
     world = legacy(two())
     for kind in ("resource", "template"):

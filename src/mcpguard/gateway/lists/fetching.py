@@ -77,6 +77,10 @@ class Fetching:
         running = self._running.get((server, kind.name))
         return None if running is None else running.wait
 
+    def problem(self, server: str, kind: Kind) -> str:
+        """Why the last fetch of this list that has ended failed; "" where it did not, or none has ended."""
+        return self._last.get((server, kind.name), "")
+
     def freshness(self, kind: Kind) -> int:
         """ms for which the whole list is fresh: as its least fresh part (server/utilities/caching)."""
         return min(self._ttl.get((server, kind.name), 0) for server in self.catalogue.servers)

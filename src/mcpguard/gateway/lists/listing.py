@@ -226,15 +226,17 @@ class Listing:
 
     async def _settled(self, kind: Kind, name: str, caller: Caller) -> Listed | None:
         """The tool or prompt of a name that is nobody's yet, once all who could have it are listed; or those
-        that a list would wait for, where one of them has it and no other is known to have had it."""
+        that a list would wait for, where one of them has it and no other is known to have had it, or the
+        others are known to be out of order."""
         catalogue = self.catalogue
         refresh = partial(self.fetching.refresh_all, kind, caller, reported=False)  # The caller is told.
         awaited = catalogue.awaited(kind.name, name)
         silent = [one for one in awaited if (one, kind.name) not in self._left_out]
         done = await refresh(awaited)
         if not self._is_of_others(kind, name, [*done.problems, *done.late]):
-            late = await refresh(done.late, patient=True)
-            problems = done.problems | late.problems
+            hung = {one: problem for one in done.late if (problem := self._hung(kind, name, one))}
+            late = await refresh([one for one in done.late if one not in hung], patient=True)
+            problems = done.problems | late.problems | hung
             if not self._is_of_others(kind, name, [*problems]):
                 raise UpstreamError(self._may_be_of(kind, name, problems))
         if any(answered == kind.name for answered, _ in self._answered):
@@ -242,6 +244,13 @@ class Listing:
                 if catalogue.listed(server, kind.name):
                     self.changed(server, kind, caller)
         return catalogue.settle(kind.name, name, self.visible)
+
+    def _hung(self, kind: Kind, name: str, server: str) -> str:
+        """Why no name is waited for that `server` might have, "" where it is: the name is for that server, or
+        it has not failed yet, and a first start takes long."""
+        problem = self.fetching.problem(server, kind)
+        its = name.startswith(f"{server}{SEPARATOR}") or self._scope.listed_before(server, kind.name, name)
+        return "" if its or not problem else f"{problem}; it is being tried again"
 
     def _is_of_others(self, kind: Kind, name: str, missing: list[str]) -> bool:
         """Whether a name cannot be meant for one of the servers that are `missing` in a list."""
