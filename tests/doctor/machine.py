@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from unittest.mock import patch
 
 import msgspec
 
@@ -90,11 +91,14 @@ class Machine:
 
 @contextmanager
 def machine() -> Iterator[Machine]:
-    """A clean one. Not below pytest's own folder, which is closed to others."""
+    """A clean one, where the variables are set that configurations of the tests refer to. Not below pytest's own
+    folder, which is closed to others."""
     root = Path(mkdtemp(prefix="mcpguard-doctor-", dir="/tmp"))
     root.chmod(0o755)
+    set_here = dict.fromkeys(("A", "B", "K", "GIT_TOKEN"), "the value of a variable")
     try:
-        yield Machine(root.resolve())
+        with patch.dict(os.environ, set_here):
+            yield Machine(root.resolve())
     finally:
         rmtree(root)
 

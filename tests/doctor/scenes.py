@@ -23,6 +23,7 @@ from tests.doctor.machine import OURS, PHRASE, POLICY, TOKEN, Machine, later
 
 Scene = Callable[[Machine, pytest.MonkeyPatch], None]
 HELD = "git: {command: git-server, args: [/srv/git], env: {GIT_TOKEN: '${env:GIT_TOKEN}'}}"
+UNSET = "git: {command: sudo, env: {T: '${env:UNSET}'}}"
 CURSOR = "home/.cursor/mcp.json"
 
 
@@ -56,6 +57,16 @@ def seen_by(agent: str) -> Scene:
         machine.configured(more="clients: {desk: {servers: [git]}}\n")
         args = ["run", "--config", str(machine.path), "--agent", agent]
         machine.write(CURSOR, json.dumps({"mcpServers": {"mcpguard": {"command": OURS, "args": args}}}))
+
+    return make
+
+
+def starting(variables: dict[str, str]) -> Scene:
+    """A client that starts mcpguard with these variables."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        entry = {"command": OURS, "args": ["run"], "env": variables}
+        machine.write(CURSOR, json.dumps({"mcpServers": {"mcpguard": entry}}))
 
     return make
 
@@ -321,6 +332,7 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D307": (policy(-1), policy(0)),
     "D308": (policy(0), policy(30)),
     "D309": (copied(upgraded=True), copied(upgraded=False)),
+    "D310": (config(UNSET), both(config(UNSET), starting({"UNSET": "${input:token}"}))),
     "D401": (config(), config(HELD.replace("git-server", "sudo"))),
     "D402": (config(yama__ptrace_scope="0"), config(yama__ptrace_scope="1")),
     "D403": (
@@ -360,7 +372,9 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
     for name in (".zshrc", ".profile", ".config/fish/config.fish"):
         machine.write(f"home/{name}", f"set -gx A_KEY {PHRASE}\nexport B={TOKEN}\n", 0o666)
     mounted = machine.write("run/token", PHRASE, 0o640)
-    refs = "D: '${file:/nowhere}', E: '${env:MY_TOKEN}', F: '${env:SOON}', G: '${keyring:g}'"
+    refs = (
+        "D: '${file:/nowhere}', E: '${env:MY_TOKEN}', F: '${env:SOON}', H: '${env:UNSET}', G: '${keyring:g}'"
+    )
     held = f"env: {{GITHUB_TOKEN: '${{file:{mounted}}}', B: {TOKEN}, {refs}}}"
     patch.setenv("MY_TOKEN", jwt(1))
     patch.setenv("SOON", jwt(time.time() + 9))

@@ -104,6 +104,7 @@ SENTENCES = {
     "D306": "which keychain a desktop has is not for a command to change",
     "D307": "a review is what the date is for",
     "D308": "a review is what the date is for",
+    "D310": "where mcpguard is started, and where the value is kept, is a decision",
     "D401": "another user, container or machine is another setup",
     "D404": "which folder the server needs, or where it runs, is a decision",
     "D504": "where the files go, or which folder the server needs, is a decision",

@@ -9,6 +9,7 @@ its own folder.
 
 import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import Path
 from shlex import quote
@@ -97,6 +98,16 @@ def configuration_in_use(at: MachineSurroundings) -> Path | None:
             if entry.guarded and not entry.disabled and named:
                 return Path(named[0])
     return None
+
+
+def variables_given(at: MachineSurroundings) -> frozenset[str]:
+    """The environment variables that a client sets where it starts mcpguard."""
+    places, names = at.places, set[str]()
+    for path, kind in ({} if places is None else _known(places)).items():
+        with suppress(OSError, RuntimeError):
+            entries = reading.read(*kind, path).entries
+            names.update(name for one in entries if one.guarded and not one.disabled for name in one.env)
+    return frozenset(names)
 
 
 def _file(

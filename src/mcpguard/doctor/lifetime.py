@@ -16,11 +16,12 @@ from mcpguard.config.policies import present, read_document
 from mcpguard.config.references import ENTRY
 from mcpguard.config.urls import host_of
 from mcpguard.core.document.reading import Document
-from mcpguard.core.errors import CredentialError, PolicyError
+from mcpguard.core.errors import CredentialError, MissingError, PolicyError
 from mcpguard.core.legible import utc
 from mcpguard.core.policy.terms import Observation, end_of
 from mcpguard.core.policy.written import Policy
 from mcpguard.core.secret import CredentialRef, ends_at
+from mcpguard.doctor.clients import variables_given
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import CheckSubject
 
@@ -32,7 +33,7 @@ _GUIDE = "mcpguard help short-lived-credentials"
 
 
 def check(subject: CheckSubject) -> Iterator[Checked]:
-    """D210, D211, D301 to D304 and D307 to D309."""
+    """D210, D211, D301 to D304 and D307 to D310."""
     config = subject.config
     if config is None:
         return
@@ -115,10 +116,15 @@ def _held(subject: CheckSubject, ref: CredentialRef, place: tuple[str, str]) -> 
         secret = value_of(ref)
         subject.redactor.hold(str(ref), secret)
     except CredentialError as error:
-        # A client may set variables that the shell of whoever runs the doctor does not have.
+        said = f"{'.'.join(place)}: {error}"
         if ref.source != "env":
             run = _storing(ref) if _is_missing(ref) else ""
-            yield found("D304", subject.path, f"{'.'.join(place)}: {error}", line, run=run, subject=place[1])
+            yield found("D304", subject.path, said, line, run=run, subject=place[1])
+        elif not isinstance(error, MissingError):
+            yield found("D304", subject.path, said, line, subject=place[1])
+        elif ref.name not in variables_given(subject.at):
+            said = f"{'.'.join(place)}: {error.said} in this shell, nor by a client that starts mcpguard"
+            yield found("D310", subject.path, said, line, subject=place[1])
         return
     if (end := ends_at(secret)) is not None:
         yield from _ending(subject, f"{'.'.join(place)}: {ref}", end, line, _storing(ref), place[1])
