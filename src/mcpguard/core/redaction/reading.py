@@ -23,7 +23,7 @@ from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.detectors.named import accounts, apart, pairs, values
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.views import FlatView, View
-from mcpguard.core.redaction.views.signs import CHANCES, LINES, URL, SignsOfText, expressions
+from mcpguard.core.redaction.views.signs import CHANCES, LABELS, LINES, URL, SignsOfText, expressions
 
 _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
@@ -49,7 +49,7 @@ COST_OF_A_JUDGEMENT = 40
 _KNOWN, _HARMLESS = 1_000, 4_000
 _LONG = 256
 _TABLES = "tables"
-_COST_OF_A_LINE, _COST_OF_A_TABLE = 4, 3
+_COST_OF_A_LINE, _COST_OF_A_TABLE, _COST_OF_A_LABEL = 4, 3, 24
 """Each line of a log may have its time where others have a user."""
 COST_OF_A_CELL = 2
 """A table of short rows is ordinary, and each row of it is one judgement."""
@@ -247,7 +247,8 @@ class ViewReading:
                 self._trigger(0)
             return False
         if index < URL:
-            return self._line(text, end) if index == LINES else self._table(end)
+            read = self._line if index == LINES else self._label if index == LABELS else self._table
+            return read(text, end)
         self._trigger(1)
         span = OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
         if span is None:
@@ -277,7 +278,12 @@ class ViewReading:
         found, self._covered[accounts.LINE] = accounts.passwords(text, end, self._pairs.judge)
         return any([self._found(hit) for hit in found])
 
-    def _table(self, end: int) -> bool:
+    def _label(self, _text: bytes, end: int) -> bool:
+        """Whether a value that has one of its bytes before `end` stands below a label."""
+        self._trigger(_COST_OF_A_LABEL)
+        return not self._joined and any([self._found(hit) for hit in self._beside.labelled(end - 1)[0]])
+
+    def _table(self, _text: bytes, end: int) -> bool:
         """Whether anything is in the JSON in which a list begins in a list before `end`."""
         self._trigger(_COST_OF_A_TABLE)
         if self._joined or end <= self._covered.get(_TABLES, 0):

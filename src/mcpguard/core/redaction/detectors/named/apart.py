@@ -19,7 +19,6 @@ from mcpguard.core.redaction.detectors.named.around.beside import (
     DASHES,
     DEFAULT,
     FLOW,
-    HEADED,
     LIST,
     MARKED_NAMES,
     MARKS_OF_PAIRS,
@@ -376,7 +375,7 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (
         tuple(f"{name}{end}" for name in _ALONE for end in _BREAKS),
         True,
-        f"{unended(HEADED)}|{pages.SHOWN}|{ITEMS}",
+        f"{pages.SHOWN}|{ITEMS}",
         ApartFromName.under,
     ),
     (tuple(f'{name}"\n' for name in _ALONE), True, NUMBERED.pattern.decode(), ApartFromName.numbered),

@@ -77,3 +77,55 @@ def test_each_password_of_a_list_or_of_a_column_is_found(form: str) -> None:
 )  # fmt: skip
 def test_what_is_below_another_heading_or_no_secret_stays(text: str) -> None:
     assert cleaned(text) == text
+
+
+LABELLED = [
+    *("{label}\n{{}}\n", "{label}\r\n\r\n{{}}", "  {label} \n    {{}}", "{label}:\n\n{{}}\n", "{label}?\n{{}}"),
+    *("{label}\n-----\n{{}}\n", "{label}\n========\n\n{{}}", "## {label}\n\n{{}}", "*{label}*\n`{{}}`\n", "[{label}]\n{{}}"),
+    *("- {label}\n- {{}}\n", "1. {label}\n2. {{}}", "\u2022 **{label}**\n\u2022 `{{}}`", "* Name\n* ada\n* {label}\n* {{}}\n* Host"),
+    *("- {label}\n  - {{}}\n", "{label}\n: {{}}\n", "> {label}\n> {{}}", "{label}\n```text\n{{}}\n```", "{label}\n\t{{}}"),
+    *("Name\nada\n{label}\n{{}}\nHost\ndb1\n", '"{label}"\n"{{}}"', "=== {label} ===\n{{}}", "{label}\n>>> {{}}\n"),
+    *("|{label}\n|{{}}\n", "! {label}\n| {{}}\n", '{{{{"out": "{label}\\n{{}}\\n"}}}}', '["{label}\\n\\n{{}}"]'),
+]  # fmt: skip
+
+
+@each("form", LABELLED)
+def test_what_stands_alone_below_a_label_is_found(form: str) -> None:
+    labels = (
+        ("Password", HUMAN, "password"),
+        ("Root password", HUMAN, "password"),
+        ("API key", TOKEN, "secret-value"),
+    )
+    for label, value, kind in (*labels, ("Personal access token", TOKEN, "secret-value")):
+        text = form.format(label=label)
+        assert cleaned(text.format(value)) == text.format(f"[REDACTED:{kind}#1]"), text
+
+
+@each(
+    "text",
+    [
+        *(
+            "Password\n\nUse at least 12 characters.\n",
+            "Password\nUsername\nRemember me",
+            "Password\n12345678\n",
+        ),
+        *(
+            "Your token\n\nhttps://example.com/a1b2c3\n",
+            "API key\nAES-256-GCM\n",
+            "Password policy\nriver.Stone47!\n",
+        ),
+        *(
+            "Write down the password\nand keep it, as river.Stone47! is.",
+            "the next token\nq7Zt2Wb9Kx4Lm8Rv1Yd5\n",
+        ),
+        *(
+            "The API has a token\nq7Zt2Wb9Kx4Lm8Rv1Yd5 which",
+            "Please send us all of your old password\nriver.Stone47!",
+        ),
+        *("Token\nx\nq7Zt2Wb9Kx4Lm8Rv1Yd5", 'f("password")\n\nriver.Stone47!'),
+        *("Tokens\n\n\n\n\n\n1. Buy 2 of them", "Key\nq7Zt2Wb9Kx4Lm8Rv1Yd5"),
+        "-----BEGIN PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n",
+    ],
+)
+def test_what_stands_below_prose_or_another_label_stays(text: str) -> None:
+    assert cleaned(text) == text

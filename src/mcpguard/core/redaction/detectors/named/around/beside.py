@@ -54,16 +54,6 @@ BELOW = expression(
         )
     ).encode()
 )
-_HEADS = b"#", b"**", b"__", b"/"
-HEADED = expression(
-    "".join(
-        (
-            rf"(?:[ \t]{{0,8}}{_BREAK_OF_LINE}){{0,2}}(?:`{{3}}\w{{0,12}}{_BREAK_OF_LINE}|[-*+] )?",
-            r"""["`*]{0,3}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])([^\s"`*\x00-\x1f\xff]{6,512}?)["`*]{0,3}""",
-            _END,
-        )
-    ).encode()
-)
 REVERSED = expression(
     rb"""([^"'<>\x00-\x1f\xff]{6,512})["'][^<>\x1f\xff]{0,160}?\b(?:name|key|id)=["']([\w.:-]{3,64})["']"""
 )
@@ -274,16 +264,6 @@ class BesideName(Values):
         strength, opening = said(name), lead[1] or (b'"' if before.endswith(b'"') else b"")
         hit = self._judged(lead.end(), strength, opening, ends=b" \t\r\n\x1f\xff]") if strength else None
         return [hit] if hit and DIGIT.search(self._text, *hit[:2]) else [], at
-
-    def titled(self, at: int) -> Seen:
-        """A secret alone in a line or a fence below a heading of Markdown that is its name, below its name in
-        bold, or below its path, as `etcdctl get` shows it."""
-        head = self._text[self._start_of_line(at - 2) : at].rstrip(b" \r\n*`_").removesuffix(b"\\n")
-        head = head.rpartition(b"\\n")[2].rpartition(b'"')[2].rstrip(b"*`_")
-        lead = HEADED.match(self._text, at) if head.startswith(_HEADS) else None
-        strength = said(singular(name_at_end(head))) if lead else ""
-        hit = self._secret(*lead.span(1), strength, known_end=False) if lead and strength else None
-        return [hit] if hit else [], at
 
     def attributed(self, at: int) -> Seen:
         """A value of an element that has its name in an attribute behind: `value="…" name="password"`."""

@@ -1,7 +1,8 @@
-"""Secrets in the items of a list below its heading, and in columns that have but one name.
+"""Secrets in the line below their label, in the items of a list below its heading, and in columns that have
+but one name.
 
 Law of this file: that of `apart`, whose readers these are. An item is one word with a digit, and the list
-ends at the first line that has anything else.
+ends at the first line that has anything else. A label is a few words, the last of which says so.
 """
 
 from collections.abc import Callable
@@ -14,11 +15,11 @@ from mcpguard.core.redaction.detectors.named.values import DIGIT, Found, name_at
 
 _BREAK = r"(?:\r?\n|(?:\\{1,4}r)?\\{1,4}n)"
 _NUMBER = r"(?:[0-9]{1,4}|[A-Za-z]|[ivx]{1,5})"
-_BULLET = (
-    rf"(?:(?:[-*+]|\xe2(?:\x80[\x93\x94\xa2\xa3]|\x97[\x8b\x8f\xa6])|\xc2\xb7|{_NUMBER}[.):]|\({_NUMBER}\)"
+_POINT = (
+    rf"(?:[-*+]|\xe2(?:\x80[\x93\x94\xa2\xa3]|\x97[\x8b\x8f\xa6])|\xc2\xb7|{_NUMBER}[.):]|\({_NUMBER}\)"
     r"|\[[ xX0-9]{1,4}\]|#[0-9]{1,4})[ \t]{1,4}(?:\[[ xX]\][ ])?"
-    r"|(?<=[ ]{2})|(?<=\t))"
 )
+_BULLET = rf"(?:{_POINT}|(?<=[ ]{{2}})|(?<=\t))"
 _LEAD = rf"(?:\*{{2}}|__)?:?[ \t]{{0,8}}(?:{_BREAK}[ \t>]{{0,8}}){{1,3}}"
 _WORD = r"""["'`*]{0,3}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])([^\s"'`*\x00-\x1f\xff]{6,512}?)["'`*]{0,3}"""
 _END = rf"""(?=[ \t]{{0,8}}(?:{_BREAK}|[\x1f\xff]|$)|"\s{{0,16}}[,}}\]])"""
@@ -27,6 +28,30 @@ _FIRST = expression(rf"{ITEMS}{_WORD}{_END}".encode())
 _ITEM = expression(
     rf"[ \t]{{0,8}}{_BREAK}(?:[ \t]{{0,8}}{_BREAK})?[ \t>]{{0,8}}{_BULLET}{_WORD}{_END}".encode()
 )
+LABELS = "password", "passwd", "passphrase", "passcode", "pwd", "token", "secret", "key", "credential"
+"""How a label ends, in lower case."""
+_NO_WORD = r"[^0-9A-Za-z\n\x1f\xff]"
+BELOW_LABEL = (
+    rf"s?{_NO_WORD}{{0,40}}(?:\n|\\n)(?:{_NO_WORD}{{0,80}}(?:`[a-z]{{1,12}})?\n){{0,2}}"
+    rf"{_NO_WORD}{{0,24}}[^\s0-9\x00-\x1f\xff]{{0,48}}[0-9]"
+)
+"""What stands behind that up to the first digit of the next line with a word, which may be of a value."""
+_SIGN = r"(?:(?:[|!:;>$]{1,3}|[-=]>)[ \t]{0,4}){0,2}"
+_LABEL = expression(
+    rf"[ \t]{{0,64}}({_SIGN}(?:{_POINT})?{_SIGN}[-#=*_~\"'`\[( ]{{0,16}})"
+    r"(/?(?!BEGIN )(?:[A-Za-z][\w./-]{0,32}[ ]){0,4}[A-Za-z][\w./-]{0,48})"
+    r"([-\]\"'`*_:=?~)| \t\r]{0,40})".encode()
+)
+_SOLE_WORD = expression(
+    rf"[ \t]{{0,64}}{_SIGN}({_POINT})?{_SIGN}[\"'`*<\[(]{{0,3}}(?=[^\s\x00-\x1f\xff]{{0,64}}[0-9])"
+    rf"([^\s\x00-\x1f\xff]{{6,512}}?)[\"'`*>\])|]{{0,3}}{_END}".encode()
+)
+_BREAKS, _OF_WORDS = expression(_BREAK.encode()), expression(rb"[^0-9A-Za-z]*+(?<!```)[0-9A-Za-z]")
+_QUOTED = b" \t\r\"'`"
+_ABOVE, _LINES_ABOVE = 320, 4
+"""Bytes and lines above a value in which its label may be."""
+_IN_A_MEMBER = expression(rb"""^[^"]{0,40}(?:"[^"]{0,40}"[^"]{0,40}){0,4}[:\[]\s{0,4}"(?=[^"]+$)""")
+"""Before a label in a text of JSON."""
 _HEADING = expression(rb"(?:#{1,6}[ \t]|\*\*|__)[^\n\x1f\xff]{0,80}\Z")
 _SOLE = expression(
     rb"[0-9]{1,7}[ ]{2,40}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])([^\s\x00-\x1f\xff]{4,512})"
@@ -44,12 +69,30 @@ class Items(Statements):
     __slots__ = ()
 
     def under(self, at: int) -> Seen:
-        """A secret below its name, or several in a list below it."""
-        return self._first_of(at, super().under)
+        """Several secrets in a list below their name, or one that a page shows below it."""
+        return self._first_of(at, self.shown)
 
     def below(self, at: int) -> Seen:
         """The same behind a colon."""
         return self._first_of(at, super().below)
+
+    def labelled(self, at: int) -> Seen:
+        """A secret alone in its line below a label such as "Password" or `- API key`, from one of its bytes
+        on; also below an underline or an empty line, in a fence, or as the next item of a list."""
+        start = max(self._start_of_line(at), self._text.rfind(b"\\n", max(0, at - _ABOVE), at) + 2)
+        found = _SOLE_WORD.match(self._text, start)
+        above = self._text[max(0, start - _ABOVE) : start] if found else b""
+        above = above[max(above.rfind(b"\x1f"), above.rfind(b"\xff")) + 1 :]
+        lines = [one for one in _BREAKS.split(above)[-_LINES_ABOVE:] if _OF_WORDS.match(one)]
+        label = _LABEL.fullmatch(_IN_A_MEMBER.sub(b"", lines[-1])) if lines else None
+        if found is None or label is None:
+            return [], at
+        ahead, behind = label[1].strip(_QUOTED), label[3].strip(_QUOTED)
+        # An item stands below a heading or another item, and an entry beside its name.
+        is_entry = not ahead and (behind.endswith(b"=") or bool(found[1] and not behind))
+        strength = "" if is_entry else said(singular(label[2].decode().replace(" ", "_")))
+        hit = self._secret(*found.span(2), strength, known_end=False) if strength else None
+        return [hit] if hit else [], at
 
     def _first_of(self, at: int, other: Callable[[int], Seen]) -> Seen:
         hits, end = self.itemised(at)

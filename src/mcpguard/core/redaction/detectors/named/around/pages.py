@@ -73,11 +73,6 @@ class OnPages(BesideName):
         line = self._text[self._start_of_line(at - 1) : at] if found else b""
         return self._labelled(at, _LABEL.match(line), found)
 
-    def under(self, at: int) -> Seen:
-        """A secret below its name, as `titled` reads it or `shown`."""
-        hits, end = self.titled(at)
-        return (hits, end) if hits else self.shown(at)
-
     def row(self, at: int) -> Seen:
         """Of a row of two cells: `- row "API key …"`."""
         found = _ROW.match(self._text, at)
