@@ -336,7 +336,7 @@ def test_pages_say_since_when_they_know_calls_and_where_the_older_ones_are(
     assert "Calls are counted since" in text_of(browser.see("/servers"))
 
 
-def test_a_call_that_a_person_refused_or_nobody_answered_is_denied_and_no_longer_asked(
+def test_a_call_that_a_person_refused_is_denied_and_no_longer_asked(
     browser: Browser,
 ) -> None:
     asked = structs.replace(DECIDED, effect="ask", cause="approval", ticket="ab12")
@@ -346,6 +346,35 @@ def test_a_call_that_a_person_refused_or_nobody_answered_is_denied_and_no_longer
         assert f'data-key="c-{shown}"' in page
         assert f'data-key="c-{hidden}"' not in page
     assert '<p class="verdict"><span class="effect effect-denied">' in browser.see("/calls/c-1")
+
+
+def test_a_call_is_unanswered_until_a_person_has_answered_before_its_end(browser: Browser) -> None:
+    def noticed(what: str, ticket: str, seconds: int) -> Noticed:
+        said = f"ticket {ticket} of git: push by os-user:ada (console)"
+        return Noticed(NOW + timedelta(seconds=seconds), what, "git", said, ticket=ticket)
+
+    asked = structs.replace(DECIDED, effect="deny", cause="approval", at=NOW + timedelta(seconds=10))
+    tickets = {"a1": None, "a2": ("refused", 5), "a3": ("given", 5), "a4": ("refused", 50), "a5": None}
+    for ticket, answer in tickets.items():
+        # What is not known to have been asked may have been answered in what is not kept either.
+        if ticket != "a5":
+            browser.records(noticed("approval-asked", ticket, 1))
+        browser.records(structs.replace(asked, id=ticket, ticket=ticket))
+        if answer is not None:
+            browser.records(noticed(f"approval-{answer[0]}", ticket, answer[1]))
+    for effect, found in (("unanswered", ["a4", "a1"]), ("denied", ["a5", "a3", "a2"])):
+        page = browser.see(f"/decisions?effect={effect}")
+        assert sorted(re.findall(r'<tr data-key="c-([^"]+)"', page)) == sorted(found)
+    assert "Denied, since nobody answered" in browser.see("/calls/a1")
+
+
+def test_lists_are_shown_only_when_asked_for(browser: Browser) -> None:
+    lists = structs.replace(DECIDED, method="tools/list", tool="", id="c-2")
+    browser.records(DECIDED, lists, structs.replace(lists, id="c-3", effect="deny"))
+    for query, found in (("", ["c-3", "c-1"]), ("?lists=1", ["c-3", "c-2", "c-1"])):
+        page = browser.see(f"/decisions{query}")
+        assert re.findall(r'<tr data-key="c-([^"]+)"', page) == found
+    assert "/calls/c-2" not in browser.see("/")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE, SUFFIXES
 from mcpguard.core.evidence.changes import ANSWER_VOID, VOID, why_void
 from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
+from mcpguard.core.model import Cause
+from mcpguard.protocol.catalogue import KINDS
 
 MOST_CALLS = 5_000
 """Calls, and as many notices, that are known."""
@@ -35,6 +37,7 @@ MOST_AT_ONCE = 8 << 20
 """What is read of a file in one turn."""
 
 _when = attrgetter("at")
+_LISTS = frozenset(kind.method for kind in KINDS.values())
 _SEAL = re.compile(rb'"seq":(\d{1,15}),"prev":"[0-9a-f]{64}","hash":"([0-9a-f]{64})"\}$')
 
 
@@ -55,10 +58,17 @@ class SeenCall(Struct):
     outcome_place: Place | None = None
     version: int = 0
     """Another where something was added, so that a page knows that it shows less."""
+    unanswered: bool = False
+    """Whether it was refused since nobody answered the question about it."""
 
     @property
     def at(self) -> datetime:
         return self.decision.at
+
+    @property
+    def lists(self) -> bool:
+        """Whether it only lists what a server offers, as each client does again and again."""
+        return self.decision.method in _LISTS and self.decision.effect == "allow"
 
 
 class SeenNotice(Struct, frozen=True):
@@ -118,8 +128,27 @@ class Evidence:
         found = False
         for name in sorted(name for name, file in self._files.items() if not file.over):
             found = self._read(name) or found
+        if found:
+            self._know_answers()
         self.revision += found
         return found
+
+    def _know_answers(self) -> None:
+        """Mark the calls that were refused before there was an answer. A question comes before its answer, so
+        where it is kept an answer would be, too."""
+        asked: set[str] = set()
+        answers: dict[str, datetime] = {}
+        for seen in self.notices:
+            if seen.notice.what == "approval-asked":
+                asked.add(_ticket_of(seen.notice))
+            elif seen.notice.what in ANSWERS:
+                answers.setdefault(_ticket_of(seen.notice), seen.at)
+        for call in self.calls:
+            one = call.decision
+            if one.effect == "deny" and one.cause == Cause.APPROVAL.value and one.ticket in asked:
+                unanswered = one.ticket not in answers or answers[one.ticket] > one.at
+                call.version += unanswered != call.unanswered
+                call.unanswered = unanswered
 
     # --- files -----------------------------------------------------------------------------------
 
@@ -220,7 +249,8 @@ class Evidence:
         found: list[SeenCall] = []
         for call in reversed(self.calls[: bisect_right(self.calls, at, key=_when)]):
             one = call.decision
-            if (one.principal, one.agent) == (principal, agent) and one.server and call.at < at:
+            of_them = (one.principal, one.agent) == (principal, agent) and not call.lists
+            if of_them and one.server and call.at < at:
                 found.append(call)
                 if len(found) == most:
                     break
@@ -250,6 +280,8 @@ EFFECTS = {
     VOID: "withheld",
 }
 """By what a notice says, the effect whose sign stands with it."""
+
+ANSWERS = frozenset({"approval-given", "approval-refused"})
 
 _ASKED = re.compile(r"ticket ([0-9a-f]{1,64}) for the call (\S+) of ")
 _ARGUMENTS = ", sha256 of the arguments "
@@ -320,8 +352,12 @@ def _step(seen: SeenNotice) -> AnswerStep:
     if found is not None:
         ticket, call, target, who = found
         return AnswerStep(*about, ticket, call, notice.server if call else "", target, who)
+    return AnswerStep(*about, _ticket_of(notice), detail=notice.detail)
+
+
+def _ticket_of(notice: Noticed) -> str:
     number = _TICKET.match(notice.detail)
-    return AnswerStep(*about, number[1] if number else notice.ticket, detail=notice.detail)
+    return number[1] if number else notice.ticket
 
 
 def _read(what: str, detail: str) -> tuple[str, str, str, str] | None:

@@ -13,7 +13,7 @@ from mcpguard.console.evidence import SeenCall
 from mcpguard.console.pages import page
 
 SINCE = {"": 0, "15m": 900, "1h": 3_600, "1d": 86_400, "7d": 604_800}
-EFFECTS = ("", "allowed", "approved", "asked", "denied", "observed", "withheld")
+EFFECTS = ("", "allowed", "approved", "asked", "denied", "unanswered", "observed", "withheld")
 STEP, MOST = 150, 1_200
 
 
@@ -26,6 +26,8 @@ class DecisionFilter(Struct, frozen=True):
     principal: str = ""
     actor: str = ""
     since: str = ""
+    lists: bool = False
+    """Requests for lists too."""
     most: int = STEP
 
     @property
@@ -33,11 +35,14 @@ class DecisionFilter(Struct, frozen=True):
         """The same as the query of an address."""
         given = {"q": self.text}
         given |= {key: getattr(self, key) for key in ("server", "effect", "principal", "actor", "since")}
+        given["lists"] = "1" if self.lists else ""
         return urlencode({name: value for name, value in given.items() if value})
 
     def fits(self, call: SeenCall, now: float) -> bool:
         """Whether a call is among them."""
         one = call.decision
+        if call.lists and not self.lists:
+            return False
         if self.since and call.at.timestamp() < now - SINCE[self.since]:
             return False
         if self.server not in ("", one.server):
@@ -60,6 +65,7 @@ def filter_of(request: Request) -> DecisionFilter:
         principal=asked.get("principal", "")[:500],
         actor=asked.get("actor", "")[:500],
         since=since if since in SINCE else "",
+        lists=asked.get("lists") == "1",
         most=min(MOST, int(most)) if most.isdecimal() and len(most) < 5 else STEP,
     )
 
@@ -104,7 +110,7 @@ def effect_of(call: SeenCall) -> str:
     """The outcome of a call, in one word."""
     one = call.decision
     if one.effect != "allow":
-        return "asked" if one.effect == "ask" else "denied"
+        return "asked" if one.effect == "ask" else "unanswered" if call.unanswered else "denied"
     if call.outcome is not None and call.outcome.status == "withheld":
         return "withheld"
     if one.observed is not None or (call.outcome is not None and call.outcome.observed is not None):

@@ -91,7 +91,8 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
         desk.evidence.poll()
         shown = None if one is None else _ticket_page(desk, one, sessions, check, since)
         answered = _answered(desk)
-        recent = [] if queue else [call for _, call in zip(range(6), desk.evidence.newest(), strict=False)]
+        calls = (call for call in desk.evidence.newest() if not call.lists)
+        recent = [] if queue else [call for _, call in zip(range(6), calls, strict=False)]
     said = request.query_params.get("said", "")
     return page(
         desk,
