@@ -202,10 +202,21 @@ class ProcessStatus(Printed):
     version: str = Field(description="The version of the running mcpguard; empty if it does not report one.")
 
 
+class FailedServerShown(Printed):
+    """A server that had failed when mcpguard last ran."""
+
+    server: str = Field(description="Its name in the configuration.")
+    since: float = Field(description="When it was lost, in seconds since 1970.")
+    problem: str = Field(description="Why.")
+
+
 class StatusReport(Printed):
     """What `mcpguard status --json` prints."""
 
     running: tuple[ProcessStatus, ...] = Field(description="What is running, oldest first.")
+    last_failed: tuple[FailedServerShown, ...] = Field(
+        description="If nothing runs, the servers that had failed when it last ran, by the newest evidence."
+    )
 
 
 class LabelCauseShown(Printed):

@@ -12,12 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from mcpguard import __version__
+from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import (
     NotInForce,
@@ -29,6 +31,7 @@ from mcpguard.adapters.telemetry.status_file import (
 )
 from mcpguard.cli import main
 from mcpguard.config.user_state import user_state
+from mcpguard.core.evidence.records import LOST, Closed, Noticed, Opened
 from mcpguard.gateway.ports import Health, LostAlerts, Need
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -114,7 +117,7 @@ def test_nothing_runs(folder: Path, capsys: Capture) -> None:
         f"{user_state()}: a process of another user or of a service is not found there\n"
     )
     assert main(["status", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"running": []}
+    assert json.loads(capsys.readouterr().out) == {"running": [], "last_failed": []}
 
 
 @pytest.mark.parametrize("wrong", ["mcpguard.yaml", "p.yaml"])
@@ -131,6 +134,55 @@ def test_where_nothing_runs_it_says_what_keeps_it_from_starting(
     said = " ".join(capsys.readouterr().out.split())
     assert f"it cannot start: {tmp_path / wrong}:" in said
     assert said.endswith("`mcpguard check` shows every mistake")
+
+
+def test_only_what_runs_with_the_named_configuration_is_shown(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    put(folder, os.getpid())
+    assert main(["status", "--config", "/c/../c/mcpguard.yaml"]) == 0
+    assert "/c/mcpguard.yaml" in capsys.readouterr().out
+    other = tmp_path / "other.yaml"
+    assert main(["status", "--config", str(other)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"mcpguard is not running with {other};" in said
+    assert f"it cannot start: {other}: does not exist" in said
+    assert f"`mcpguard check --config {other}` shows every mistake" in said
+
+
+def test_where_nothing_runs_the_servers_that_had_failed_are_shown(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    config = tmp_path / "mcpguard.yaml"
+    config.write_text(
+        "version: 1\nservers: {a: {command: a}, b: {command: b}, c: {command: c}}\naudit: {path: audit}\n"
+    )
+    now = datetime.now(UTC)
+    lives = [
+        ("a", LOST, "no database"),
+        ("b", LOST, "gone"),
+        ("b", "upstream-started", ""),
+        ("c", "upstream-started", ""),
+        ("c", "upstream-ended", ""),
+        ("removed", LOST, "gone"),
+    ]
+    audit = AuditFile(tmp_path / "audit", "flush")
+    audit.write(Opened(now, "1", 1, "os-user:ada", (), "d"))
+    for server, what, detail in lives:
+        audit.write(Noticed(now, what, server, detail))
+    audit.commit()
+    audit.close(Closed(now, "client-ended"))
+    assert main(["status", "--config", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "when mcpguard last ran, these servers had failed:" in said
+    assert said.splitlines()[-1].split()[:2] == ["a", "failed"]
+    assert said.endswith("no database\n")
+    assert main(["status", "--config", str(config), "--json"]) == 0
+    [failed] = json.loads(capsys.readouterr().out)["last_failed"]
+    assert failed == {"server": "a", "since": now.timestamp(), "problem": "no database"}
+    put(folder, os.getpid())
+    assert main(["status"]) == 0
+    assert "no database" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["approvals"], ["session", "list"], ["snapshot"], ["suggest"]])

@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec import Struct
+
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import broken, counted, plain, table
-from mcpguard.cli.parser import completed_for
-from mcpguard.config.loading import find_config, load_config
+from mcpguard.cli.parser import completed_for, configured_if_any
+from mcpguard.config.loading import evidence_folder, find_config, load_config
 from mcpguard.config.user_state import user_state
 from mcpguard.core.errors import DocumentError
+from mcpguard.core.evidence.records import LOST
 from mcpguard.core.legible import utc
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import Unreadable
@@ -22,13 +26,17 @@ if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.status_file import Status
     from mcpguard.gateway.ports import Health, LostAlerts, SinkState
 
-EXAMPLES = ("mcpguard status", "mcpguard status --json")
+EXAMPLES = ("mcpguard status", "mcpguard status --config mcpguard.yaml", "mcpguard status --json")
 
+_LIVES = (LOST, "upstream-started", "upstream-ended")
+"""What evidence notes of the life of a server."""
 _HEAD = ("PID", "WHAT", "STATE", "SINCE", "PROTOCOL", "RESTARTS", "OPEN", "CONFIGURATION OR LAST PROBLEM")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
+    said = "show only what runs with this configuration (default: all that runs)"
+    parser.add_argument("--config", metavar="FILE", help=said)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -38,17 +46,15 @@ def execute(args: argparse.Namespace) -> int:
     not arrive, and where a process has not said for long how it is; else 0."""
     from mcpguard.adapters.telemetry.status_file import TROUBLE, is_outdated, running
 
-    found = running()
+    found = [one for one in running() if args.config is None or _same(one.config, args.config)]
+    failed = [] if found else _last_failed(args.config)
     if args.json:
         from mcpguard.cli.outputs import StatusReport
 
-        print(StatusReport.model_validate({"running": found}).model_dump_json())
+        about = {"running": found, "last_failed": [msgspec.to_builtins(one) for one in failed]}
+        print(StatusReport.model_validate(about).model_dump_json())
     elif not found:
-        said = "mcpguard is not running; a client that is set up for it (`mcpguard import`) starts it"
-        other = "a process of another user or of a service is not found there"
-        print(broken(f"{said}. This looked in {plain(str(user_state()))}: {other}"))
-        if reason := _cannot_start():
-            print(broken(f"it cannot start: {plain(reason)}; `mcpguard check` shows every mistake"))
+        if not _say_nothing_runs(args.config, failed):
             return 1
     else:
         print(table([_HEAD, *(row for status in found for row in _completed(status))]))
@@ -66,13 +72,64 @@ def execute(args: argparse.Namespace) -> int:
     return 1 if troubled else 0
 
 
-def _cannot_start() -> str:
-    """The first mistake in the user's configuration or its policies; "" for none, or no configuration."""
+def _same(one: str, other: str) -> bool:
+    """Whether both are names of one configuration."""
+    return bool(one) and Path(one).resolve() == Path(other).resolve()
+
+
+def _say_nothing_runs(config: str | None, failed: list[FailedServer]) -> bool:
+    """Print so, and how servers were in the end; False where nothing could start."""
+    which = f" with {plain(config)}" if config else ""
+    said = f"mcpguard is not running{which}; a client that is set up for it (`mcpguard import`) starts it"
+    other = "a process of another user or of a service is not found there"
+    print(broken(f"{said}. This looked in {plain(str(user_state()))}: {other}"))
+    if reason := _cannot_start(config):
+        complete = completed_for(config)
+        advice = complete("`mcpguard check` shows every mistake")
+        print(broken(f"it cannot start: {plain(reason)}; {advice}"))
+    if failed:
+        rows = [(one.server, "failed", utc(one.since), plain(one.problem)) for one in failed]
+        print("\nwhen mcpguard last ran, these servers had failed:")
+        print(table([("WHAT", "STATE", "SINCE", "LAST PROBLEM"), *rows]))
+    return not reason
+
+
+class FailedServer(Struct, frozen=True):
+    """A server that was lost when it was last used; `since` is in seconds since 1970."""
+
+    server: str
+    since: float
+    problem: str
+
+
+def _last_failed(option: str | None) -> list[FailedServer]:
+    """The servers of the configuration that had failed when mcpguard last ran, by the newest evidence."""
+    from mcpguard.console.evidence import Evidence
+
+    try:
+        config = configured_if_any(option)
+    except DocumentError:
+        return []
+    if config is None:
+        return []
+    evidence = Evidence(evidence_folder(config))
+    evidence.poll()
+    last = {seen.notice.server: seen.notice for seen in evidence.notices if seen.notice.what in _LIVES}
+    return [
+        FailedServer(name, last[name].at.timestamp(), last[name].detail)
+        for name in config.served
+        if name in last and last[name].what == LOST
+    ]
+
+
+def _cannot_start(option: str | None) -> str:
+    """The first mistake in the configuration or its policies; "" for none, or where none is named and the
+    user has none."""
     from mcpguard.config.policies import load_policies
     from mcpguard.core.redaction.detectors import OPT_IN
 
-    path = find_config(None, os.environ)
-    if not path.exists():
+    path = find_config(option, os.environ)
+    if not option and not path.exists():
         return ""
     try:
         load_policies(load_config(path).policies, OPT_IN)
