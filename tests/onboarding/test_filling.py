@@ -175,6 +175,8 @@ def test_the_command_that_the_output_names_sets_what_is_missing(person: Person, 
     assert main(["import", "--yes"]) == 0
     assert "until `mcpguard import --set github.owners=VALUE`" in capsys.readouterr().out
     assert main(["import", "--yes", "--set", "github.owners=acme,octocat"]) == 0
+    config = find_config(None, os.environ)
+    assert f"done     {config} is written: what is running uses it" in capsys.readouterr().out
     assert params("github") == {"owners": ["acme", "octocat"]}
     assert main(["import", "--yes", "--set", "github.owners=acme,more"]) == 0
     assert params("github") == {"owners": ["acme", "octocat", "more"]}

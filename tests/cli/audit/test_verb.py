@@ -397,3 +397,21 @@ def test_show_survives_an_observed_refusal_that_is_none(folder: Path, capsys: Ca
         file.write(b'{"kind":"decision","observed":7}\n{"kind":"decision","observed":{"rules":7}}\n')
     assert main(["audit", "show", str(folder), "-n", "2"]) == 1
     assert "would be refused (None)" in capsys.readouterr().out
+
+
+def test_servers_that_end_together_are_one_row_and_leave_room_for_the_calls(
+    folder: Path, capsys: Capture
+) -> None:
+    ended = [Noticed(NOW, "upstream-ended", name, "the client left") for name in "abcdefg"]
+    chain(folder, DECIDED, OUTCOME, *ended, Noticed(NOW, "upstream-ended", "h", "unused"))
+    assert main(["audit", "show", str(folder), "-n", "4"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[1] for row in rows] == ["outcome", "notice", "notice", "closed"]
+    assert " ".join(rows[1][2:]) == "upstream-ended a, b, c, d, e and 2 more the client left"
+    assert main(["audit", "show", str(folder), "-n", "4", "--json"]) == 0
+    assert [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()] == [
+        "notice",
+        "notice",
+        "notice",
+        "closed",
+    ]

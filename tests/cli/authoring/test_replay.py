@@ -66,14 +66,16 @@ def test_a_loosened_decision_is_shown_and_is_exit_code_1(home: Path, capsys: Cap
 
 def test_what_cannot_be_said_is_exit_code_1_only_where_that_is_wanted(home: Path, capsys: Capture) -> None:
     audit = home / "audit"
-    chain(audit, redacted(1))
+    chain(audit, redacted(1), redacted(2, tool="push"))
     (home / "new.yaml").write_text(
         "version: 1\npolicy: p\nrules: [{id: all, effect: allow, when: 'args.token != \"x\"'}]\n"
     )
     assert main(["replay", "--policy", "new.yaml", "--audit", str(audit)]) == 0
     said = capsys.readouterr()
-    assert "CANNOT BE SAID\n" in said.out
-    warned = "1 decision may be less strict than before; `--strict` makes that exit code 1"
+    why = "its arguments were redacted, or are not on record (read by p/all)"
+    assert said.out.startswith(f"CANNOT BE DETERMINED: {why}")
+    assert "\nCALLS  WHAT      LAST CALLS\n1      git/" in said.out
+    warned = "2 decisions may be less strict than before; `--strict` makes that exit code 1"
     assert said.err == f"mcpguard: {warned}\n"
     assert main(["replay", "--policy", "new.yaml", "--strict"]) == 1
     assert warned not in capsys.readouterr().err

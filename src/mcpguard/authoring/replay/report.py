@@ -129,12 +129,15 @@ def tables(report: ReplayReport) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
         rows = [_row(one) for one in report.changes if one.direction == direction]
         if rows:
             yield title, [HEAD, *rows]
-    if report.missing:
-        rows = [
-            (str(one.count), place_of(one.server, one.what), one.why, ", ".join(one.examples))
-            for one in report.missing
-        ]
-        yield "CANNOT BE SAID", [("CALLS", "WHAT", "WHY", "LAST CALLS"), *rows]
+
+
+def unsaid(report: ReplayReport) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """Why it cannot be determined for some decisions, each with the rows of a table of them."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for one in report.missing:
+        row = (str(one.count), place_of(one.server, one.what), ", ".join(one.examples))
+        found.setdefault(one.why, [("CALLS", "WHAT", "LAST CALLS")]).append(row)
+    yield from found.items()
 
 
 def _row(one: ReplayChange) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from textwrap import wrap
@@ -110,12 +110,19 @@ def show(path: Path, args: Namespace) -> int:
     if args.rebuild or any(getattr(args, name) for name in FILTERS):
         found, altered = matching_lines(path, args, having)
     else:
-        check = LineCheck()
-        found, altered = last_of_all(chain_files(path), args.n, check, having), check.altered
+        found, altered = _last(path, args.n, having)
+        if not args.json and len(found) == args.n > len(_folded(map(_row, found))):
+            found, altered = _last(path, args.n * _ROOM, having)
     if not (found or args.json) and (args.observed or any(getattr(args, name) for name in FILTERS)):
         print("no record matches")
     _print(found, args)
     return trust(altered, same_place(args))
+
+
+def _last(path: Path, most: int, having: bytes) -> tuple[list[bytes], Iterable[str]]:
+    """The last lines, and the chains that were altered."""
+    check = LineCheck()
+    return last_of_all(chain_files(path), most, check, having), check.altered
 
 
 def _print(last: Sequence[bytes], args: Namespace) -> None:
@@ -123,7 +130,7 @@ def _print(last: Sequence[bytes], args: Namespace) -> None:
         for line in last:
             print(line.decode(errors="replace").rstrip("\n"))
     elif last:
-        rows = [_row(line) for line in last]
+        rows = _folded(map(_row, last))[-args.n :]
         print(table(rows))
         refused = [row[_ID] for row in rows if row[1:3] == ("decision", "deny")]
         if refused:
@@ -131,6 +138,29 @@ def _print(last: Sequence[bytes], args: Namespace) -> None:
             # `explain` reads the evidence of a configuration, and no other.
             why = "why, and by which line of which policy: `mcpguard explain"
             print(style(f"{why if args.path is None else 'why: `mcpguard audit show'} {asked}", "dim"))
+
+
+_ROOM = 4
+"""How many records are read for each line, where several fold into one: they are not to take the place of
+others."""
+_SAME = ("notice", "upstream-ended")
+_NAMED = 5
+
+
+def _folded(rows: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """With one row for servers that were ended one after the other, as all are when a client leaves."""
+    folded: list[tuple[str, ...]] = []
+    names: list[str] = []
+    for row in rows:
+        if folded and row[1:3] == folded[-1][1:3] == _SAME and row[_ID:] == folded[-1][_ID:]:
+            names.append(row[_ID - 1])
+            more = len(names) - _NAMED
+            said = ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+            folded[-1] = (*folded[-1][: _ID - 1], said, *row[_ID:])
+        else:
+            names = [row[_ID - 1]]
+            folded.append(row)
+    return folded
 
 
 _ID = 4

@@ -113,11 +113,15 @@ def _observed(config: Config | None) -> frozenset[str]:
 
 
 def _print(report: ReplayReport) -> None:
-    from mcpguard.authoring.replay.report import summary, tables
+    from mcpguard.authoring.replay.report import summary, tables, unsaid
 
     colours = {"L": "red", "A": "red", "C": "yellow"}
     for title, rows in tables(report):
         print(style(title, colours.get(title[0], "bold")))
+        print(table(rows))
+        print()
+    for why, rows in unsaid(report):
+        print(broken(f"{style('CANNOT BE DETERMINED', 'yellow')}: {plain(why)}"))
         print(table(rows))
         print()
     for note in report.notes:

@@ -42,6 +42,7 @@ _PARAM = re.compile(r"([a-z0-9_-]+)\.([A-Za-z_][A-Za-z0-9_]*)=(.+)")
 _SHOWN = 8
 OBSERVE_DAYS = 14
 """The default of `--observe`."""
+_USED = "what is running uses it within seconds; `mcpguard undo` restores the file"
 _WEAKER = "every program that runs as you can read them, while a keychain asks first or can be locked"
 
 
@@ -50,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_client(parser, "--client", "only this client", action="append", default=[])
     parser.add_argument("--server", action="append", default=[], metavar="NAME", help="only this server")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, without doing it")
-    parser.add_argument(
-        "--yes", action="store_true", help="do not ask for confirmation; leaves the project's files alone"
-    )
+    parser.add_argument("--yes", action="store_true", help="do not ask; leaves the project's files alone")
     parser.add_argument(
         "--project",
         action="store_true",
@@ -156,7 +155,7 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
     carry_out(journal, vault, plan.secrets, writings(plan))
     if plan.clients:
         code = code if args.no_start else max(code, _looked(plan, journal, vault))
-        _after(plan, vault)
+    _after(plan, vault)
     return code
 
 
@@ -297,8 +296,8 @@ def _tell(plan: ImportPlan, vault: Vault) -> None:
     _tell_files(plan)
     if plan.secrets:
         where = "the keychain" if vault.kind == "keyring" else "files that only you can read"
-        go = "secret goes" if len(plan.secrets) == 1 else "secrets go"
-        _say(f"{len(plan.secrets)} {go} to {where}: {', '.join(map(plain, plan.secrets))}")
+        count, names = counted(len(plan.secrets), "secret goes", "secrets go"), ", ".join(plan.secrets)
+        _say(f"{count} to {where}: {plain(names)}")
         if vault.kind == "file":
             _say(f"note: files are weaker than a keychain: {_WEAKER}")
         elif kind := in_the_open():
@@ -396,6 +395,8 @@ def _after(plan: ImportPlan, vault: Vault) -> None:
     from mcpguard.cli.onboarding.first_look import refused_by_system, unset_params
     from mcpguard.onboarding.installing import alias
 
+    if not plan.clients:
+        return _say(f"{style('done', 'green')}     {plain(str(plan.config))} is written: {_USED}")
     if line := alias():
         _say(f"note: `mcpguard` is not in your PATH; for this shell: `{plain(line)}`")
     beside = plain(str(plan.config.parent))
@@ -404,9 +405,8 @@ def _after(plan: ImportPlan, vault: Vault) -> None:
     for said in (*unset_params(plan), *refused_by_system(plan)):
         _say(f"{style('to do', 'yellow')}    {plain(said)}")
     titles = sorted({one.found.client.title for one in plan.clients})
-    names = ", ".join(plain(one.name) for one in plan.servers)
-    guarded = f"{counted(len(plan.servers), 'server')}: {names}"
-    _say(f"{style('guarded', 'green')}  {guarded}; restart {', '.join(titles)}")
+    guarded, names = counted(len(plan.servers), "server"), ", ".join(one.name for one in plan.servers)
+    _say(f"{style('guarded', 'green')}  {guarded}: {plain(names)}; restart {', '.join(titles)}")
     if plan.observed:
         shows = f"`mcpguard audit show --observed{config_option(plan.config, os.environ)}`"
         _say(f"{style('observed', 'yellow')} {_observed(plan)}; {shows} prints what would be refused")
