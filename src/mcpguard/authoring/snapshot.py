@@ -429,5 +429,7 @@ def _reason(sentence: str, log: TextIO) -> str:
 def _sentence(name: str, failure: MCPError) -> str:
     from mcp.types import CONNECTION_CLOSED
 
-    closed = failure.code == CONNECTION_CLOSED
-    return f"{name} could not be listed: {_ENDED}" if closed else failure.message
+    if failure.code == CONNECTION_CLOSED:
+        return f"{name} could not be listed: {_ENDED}"
+    reason = _map(failure.data).get("unstarted")
+    return failure.message if reason is None else f"{name} could not be listed: {_ENDED}: {reason}"

@@ -35,7 +35,7 @@ def answer_with(problem: str, fds: tuple[int, int] = (0, 1), patience: float = P
         return
     end = "" if problem[-1:] in ("?", ".") else "."
     said = f"mcpguard cannot start: {problem}{end} Correct that, then restart mcpguard in this client."
-    error = jsonrpc.encode(refusals.error(jsonrpc.INTERNAL_ERROR, said))
+    error = jsonrpc.encode(refusals.error(jsonrpc.INTERNAL_ERROR, said, {"unstarted": problem}))
     framer = jsonrpc.Framer(_MOST)
     try:
         while select.select([taken], [], [], patience)[0] and (data := os.read(taken, _MOST)):
