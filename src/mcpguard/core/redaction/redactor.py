@@ -33,6 +33,7 @@ from mcpguard.core.redaction.scanning import (
     OPT_IN_DETECTORS,
     found_behind,
     hits,
+    is_labelled,
     is_named,
     members,
     regather,
@@ -196,6 +197,7 @@ class Redactor:
                 (
                     leaves.tables
                     or (not SIGNS.isdisjoint(leaves.columns) and is_named(leaves.columns))
+                    or (max(map(len, leaves.columns.values()), default=0) > 1 and is_labelled(text))
                     or not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                 )
                 and (

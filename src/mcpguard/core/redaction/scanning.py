@@ -14,6 +14,7 @@ from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL
 from mcpguard.core.redaction.detectors.named import objects, roles, values
 from mcpguard.core.redaction.detectors.named.naming import that_end_so
 from mcpguard.core.redaction.engine.matching import PAD, stop
+from mcpguard.core.redaction.engine.patterns import shapes
 from mcpguard.core.redaction.leaves import Layout, Leaves, padded
 from mcpguard.core.redaction.reading import ViewReading, judged
 from mcpguard.core.redaction.views import View, views
@@ -112,6 +113,12 @@ def is_named(columns: Mapping[str, list[str]]) -> bool:
     )
 
 
+def is_labelled(text: bytes) -> bool:
+    """Whether a text of these leaves may be the label of the next one, under the same name. Not asked on the
+    road of an answer with one text of each name."""
+    return shapes("labelled", objects.LABELLED).search(text, stop)
+
+
 def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: bool = False) -> Iterator[Hit]:
     """Values whose member's name says what they are, such as AWS's SecretAccessKey, or another text of the
     value, as in `{"name": "DB_PASSWORD", "value": "…"}`. `text` is that of the leaves. With `once` only
@@ -124,8 +131,8 @@ def members(leaves: Leaves, budget: Budget, text: bytes | None = None, once: boo
         for name in leaves.telling
         if name in roles.GATES or roles.is_value(name) or not leaves.columns[name]
     }
-    if beside or leaves.tables or is_named(leaves.columns):
-        text = leaves.text()[0] if text is None else text
+    text = leaves.text()[0] if text is None else text
+    if beside or leaves.tables or is_named(leaves.columns) or is_labelled(text):
         yield from _beside(leaves, budget, text, once)
     known: dict[tuple[str, str], str] = {}
     for name, at, value in leaves.placed(leaves.telling - beside):

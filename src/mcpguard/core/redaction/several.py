@@ -17,6 +17,7 @@ from mcpguard.core.redaction.engine.matching import PAD
 from mcpguard.core.redaction.held.reduced import skeleton_of
 from mcpguard.core.redaction.held.search import HeldSet, found_in
 from mcpguard.core.redaction.leaves import Leaves
+from mcpguard.core.redaction.scanning import is_labelled
 from mcpguard.core.redaction.views.runs import has_code
 from mcpguard.core.redaction.views.signs import EXPRESSIONS, SignsOfText, expressions
 
@@ -52,6 +53,8 @@ def _text_of(value: Json, most: int, are_plain: Callable[[Iterable[str]], bool])
     except InspectionError:
         return None
     apart = leaves.tables or leaves.reordered() or not SIGNS.isdisjoint(leaves.columns)
+    several = max(map(len, leaves.columns.values()), default=0) > 1
+    apart = apart or (several and is_labelled(text))
     if apart or len(text) > most or text.count(b"\x1f") >= (count or 1) or not are_plain(leaves.columns):
         return None
     return text[:_END]

@@ -45,6 +45,7 @@ TABLES = frozenset(
         "words",
         "hidden",
         "dumps",
+        "labelled",
         "bare",
         "offsets",
         "ends",

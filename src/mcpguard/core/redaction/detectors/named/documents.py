@@ -61,7 +61,7 @@ _KEYS = tuple(
     for word in (
         *("name", "key", "id", "variable", "parameter", "option", "setting", "field", "label", "header"),
         *("property", "title", '"k', "question", "prompt", "term", "attribute", "heading", "caption"),
-        *("description", "path", '"first', '"0'),
+        *("description", "path", "text", '"first', '"0'),
     )
 )
 """How the names of members end whose text names something beside it, in lower case."""

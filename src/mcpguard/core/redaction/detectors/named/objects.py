@@ -15,7 +15,7 @@ from mcpguard.core.redaction.detectors.named.around.columns import CELLS, Column
 from mcpguard.core.redaction.detectors.named.naming import GIVEN, is_about_one
 from mcpguard.core.redaction.detectors.named.owners import signal_of_owner
 from mcpguard.core.redaction.detectors.named.roles import ARGUMENTS, GATES, NAMING, PLAIN, is_name, is_value
-from mcpguard.core.redaction.detectors.named.values import KINDS, crumbs, given, kind_of, said
+from mcpguard.core.redaction.detectors.named.values import KINDS, crumbs, given, is_secret, kind_of, said
 from mcpguard.core.redaction.engine.matching import Matcher, compile_literals
 
 Judge = Callable[[str, bytes], bool]
@@ -88,6 +88,15 @@ _SAYING = _OF_ROWS | {str, NumberedLeaf}
 """What a list has to have in it to say anything: most lists of a map or a matrix are points and rows."""
 _DIGIT, _OPTION = expression("[0-9]"), expression(r"--?[A-Za-z][\w-]*")
 _NAME = expression(r"[A-Za-z][A-Za-z_. -]*[0-9]{0,2}")
+_ENDS_LABEL = r"(?i:password|passwd|passphrase|passcode|pwd|token|secret|key|credential)s?"
+_LABEL = expression(
+    r"[^0-9A-Za-z]{0,16}((?:[A-Za-z][\w./-]{0,32} ){0,4}[\w./-]{0,48}"
+    rf"{_ENDS_LABEL})[^0-9A-Za-z]{{0,16}}"
+)
+"""A text of a few words, or the last line of one."""
+_AROUND_A_VALUE = " \t\r\n\"'`*"
+LABELLED = rf"{_ENDS_LABEL}[^0-9A-Za-z\x1f\xff]{{0,8}}\x1f[^\s0-9\x1f\xff]{{0,64}}[0-9]"
+"""Where a text with a digit may follow its label."""
 _LOGINS = frozenset(["auth", "basicAuth", "basic_auth", "credentials", "login"])
 """Names of lists of a user and a password."""
 
@@ -288,6 +297,19 @@ class ObjectReading:
             self._options(items)
         elif owner in _LOGINS and len(items) == 2 and _DIGIT.search(str(items[1])):
             self._one("password", items[1])
+        self._labelled([one.get("text") if type(one) is dict else one for one in items])
+
+    def _labelled(self, items: list[Any]) -> None:
+        """A secret behind its label, in a list of texts or of blocks of text: `["Password", "…"]`."""
+        for label, text in pairwise(items):
+            if not (isinstance(label, str) and isinstance(text, str)):
+                continue
+            value = text.strip(_AROUND_A_VALUE)
+            if len(value.split()) == 1 and _DIGIT.search(value) and (strength := _said_of_label(label)):
+                data = _bytes(value)
+                # What is known is that it is a text, which may be a word.
+                if self._judge(strength, data) and is_secret(strength, data, False):
+                    self.found.append((text, len(_bytes(text[: text.index(value)])), kind_of(strength)))
 
     def _options(self, items: list[Any]) -> None:
         for name, text in pairwise(items):
@@ -334,6 +356,11 @@ class ObjectReading:
 def _said(name: str) -> str:
     # A path, as the parameters of AWS have it.
     return said(name.rpartition("/")[2].strip()) if len(name) <= _LONGEST else ""
+
+
+def _said_of_label(text: str) -> str:
+    found = _LABEL.fullmatch(text.rstrip()[-_LONGEST:].rpartition("\n")[2])
+    return _said(found[1].replace(" ", "_").removesuffix("s")) if found else ""
 
 
 def says(text: Any) -> str:

@@ -272,7 +272,7 @@ class Pairs(Sentences):
             if before.endswith(_CLOSES) and b")" not in between:
                 return None  # One text or another: neither is the name of the other.
         elif not _CALLED.search(ahead):
-            return None if b"\n" in between else self._line(at, before, opening)
+            return self._line(at, before, opening, b"\n" in between)
         elif _OF_SECTIONS.search(ahead) and name.isalpha() and _OPTION.match(self._text, at):
             return None  # The names of a section and of an option in it.
         strength = given(said(name)) if name.isupper() else said(name)
@@ -298,13 +298,13 @@ class Pairs(Sentences):
         strength = said(found[1].decode()) if found else ""
         return self._judged(at, strength, self._text[at - 1 : at]) if strength else None
 
-    def _line(self, at: int, before: bytes, opening: bytes) -> Found | None:
-        """A name and a value: a line `DB_PASSWORD<TAB>…` or `"DB_PASSWORD","…"`, or `("password", "…")`."""
+    def _line(self, at: int, before: bytes, opening: bytes, below: bool = False) -> Found | None:
+        """A line `DB_PASSWORD<TAB>…` or `"DB_PASSWORD","…"`, or `("password", "…")`, or with one `below`."""
         name = name_at_end(before.rstrip(QUOTES))
         ahead = before.rstrip(QUOTES)[: -len(name) or None].rstrip(QUOTES)
-        strength = said(name) if _ALONE.search(ahead) or _OF_AWS.search(ahead) else ""
+        strength = said(name) if not below and (_ALONE.search(ahead) or _OF_AWS.search(ahead)) else ""
         if not strength:
-            return self._paired(at, name, ahead, opening)
+            return self._paired(at, name, before.rstrip(QUOTES)[: -len(name) or None], opening)
         found = self._judged(at, given(strength) if name.isupper() else strength, opening, ends=_ENDS)
         return found if found and _CLOSED.match(self._text, found[1]) else None
 

@@ -67,6 +67,10 @@ _OF_GO = expression(rb"""(?:map\[|(?<!\$)\{)(?:[\w.-]{1,64}:[^\s{}\[\]"',;]{0,64
 _APART = expression(rb"(?:^|(?<!\?)[\s;,(\x1f\xff]|(?:^|\n)[A-Za-z][\w-]{0,64}/(?:[\w-]{1,64}/){0,6})$")
 _PAIR = expression(rb"(?:^|[\s,\[({\x1f\xff]|(?i:values))[\[({]\s{0,4}[:b]?$")
 _END_OF_PAIR = expression(rb"""\\?["'`]\s{0,4}[\])}]""")
+_ITEM = expression(rb"""(?:["'`0-9\]})]|null|None|nil|true|false|True|False),\s{0,16}[:b]?$|[\w!>][({]$""")
+_END_OF_ITEM = expression(rb"""\\?["'`]\s{0,16}[,\])}]""")
+_WORDS_AHEAD = expression(rb"(?<=[\"'`])((?:[A-Za-z][\w.-]{0,24} ){1,4})$")
+"""Of a label, ahead of its last word."""
 _PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@", b"$")
 WRAPS = "some|sensitive|secretstr|string::from|new string|std::string"
 _WRAPPED = expression(f"(?i)(?:{WRAPS})\\($".encode() + rb"|string\([0-9]{1,4}\) $|(;)s:[0-9]{1,4}:$")
@@ -175,12 +179,19 @@ class Values:
         return found if self._text[found[1] : found[1] + 1] in behind else None
 
     def _paired(self, at: int, name: str, ahead: bytes, opening: bytes) -> Found | None:
-        """`("password", "…")` and `["password", "…"]`, where a word may be any text."""
-        strength = said(name) if opening and _PAIR.search(ahead) else ""
+        """`("password", "…")`, `["password", "…"]`, and the same further on in a list or in a call, where the
+        second may be any word as well."""
+        more = _WORDS_AHEAD.search(ahead)
+        ahead, name = (ahead[: more.start()], f"{more[1].decode()}{name}") if more else (ahead, name)
+        ahead = ahead.rstrip(QUOTES)
+        is_pair = _PAIR.search(ahead) is not None
+        strength = said(name.replace(" ", "_")) if opening and (is_pair or _ITEM.search(ahead)) else ""
         found = self._judged(at, strength, opening) if strength else None
         if found is None or DIGIT.search(self._text, *found[:2]) is None:
             return None
-        return found if _END_OF_PAIR.match(self._text, found[1]) else None
+        if not (_END_OF_PAIR if is_pair else _END_OF_ITEM).match(self._text, found[1]):
+            return None
+        return found if is_pair else self._secret(*found[:2], strength, known_end=False)
 
     def _secret(self, start: int, end: int, strength: str, *, known_end: bool = True) -> Found | None:
         if not self.judge(strength, self._text[start:end], known_end):

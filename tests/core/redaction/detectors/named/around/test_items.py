@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from mcpguard.core.redaction.redactor import Redactor
@@ -129,3 +130,40 @@ def test_what_stands_alone_below_a_label_is_found(form: str) -> None:
 )
 def test_what_stands_below_prose_or_another_label_stays(text: str) -> None:
     assert cleaned(text) == text
+
+
+BESIDE_LABELS: list[Any] = [
+    *(["{label}", "{}"], {"cells": ["Name", "ada", "{label}", "{}", "x", 1]}, [["a", "b", "{label}", "`{}`"]]),
+    {"content": [{"type": "text", "text": "{label}"}, {"type": "text", "text": "{}"}]},
+    {"content": [{"type": "text", "text": "Here it is.\n**{label}:** "}, {"type": "text", "text": "{}\n"}]},
+    *('["Name", "ada", "{label}", "{}", "x"]', "['Name', 'ada', '{label}', '{}']", '("x", 1, "{label}", "{}")'),
+    *('[\n  "ada",\n  "{label}",\n  "{}"\n]', 'KV("{label}", "{}")', '[("{label}", "{}")]', '[]string{"{label}", "{}"}'),
+    '[{"type": "text", "text": "{label}"}, {"type": "text", "text": "{}"}]',
+]  # fmt: skip
+
+
+def filled(value: Any, label: str, secret: str) -> Any:
+    text = json.dumps(value).replace("{label}", label)
+    return json.loads(text.replace("{}", secret))
+
+
+@each("form", BESIDE_LABELS)
+def test_the_text_behind_a_label_is_found_in_lists_and_blocks(form: Any) -> None:
+    for label, value in (("Password", HUMAN), ("Root password", HUMAN), ("Access token", TOKEN)):
+        made = json.dumps(cleaned(filled(form, label, value)))
+        assert value not in made, (label, made)
+        assert "ada" not in json.dumps(form) or "ada" in made
+
+
+@each(
+    "value",
+    [
+        *(["id", "password", "created_at2"], ["token", "oauth2_token"], ["Password", "a few words, 12 of them"]),
+        *(["Password", 12345678], ["Password policy", HUMAN], ["x", HUMAN], [{"text": "Token"}, "x", {"text": TOKEN}]),
+        *('["password", "oauth2_token", "sha256"]', 'f("see the password", "v2.0.1")', '["key", "' + TOKEN + '", 1]'),
+        {"content": [{"type": "text", "text": "Enter the password."}, {"type": "text", "text": "Use 8 letters."}]},
+        ["key", *(["x"] * 9), TOKEN],
+    ],
+)  # fmt: skip
+def test_a_list_of_words_stays(value: Any) -> None:
+    assert cleaned(value) == value
