@@ -228,9 +228,10 @@ class ViewReading:
         self._trigger(one.around)
         at = self.flat.at(end - 1, 1)
         found, stop = one.reads(self._beside, at)
-        self._trigger((stop - at) // _FOR_ONE)
+        if stop > at:
+            self._trigger((stop - at) // _FOR_ONE)
         self._covered[one.kind] = end + stop - at
-        return any([self._found(hit) for hit in found])
+        return bool(found) and any([self._found(hit) for hit in found])
 
     def expression(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """A Visit of `expressions`."""

@@ -109,14 +109,14 @@ _VALUE_IN_YAML = expression(
     rb"""[ \t]{1,32}(?:name|key):[ \t]{1,4}["']?([A-Za-z][\w.-]{2,63})"""
 )
 _BLOCK = expression(
-    rb"""(?:^|[\n\x1f\xff])([ \t]{0,32})(data|stringData):[ \t]*\r?\n"""
+    rb"""(?:^|[\n\x1f\xff])([ \t]{0,32})(?P<data>data|stringData):[ \t]*\r?\n"""
     rb"""((?:\1[ \t]+[^\n\x1f]{1,4096}(?:\n|(?=\x1f)|$)){1,64})"""
 )
 _LINE_OF_BLOCK = expression(
     rb"""(?m)^[ \t]+["']?([A-Za-z0-9_.-]{1,64})["']?:[ \t]*["']?([^\s"'|>\x1f\xff]{4,4096})["']?[ \t]*\r?"""
     rb"""(?:$|(?=[\x1f\xff]))"""
 )
-_OBJECT = expression(rb"""\\?"(data|stringData)\\?"\s{0,8}:\s{0,8}\{([^{}]{4,8192})\}""")
+_OBJECT = expression(rb"""\\?"(?P<data>data|stringData)\\?"\s{0,8}:\s{0,8}\{([^{}]{4,8192})\}""")
 _MEMBER = expression(rb"""\\?"([A-Za-z0-9_.-]{1,64})\\?"\s{0,8}:\s{0,8}\\?"([^"\\\x00-\x1f]{4,4096})\\?\"""")
 _NUMBERS = (
     *("privateExponent:", "prime1:", "prime2:", "exponent1:", "exponent2:", "coefficient:"),
@@ -263,11 +263,10 @@ class ApartFromName(Items):
         start, end = max(0, at - _AROUND), min(len(self._text), at + 2 * _AROUND)
         hits: list[Found] = []
         for block, one in ((_BLOCK, _LINE_OF_BLOCK), (_OBJECT, _MEMBER)):
+            which, members = block.groupindex["data"], block.groups
             for found in block.finditer(self._text, start, end):
-                plain = b"stringData" in found[0][:64]
-                last = len(found.groups())
-                for member in one.finditer(self._text, *found.span(last)):
-                    if hit := self._of_kubernetes(member, plain):
+                for member in one.finditer(self._text, *found.span(members)):
+                    if hit := self._of_kubernetes(member, found[which] == b"stringData"):
                         hits.append(hit)
         return hits, end
 

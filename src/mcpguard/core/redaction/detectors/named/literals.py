@@ -80,6 +80,7 @@ _LONGEST_NAME = 160
 _MOST_ESCAPES, _FAR, _END = 16, 4096, 2
 _OUTSIDE = tuple(bytes([one]) for one in b"[({,:='\"`\\\xff")
 _OTHER = {b'"': (b"'", b"`"), b"'": (b'"', b"`")}
+_LAST_QUOTE = expression(rb"""(?s).*(["'])""")
 _APOSTROPHE = expression(rb"(?:\w[bBuUrR]|.?[^\WbBuUrR])'")
 """From two bytes before it on; what opens a text may have one letter before it."""
 _BEHIND_AN_ARROW = expression(
@@ -87,7 +88,7 @@ _BEHIND_AN_ARROW = expression(
 )
 """Before a text in a list or an object of Ruby or Elixir: `"name" => `, `columns => ["id", `."""
 _IN_ANOTHER = expression(
-    rb"""[{,]\s{0,8}[A-Za-z_$][\w$]{0,40}:[ ][\["]|(?:[\[{,]|(?<![\w\])])\()\s{0,4}\(\s{0,4}\""""
+    rb"""[\[{,(](?:(?<=[{,])\s{0,8}[A-Za-z_$][\w$]{0,40}:[ ][\["]|(?<![\w\])]\()\s{0,4}\(\s{0,4}\")"""
 )
 """In what a text in double quotes has before it in JavaScript and in tuples of Python."""
 
@@ -202,23 +203,25 @@ def _escaped(found: re.Match[bytes]) -> bytes:
 class PrintedText:
     """A text, and around the places in it that are asked for what it comes to."""
 
-    __slots__ = ("_exchanged", "_judge", "_spend", "_text", "_undone", "documents")
+    __slots__ = ("_escape", "_exchanged", "_judge", "_spend", "_text", "_undone", "documents")
 
     def __init__(self, text: bytes, judge: Judge, spend: Spend) -> None:
         self._text = text
         self._judge = judge
         self._spend = spend
         self.documents = Documents(text, judge, spend)
+        self._escape = 0, -1
+        """A place, and the first backslash behind it."""
         self._exchanged: tuple[ReadingOfPart, Documents] | None = None
         self._undone: dict[bytes, tuple[ReadingOfPart, PrintedText]] = {}
 
     def secrets(self, at: int, depth: int = DEPTH) -> tuple[list[Found], int]:
         """What is to be removed from what a place is in, shortly before which a text in quotes ends that may
         name something; and how far that was read. So many levels may still be undone."""
-        end = max(self._text.rfind(quote, max(0, at - BLANKS), at) for quote in _OTHER)
-        quote = self._text[end : end + 1]
-        if quote not in _OTHER:
+        closing = _LAST_QUOTE.match(self._text, max(0, at - BLANKS), at)
+        if closing is None:
             return [], at
+        end, quote = closing.start(1), closing[1]
         before = self._text[max(0, end - _MOST_ESCAPES) : end]
         escapes = len(before) - len(before.rstrip(b"\\"))
         if escapes % 2:
@@ -226,7 +229,7 @@ class PrintedText:
         if not escapes and quote != b'"' and not names_another(self._text, end, at):
             return [], at
         found, reach, is_known = ([], at, False) if escapes else self._plain(at, end, quote)
-        for other in () if is_known else _OTHER[quote]:
+        for other in () if is_known or not self._has_escape(at, reach) else _OTHER[quote]:
             if escapes or self._may_be_escaped(at, reach, other):
                 more, far = self._within(at, other, depth if escapes else min(depth, _GUESSED))
                 found, reach = found + more, max(reach, far)
@@ -238,10 +241,9 @@ class PrintedText:
         apostrophe."""
         if quote == b'"':
             found, reach = self.documents.secrets(at)
-            of_others = self._is_behind_arrow(end) or self._has_apostrophe(end) or self._is_in_another(end)
-            if found or not of_others:
-                is_alone = self._is_alone(self._text, self.documents.begun, reach)
-                return found, reach, is_alone or self.documents.names_nothing
+            if found or not self._is_of_others(end):
+                nothing = self.documents.names_nothing
+                return found, reach, nothing or self._is_alone(self._text, self.documents.begun, reach)
         if is_called(self._text, at):
             return [], at, False
         part, documents = self._part(at)
@@ -253,31 +255,40 @@ class PrintedText:
     def _is_alone(self, text: bytes, begun: int, reach: int) -> bool:
         """Whether JSON that was read between two places of a text stands in nothing else, and was read to
         its end."""
-        before = text[max(0, begun - BLANKS) : max(0, begun)].rstrip()
-        return begun >= 0 and not before.endswith(_OUTSIDE) and b"\\" not in text[reach - _END : reach + _END]
+        if begun < 0:
+            return False
+        before = text[max(0, begun - BLANKS) : begun].rstrip()
+        return not before.endswith(_OUTSIDE) and b"\\" not in text[reach - _END : reach + _END]
 
-    def _has_apostrophe(self, end: int) -> bool:
-        """Whether the text in double quotes that ends at a place has a single one in it."""
-        mark = self._text.rfind(b"'", max(0, end - _LONGEST_NAME), end)
-        return 0 <= mark >= opening_before(self._text, end)
+    def _is_of_others(self, end: int) -> bool:
+        """Whether the text in double quotes that ends at a place may be one of Ruby, Elixir, Python or
+        JavaScript: behind an arrow, with an apostrophe in it, in a tuple, or behind a name without quotes."""
+        text, least = self._text, max(0, end - _LONGEST_NAME)
+        opening = opening_before(text, end)
+        arrow, mark = text.rfind(b"=>", least, end), text.rfind(b"'", least, end)
+        return (
+            (opening > arrow >= 0 and _BEHIND_AN_ARROW.match(text, arrow, opening) is not None)
+            or 0 <= mark >= opening
+            or _IN_ANOTHER.search(text, max(0, opening - _LONGEST_NAME), opening + 1) is not None
+        )
 
-    def _is_in_another(self, end: int) -> bool:
-        """Whether it is in a tuple, or behind a name without quotes."""
-        opening = opening_before(self._text, end)
-        return _IN_ANOTHER.search(self._text, max(0, opening - _LONGEST_NAME), opening + 1) is not None
-
-    def _is_behind_arrow(self, end: int) -> bool:
-        arrow = self._text.rfind(b"=>", max(0, end - _LONGEST_NAME), end)
-        opening = opening_before(self._text, end) if arrow >= 0 else -1
-        return opening > arrow and _BEHIND_AN_ARROW.match(self._text, arrow, opening) is not None
+    def _has_escape(self, at: int, reach: int) -> bool:
+        """Whether there is a backslash near a place, or near where what it is in ends."""
+        least, (begin, first) = max(0, at - _FAR - _MOST_ESCAPES), self._escape
+        if not begin <= least <= first:
+            first = self._text.find(b"\\", least)
+            self._escape = least, first if first >= 0 else len(self._text)
+        near = self._escape[1] < at + _FAR
+        return near or self._text.find(b"\\", max(0, reach - _END), reach + _END) >= 0
 
     def _may_be_escaped(self, at: int, reach: int, quote: bytes) -> bool:
         """Whether what a place is in, which was read up to `reach`, may be in a text in such quotes with
         escapes in it, though the quotes around the place are not escaped."""
         text, least = self._text, max(0, at - _FAR)
-        opening, closing = text.rfind(quote, least, at), text.find(quote, at, at + _FAR)
+        opening = text.rfind(quote, least, at)
         if opening < 0 or _APOSTROPHE.match(text, max(0, opening - 2)):
             return False
+        closing = text.find(quote, at, at + _FAR)
         # A quote that is escaped is one too.
         begin, end = max(least, opening - 1), closing if closing >= 0 else at + _FAR
         return text.find(b"\\", begin, end) >= 0 or text.find(b"\\", reach - _END, reach + _END) >= 0
