@@ -56,6 +56,7 @@ CASES = (
     Case("amazon-q", "~/.aws/amazonq/cli-agents/mine.json", "amazon-q-agent.json", 1),
     Case("opencode", "~/.config/opencode/opencode.json", "opencode.json", 2),
     Case("opencode", "./.opencode/opencode.jsonc", "opencode-second.jsonc", 1),
+    Case("crush", "~/.config/crush/crush.json", "crush.json", 2),
     Case("goose", "~/.config/goose/config.yaml", "goose.yaml", 2),
 )
 

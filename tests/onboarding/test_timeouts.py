@@ -33,6 +33,7 @@ START, CALL = "start_timeout_seconds", "call_timeout_seconds"
         ("qwen", {"timeout": 5000}, {CALL: 5}),
         ("kiro", {"timeout": 120_000}, {START: 120, CALL: 120}),
         ("amazon-q", {"timeout": 120_000}, {START: 120, CALL: 120}),
+        ("crush", {"timeout": 120}, {START: 120}),
         ("goose", {"timeout": 300}, {START: 300, CALL: 300}),
         ("cline", {"timeout": 60}, {CALL: 60}),
         ("roo", {"timeout": 3600}, {CALL: 3600}),

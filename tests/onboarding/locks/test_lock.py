@@ -428,7 +428,7 @@ def test_the_status_names_locked_clients(person: Person, root: Path, capsys: Cap
     said = capsys.readouterr().out
     assert said.endswith(f"locked: Codex, by {root}/{FILES['codex']}; `mcpguard doctor` checks it\n")
     assert main(["status", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"running": []}
+    assert json.loads(capsys.readouterr().out) == {"running": [], "last_failed": []}
 
 
 def test_print_gives_the_file_alone(person: Person, root: Path, capsys: Capture) -> None:

@@ -59,6 +59,12 @@ _OPENCODE_TIMEOUTS = (
     ClientTimeout(("timeout", "startup"), call=False, per_second=1000),
     ClientTimeout(("timeout", "request"), start=False, per_second=1000),
 )
+_CRUSH_FILES = (
+    "~/.config/crush/crush.json",
+    "~/.local/share/crush/crush.json",
+    "./crush.json",
+    "./.crush.json",
+)
 _CODEX_TIMEOUTS = (
     ClientTimeout(("startup_timeout_sec",), call=False),
     ClientTimeout(("startup_timeout_ms",), call=False, per_second=1000),
@@ -72,12 +78,13 @@ class KnownClient(Struct, frozen=True):
     `urls` are the keys that a URL can have, `headers` the ways to headers. `env_headers` and `bearer` name
     variables that hold a header's value, and a bearer token, which `key` holds itself. `style` is how the
     client writes references to variables: "braced" `${env:X}`, "plain" `${X}`, "shell" `$X` and `${X}`,
-    "curly" `{env:X}`, "" not at all. `passes` is the key of an entry that lists variables which the client
-    passes on. `added` is in the entry of mcpguard besides `command` and `args`. `renamed` has the names of
-    keys, with what most clients call them; `joined`: the command and its arguments are one list.
-    `inner` are the types of entries that are a part of the client itself, `stores` the key of those variables
-    that it takes from a store of its own. `timeouts` are those that an entry can have, in the order in which
-    the client takes one. `settings` are files without servers that have lists of them.
+    "curly" `{env:X}`, "" not at all; `runs`: it runs the command in a `$(…)`. `passes` is the key of an entry
+    that lists variables which the client passes on. `added` is in the entry of mcpguard besides `command` and
+    `args`. `renamed` has the names of keys, with what most clients call them; `joined`: the command and its
+    arguments are one list. `inner` are the types of entries that are a part of the client itself, `stores`
+    the key of those variables that it takes from a store of its own. `timeouts` are those that an entry can
+    have, in the order in which the client takes one. `settings` are files without servers that have lists of
+    them.
     """
 
     name: str
@@ -90,6 +97,7 @@ class KnownClient(Struct, frozen=True):
     key: str = ""
     passes: str = ""
     style: Literal["", "braced", "plain", "shell", "curly"] = ""
+    runs: bool = False
     added: dict[str, Any] = {}
     renamed: dict[str, str] = {}
     joined: bool = False
@@ -131,15 +139,8 @@ class KnownClient(Struct, frozen=True):
     @property
     def known(self) -> set[str]:
         """The keys of an entry that are read."""
-        ways = (
-            *self.urls,
-            *(way[0] for way in self.headers),
-            self.env_headers,
-            self.bearer,
-            self.key,
-            self.passes,
-        )
-        return {*_KNOWN.split(), *FILTERS, *ways, self.stores}
+        named = self.env_headers, self.bearer, self.key, self.passes, self.stores
+        return {*_KNOWN.split(), *FILTERS, *self.urls, *(way[0] for way in self.headers), *named}
 
     def timeouts_in(self, data: dict[str, Any]) -> dict[ClientTimeout, float]:
         """The timeouts of an entry in seconds, of a second or more."""
@@ -165,7 +166,6 @@ def words_of(entry: dict[str, Any]) -> list[str]:
 
 HIDING = ("disabledTools", "excludeTools", "disabled_tools")
 """Keys of an entry with the tools that the client does not show."""
-
 CHOOSING = ("includeTools", "enabled_tools")
 """Keys of an entry with the only tools that the client shows."""
 
@@ -221,9 +221,7 @@ def _vscode(name: str, title: str, folder: str, *more: File) -> KnownClient:
 
 CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
-        "claude-desktop",
-        "Claude Desktop",
-        files=(_file("{config}/Claude/claude_desktop_config.json"),),
+        "claude-desktop", "Claude Desktop", files=(_file("{config}/Claude/claude_desktop_config.json"),)
     ),
     KnownClient(
         "claude-code",
@@ -287,9 +285,9 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "zed",
         "Zed",
-        files=(
-            _file("~/.config/zed/settings.json", *name_lists.ZED, tables=(("context_servers",),)),
-            _file("./.zed/settings.json", *name_lists.ZED, tables=(("context_servers",),)),
+        files=tuple(
+            _file(f"{at}/settings.json", *name_lists.ZED, tables=(("context_servers",),))
+            for at in ("~/.config/zed", "./.zed")
         ),
     ),
     KnownClient(
@@ -327,9 +325,8 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "codex",
         "Codex",
-        files=(
-            _file("~/.codex/config.toml", tables=(("mcp_servers",),), format="toml"),
-            _file("./.codex/config.toml", tables=(("mcp_servers",),), format="toml"),
+        files=tuple(
+            _file(f"{at}/.codex/config.toml", tables=(("mcp_servers",),), format="toml") for at in ("~", ".")
         ),
         headers=(("http_headers",),),
         env_headers="env_http_headers",
@@ -341,10 +338,7 @@ CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
         "gemini",
         "Gemini CLI",
-        files=(
-            _file("~/.gemini/settings.json", *name_lists.GEMINI),
-            _file("./.gemini/settings.json", *name_lists.GEMINI),
-        ),
+        files=tuple(_file(f"{at}/.gemini/settings.json", *name_lists.GEMINI) for at in ("~", ".")),
         urls=("httpUrl", "url"),
         style="shell",
         timeouts=_MILLISECONDS,
@@ -409,6 +403,15 @@ CLIENTS: tuple[KnownClient, ...] = (
     # The tables of the second version first.
     _opencode("opencode", "opencode", ("json", "jsonc"), (("mcp", "servers"), ("mcp",))),
     KnownClient(
+        "crush",
+        "Crush",
+        files=tuple(_file(path, *name_lists.CRUSH, tables=(("mcp",),)) for path in _CRUSH_FILES),
+        style="shell",
+        runs=True,
+        added={"type": "stdio"},
+        timeouts=(ClientTimeout(("timeout",), call=False),),
+    ),
+    KnownClient(
         "goose",
         "Goose",
         files=(_file("~/.config/goose/config.yaml", tables=(("extensions",),), format="yaml"),),
@@ -441,9 +444,7 @@ CLIENTS: tuple[KnownClient, ...] = (
         renamed={"working_directory": "cwd"},
     ),
     KnownClient(
-        "lmstudio",
-        "LM Studio",
-        files=(_file("~/.lmstudio/mcp.json"), _file("~/.cache/lm-studio/mcp.json")),
+        "lmstudio", "LM Studio", files=(_file("~/.lmstudio/mcp.json"), _file("~/.cache/lm-studio/mcp.json"))
     ),
 )
 """Every client that is known, in the order in which they are looked for."""

@@ -104,6 +104,12 @@ def translated(text: str, client: KnownClient, home: Path, project: Path | None)
             return f"${{env:{bare}}}" if client.style == "shell" else whole
         return _braced(braced, client, home, project)
 
+    if client.runs and ("$(" in text or "`" in text):
+        raise NotMoved(
+            "has a value that a command prints, which mcpguard does not run: write the value out first, so "
+            "that it moves into the keychain, or write an entry `command` of `credentials` by hand "
+            "(`mcpguard help hold-a-credential`)"
+        )
     said = _REFERENCE.sub(one, text)
     if client.style == "curly":
         said = _CURLY.sub(lambda found: _curly(found[1], found[2], home), said)

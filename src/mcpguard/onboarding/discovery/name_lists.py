@@ -185,6 +185,7 @@ OPENCODE = tuple(
     for way in ((), ("agent", "*"))
     for key in ("tools", "permission")
 )
+CRUSH = (NameList(("permissions", "allowed_tools"), "allowed", server=(), tool=("mcp_{}_{}",)),)
 AGENT = (
     NameList(("tools",), "only", of="own", **_SLASH),
     NameList(("allowedTools",), "allowed", **_SLASH),
