@@ -57,6 +57,9 @@ _AROUND: dict[apart.Read, int] = {
 """The same where it costs more, or less."""
 
 
+_COSTS: dict[apart.Read, int] = {apart.ApartFromName.ruled: 3, apart.ApartFromName.gridded: 1}
+
+
 class ContinuedReader(Protocol):
     """What reads on where something may begin: whether there is anything."""
 
@@ -236,7 +239,7 @@ class DistantLiteral(TriggerLiteral):
         self.reads = read
         self.any_case = any_case
         self.kind = read.__name__
-        self.cost = 3 if read is apart.ApartFromName.ruled else 2
+        self.cost = _COSTS.get(read, 2)
         self.around = _AROUND.get(read, _COST_OF_A_READING_AROUND)
 
     def _peek(self) -> str:

@@ -10,7 +10,7 @@ from itertools import islice
 
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named import documents
-from mcpguard.core.redaction.detectors.named.around import pages, printed
+from mcpguard.core.redaction.detectors.named.around import grids, pages, printed
 from mcpguard.core.redaction.detectors.named.around.beside import (
     BELOW,
     BLOCK_BELOW,
@@ -48,7 +48,8 @@ from mcpguard.core.redaction.detectors.named.around.columns import (
     separator_in,
     starts_of,
 )
-from mcpguard.core.redaction.detectors.named.around.items import ITEMS, SERIES, Items
+from mcpguard.core.redaction.detectors.named.around.grids import Grids
+from mcpguard.core.redaction.detectors.named.around.items import ITEMS, SERIES
 from mcpguard.core.redaction.detectors.named.around.statements import (
     BARE_INSERT,
     COLUMNS,
@@ -68,7 +69,10 @@ from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.detectors.named.objects import of_kubernetes
 from mcpguard.core.redaction.detectors.named.values import Found, Judge, crumbs
 
-_NAMES = ("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase")
+_NAMES = (
+    *("password", "passwd", "pwd", "_pass", "secret", "token", "api_key", "apikey", "passphrase", " key"),
+    *("_key", "passcode"),
+)
 _ALONE = ("password", "passphrase", "passwd", "passcode", "token", "secret", "key", "pwd", "pass")
 _BARS = (" |", "  ", "|", "` |", "** |", " \u2502", " \u2551")
 _SEVERAL = (
@@ -89,7 +93,7 @@ _LISTED = tuple(f"{name[:-1]}{end}" for name in _SEVERAL for end in ('": [', '":
 _AROUND = 4096
 _HEAD = expression(rb"(?i)pass|pwd|secret|token|key|value")
 _COST_OF_A_HEAD = 8
-_RUN = expression(rb"-{2,}")
+_RUN = expression(rb"[-=]{2,}")
 _MEMBER_OF_JWK = expression(
     rb"""["'](?:d|p|q|dp|dq|qi|k)\\?["']\s{0,4}:\s{0,4}\\?["']([A-Za-z0-9_-]{20,2048})\\?["']"""
 )
@@ -128,14 +132,13 @@ _PGPASS = expression(
 )
 
 
-class ApartFromName(Items):
+class ApartFromName(Grids):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ("_printed", "_spend")
+    __slots__ = ("_printed",)
 
     def __init__(self, text: bytes, judge: Judge, spend: Callable[[int], None]) -> None:
-        super().__init__(text, judge)
-        self._spend = spend
+        super().__init__(text, judge, spend)
         self._printed = PrintedText(text, lambda strength, value: judge(strength, value, True), spend)
 
     @property
@@ -312,7 +315,7 @@ _NEXT_LINE = (
     rf"[^,;\t\n]*+(?:[,;\t](?!{_NO_HEAD})[^,;\t\n]*+)*+\n)"
 )
 _BORDERS = (
-    "-+-", "=+=", "|--", "| --", "|:-", "| :-", "--  --", "---   ",
+    "-+-", "=+=", "|--", "| --", "|:-", "| :-", "--  --", "==  ==", "== ==", "---   ",
     "\u253c\u2500", "\u251c\u2500", "\u256a\u2550", "\u255e\u2550",
     "\u2521\u2501",
 )  # fmt: skip
@@ -404,9 +407,11 @@ LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
     (CLOSINGS, True, "", ApartFromName.enclosed),
     *pages.LOOKS,
     *printed.LOOKS,
+    *grids.LOOKS,
     # Two cells may be a heading too.
     (("</td>",), False, STRING_WITH_A_DIGIT, ApartFromName.property),
     (("</th>",), False, r"\s{0,64}<(?:th|/tr)", ApartFromName.headed),
+    (tuple(f"{name}</td>" for name in _ALONE), True, r"\s{0,64}<(?:td|/tr)", ApartFromName.headed),
     (("create table ",), True, CREATED.pattern.decode(), ApartFromName.created),
     (("insert into ",), True, BARE_INSERT.pattern.decode(), ApartFromName.filled),
     (

@@ -30,7 +30,7 @@ STRING = expression(
     rb"([^<\x1f]{4,1024})</\1>"
 )
 STRING_WITH_A_DIGIT = r"\s{0,32}<(string|value|dd|td)>(?=[^<\x1f0-9]{0,1023}+[0-9])[^<\x1f]{4,1024}+</\1>"
-_HEADING = expression(rb"\s{0,64}<th[^<>\x1f]{0,256}>\s{0,64}([^<\x1f\xff]{0,128})</th>")
+_HEADING = expression(rb"\s{0,64}<t([hd])[^<>\x1f]{0,256}>\s{0,64}([^<\x1f\xff]{0,128})</t\1>")
 _NEXT_ROW = expression(
     rb"\s{0,64}</tr>\s{0,64}(?:</thead>\s{0,64})?(?:<tbody[^<>\x1f]{0,256}>\s{0,64})?<tr[^<>\x1f]{0,256}>"
 )
@@ -381,8 +381,10 @@ class BesideName(Values):
         """A table of HTML, from the end of its first heading on."""
         end = self._text.find(b">", self._text.rfind(b"<tr", max(0, at - _AROUND), at)) + 1
         names: list[bytes] = []
+        sure = True
         while len(names) < CELLS and (heading := _HEADING.match(self._text, end)):
-            names.append(heading[1].strip())
+            names.append(heading[2].strip())
+            sure = sure and heading[1] == b"h"
             end = heading.end()
         columns, hits = columns_of(tuple(names)), list[Found]()
         while columns.any() and (begins := _NEXT_ROW.match(self._text, end)):
@@ -393,7 +395,7 @@ class BesideName(Values):
                 end = found.end()
             if len(row) != columns.count:
                 break
-            hits += self._of_row(columns, row)
+            hits += self._of_row(columns, row, sure)
         return hits, max(at, end)
 
     def _one(self, name: bytes, start: int, end: int) -> Seen:

@@ -43,8 +43,9 @@ _LABEL = expression(
     r"([-\]\"'`*_:=?~)| \t\r]{0,40})".encode()
 )
 _SOLE_WORD = expression(
-    rf"[ \t]{{0,64}}{_SIGN}({_POINT})?{_SIGN}[\"'`*<\[(]{{0,3}}(?=[^\s\x00-\x1f\xff]{{0,64}}[0-9])"
-    rf"([^\s\x00-\x1f\xff]{{6,512}}?)[\"'`*>\])|]{{0,3}}{_END}".encode()
+    rf"[ \t]{{0,64}}{_SIGN}({_POINT})?{_SIGN}(?:<[a-z]{{1,8}}>|[\"'`*<\[(]){{0,3}}"
+    r"(?=[^\s\x00-\x1f\xff]{0,64}[0-9])([^\s\x00-\x1f\xff]{6,512}?)"
+    rf"(?:</[a-z]{{1,8}}>|[\"'`*>\])|]){{0,3}}{_END}".encode()
 )
 _BREAKS, _OF_WORDS = expression(_BREAK.encode()), expression(rb"[^0-9A-Za-z]*+(?<!```)[0-9A-Za-z]")
 _QUOTED = b" \t\r\"'`"
