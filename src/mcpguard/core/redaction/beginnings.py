@@ -49,6 +49,7 @@ _AROUND: dict[apart.Read, int] = {
     apart.ApartFromName.series: 200,
     apart.ApartFromName.under: 40,
     apart.ApartFromName.below: 40,
+    apart.ApartFromName.marked: 40,
     apart.ApartFromName.boxed: 64,
     apart.ApartFromName.inserted: 10,
     apart.ApartFromName.created: 6,

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from binascii import Error, a2b_base64
 
-from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, IS, MIX, Detector, Format
+from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, IS, MIX, UUID, Detector, Format
 from mcpguard.core.redaction.detectors.named.shapes import looks_random
 
 
@@ -37,6 +37,7 @@ _LONG = (
 """The rest of a key without its head: lines of one width, and a last one. The beginning of a long one is the
 modulus, which is public, and documentation shows no more of it."""
 
+_ID = "-".join((HEX[:8], HEX[:4], HEX[:4], HEX[:4], HEX[:12]))
 _CODE = (
     r"(?:[0-9]{1,2}[.)] )?(?=[a-z-]{0,11}[0-9])(?:[a-z0-9]{4,6}[ -][a-z0-9]{4,6}|[a-z0-9]{8,12})"
     r"(?![A-Za-z0-9-])"
@@ -391,6 +392,19 @@ WRITTEN: tuple[Detector, ...] = (
             + "/1a2b3c4d-1a2b-1a2b-1a2b-1a2b3c4d5e6f",
         ),
         misses=("https://shop.webhook.office.com/webhookb2/",),
+    ),
+    Format(
+        # Of an AppRole of Vault, and of a token of Consul or Nomad. Others call the name of a secret so.
+        "vault-secret-id",
+        pattern=rf"(?i:secret[_-]?id)(?:{IS}|[:\"' |]{{1,40}})({UUID})(?![\w-])",
+        starts=("secret_id", "secretid", "secret-id"),
+        any_case=True,
+        members=("secret_id", "secretId", "SecretId", "SecretID"),
+        hits=tuple(f"{name}{_ID}" for name in ("secret_id=", "secret_id             ", "SecretID:     ")),
+        misses=(
+            *("secret_id=", "secret_id: my-secret-1", '"SecretId": "prod/db-AbCdEf"', "secret_id_accessor"),
+            f"secret_id_accessor    {_ID}",
+        ),
     ),
     Format(
         "twilio-auth-token",

@@ -26,6 +26,8 @@ from tests.rows import each
         ("apiKey1", "token"),
         ("password_v2", "password"),
         ("TOKEN_URL2", ""),
+        ("SecretBinary", "password"),
+        ("SecretId", ""),
         ("wpa2-pre-shared-key", "password"),
         ("t1", ""),
         ("component_key", ""),

@@ -42,10 +42,11 @@ _PAIRS: dict[tuple[str, str], Signal] = {
     ("password", "hash"): "token",
     ("pass", "phrase"): "password",
     ("secret", "string"): "password",
+    ("secret", "binary"): "password",
     ("api", "hash"): "weak",
     ("app", "hash"): "weak",
 }
-_OF_AWS = ["secret", "string"]
+_OF_AWS = ["secret", "string"], ["secret", "binary"]
 """Whatever a person keeps there."""
 _PASSES = WORDS["passes"]
 _PUBLIC = frozenset(("public", "publishable"))
@@ -114,7 +115,8 @@ def signal_of(name: str, words: list[str], of_secrets: list[str] | None = None) 
     """What `name` says, which has these `words`; it says something weakly where one of them, or of
     `of_secrets`, has to do with secrets."""
     words = _unnumbered(_without_which(words))
-    if not words or words[-1] in _ABOUT or _PUBLIC & set(words):
+    pair = (words[-2], words[-1]) if len(words) > 1 else ("", "")
+    if not words or (words[-1] in _ABOUT and pair not in _PAIRS) or _PUBLIC & set(words):
         return ""
     last, before = words[-1], "".join(words[-2:-1])
     if last in ("key", "keys") and before:
@@ -155,7 +157,7 @@ def is_about_one(name: str) -> bool:
 def _without_which(words: list[str]) -> list[str]:
     size = len(words)
     while size > 1 and (words[size - 1] in _WHICH or words[size - 1].removeprefix("v").isdigit()):
-        if words[size - 2 : size] == _OF_AWS:
+        if words[size - 2 : size] in _OF_AWS:
             break
         size -= 1
     return words[:size]

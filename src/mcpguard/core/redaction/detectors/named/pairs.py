@@ -51,7 +51,7 @@ _BLOCK = r"[ \t]?[|>][+-]?\r?\n[ \t]{1,16}"
 _OPENED = rf"""(?:(?:[brun@$]{{0,2}}|(?:{WRAPS})\()["'`\\]{{1,8}})?"""
 REST = (
     rf"[a-z0-9_.-]{{0,24}}{_QUOTED}(?:"
-    rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|\?=|<-|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_TAGGED}{_OPENED}"
+    rf"[ \t]{{0,32}}{_TYPE}(?:=>|::?=|[?+]=|<-|[:=])\*{{0,2}}(?:[ \t]{{0,32}}|{_BLOCK}){_TAGGED}{_OPENED}"
     r"|=>\s{1,9}string\([0-9]{1,4}\) \"|;s:[0-9]{1,4}:\""
     r"|>(?:<!\[cdata\[)?"
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
@@ -98,7 +98,7 @@ _CALLED = expression(
 _OF_SECTIONS = expression(rb"(?i)(?:conf|config|cfg|parser)\.get\($")
 _OPTION = expression(rb"""[a-z_]{4,40}["']\)""")
 _CLOSES = (b'"', b"'")
-_FALLBACK = expression(rb"""(?![-=?+])(?:[^\s"'`{}$\\<>\x00-\x1f\xff]|\$(?![{(])){4,512}(?=\})""")
+_FALLBACK = expression(rb"""(?![-=?+])(?:[^\s"'`{}$\\<>\x00-\x1f\xff]|\$(?![{(])){4,512}(?=[\"']?\})""")
 _LONGEST_FALLBACK, _LONGEST_RUN = 512, 2048
 _UNCLOSED = expression(rb"""(?:[^\s"'`{}$\\<>\x00-\x1f\xff]|\$(?![{(])){4,2048}+(?!\})""")
 _OWNER_OF_DEFAULT = expression(
@@ -224,7 +224,7 @@ class Pairs(Sentences):
         if colon and not opening and not spaced:
             name = name_at_end(bare[:-1])
             return self._dumped(at, bare[: -1 - len(name)], said(name)) if said(name) else None
-        bare = bare[:-2] if bare.endswith((b"=>", b":=", b"?=", b"<-")) else bare[:-1]
+        bare = bare[:-2].rstrip(b":") if bare.endswith((b"=>", b":=", b"?=", b"+=", b"<-")) else bare[:-1]
         typed = _TYPED.search(bare[-24:]) if equals else None
         # In the keys of .NET a colon stands between the names of sections.
         typed = None if typed and said(name_at_end(typed[0].rstrip())) and typed[0][1:2] != b" " else typed
@@ -280,7 +280,8 @@ class Pairs(Sentences):
 
     def fallback(self, at: int) -> Found | None:
         """What a shell takes where nothing is set: `${DB_PASSWORD:-…}`."""
-        return self._substituted(at, self._text[max(0, at - BACK) : at - 2])
+        start = at + self._text.startswith(_CLOSES, at)
+        return self._substituted(start, self._text[max(0, at - BACK) : at - 2])
 
     def _substituted(self, at: int, before: bytes) -> Found | None:
         """The same behind the name that `before` ends with; in Spring it is `${db.password:…}`."""
@@ -406,7 +407,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("\tTRUE\t/", "\tFALSE\t/"), _OF_JAR.pattern.decode(), Pairs.jar),
     (("_auth=", "_auth = ", '_auth="', "ss://"), r"[A-Za-z0-9+/]{8}", Pairs.basic),
     (("Basic ", "basic ", "BASIC "), r"[A-Za-z0-9+/]{8}", Pairs.basic),
-    (_FALLBACKS, r"[^\s\"'`{}$\\<>\x00-\x1f\xff]{4}", Pairs.fallback),
+    (_FALLBACKS, r"[\"']?[^\s\"'`{}$\\<>\x00-\x1f\xff]{4}", Pairs.fallback),
     (('default="', "default='"), r"[^\s\"'\\\x00-\x1f\xff]{4}", Pairs.defaulted),
     (("assword) to ",), r"[^\x00-\x1f\x7f\xff]{4}", Pairs.set_to),
     (('assword("', "assword('", 'Key("', 'Token("', 'Secret("'), r"[^\s\"'\\\x00-\x1f\xff]{6}", Pairs.called),
@@ -443,8 +444,6 @@ NEAR_ALONE: frozenset[Read] = frozenset(
     (Pairs.bearer, Pairs.token, Pairs.basic, Pairs.fallback, Pairs.defaulted, Pairs.set_to)
 )
 """Those that look at nothing but `surroundings` where a value `ends_near`."""
-LENGTHS: Mapping[Read, Callable[[bytes, int], int]] = {
-    Pairs.cookie: _length_of_cookies,
-    Pairs.fallback: _length_of_fallback,
-}
+_LENGTHS = (Pairs.cookie, _length_of_cookies), (Pairs.fallback, _length_of_fallback)
+LENGTHS: Mapping[Read, Callable[[bytes, int], int]] = dict(_LENGTHS)
 """How much need not be read again."""

@@ -78,9 +78,16 @@ _WRAPPED = expression(f"(?i)(?:{WRAPS})\\($".encode() + rb"|string\([0-9]{1,4}\)
 _TAG = expression(rb"(?<=[:=-][ \t])(?:!{1,2}[A-Za-z][\w/.:-]{0,24}|&[\w-]{1,24})[ \t]+$")
 """What YAML says of a value ahead of it."""
 _KEY_OF = expression(
-    rb"(?i)(?<![a-z0-9])(?:api|access|secret|encryption|signing|master|private|preshared)( )keys?$"
+    rb"(?i)(?<![a-z0-9])(?:api|access|secret|encryption|signing|master|private|preshared|shared|recovery|deploy"
+    rb"|account|root)( )keys?$"
 )
 
+_LEADS = expression(
+    rb"(?:\$\{(?:[\w.-]{1,64}:[-=+?]?|\w{1,64}[-=+?])[\"']?){1,4}"
+    rb"|\$\((?:echo|printf)[ ](?:-n[ ]|'?%s'?[ ])?[\"']?"
+)
+_LED_TO = expression(rb"""[^\s"'`{}$\\<>()\x00-\x1f\xff]{4,512}(?=[\"']?[})`])""")
+"""What a shell takes where nothing is set, and what a command in it prints."""
 _CRUMB = expression(rb"([A-Za-z0-9_.-]{1,64})=([^;\s]{16,1024})")
 _OF_SESSIONS = expression(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$")
 _OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
@@ -145,14 +152,15 @@ class Values:
         self, at: int, strength: str, opening: bytes, *, whole_line: bool = False, ends: bytes = b""
     ) -> Found | None:
         """`ends` are the bytes behind which nothing of it can come: then it is known where it ends."""
+        if lead := _LEADS.match(self._text, at):
+            other = _LED_TO.match(self._text, lead.end())
+            return self._secret(*other.span(), strength) if other and DIGIT.search(other[0]) else None
         found = value_at(self._text, at, opening, whole_line)
-        if found is None:
-            return None
+        if found is None or (not opening and self._text.startswith((b"(", b"[", b"?."), found.end())):
+            return None  # A call, or a part of something.
         end, value = found.end(), found[0]
         if opening:
             return self._secret(at, end, strength)
-        if self._text.startswith((b"(", b"[", b"?."), end):
-            return None  # A call, or a part of something.
         if whole_line:
             return self._secret(at, at + len(value.rstrip(b"\"'")), strength)
         known = self._text[end : end + 1] in ends or ends == SPACE
@@ -230,6 +238,8 @@ def value_at(text: bytes, at: int, opening: bytes, whole_line: bool) -> re.Match
 def is_short(text: bytes, at: int, strength: str, opening: bytes, in_a_form: bool = False) -> bool:
     """Whether the value that begins at a place ends before it is long enough to be a secret: at a quote, or
     at what no bare value has in it."""
+    if text.startswith(b"${", at):
+        return False  # What is taken where nothing is set may be longer.
     if not opening:
         return (_AT_LEAST_OF_FORM if in_a_form else _AT_LEAST)[_SHORTEST[strength]].match(text, at) is None
     piece = text[at : at + _SHORTEST[strength]]
