@@ -4,6 +4,7 @@ Law of this file: what begins is found in two passes over a text, and each place
 costs a bounded number of steps, however long the text is; the budget counts these places.
 """
 
+from collections.abc import Callable
 from sys import maxsize
 
 from mcpguard.core.expressions import expression
@@ -23,7 +24,16 @@ from mcpguard.core.redaction.detectors.checks import is_by_chance
 from mcpguard.core.redaction.detectors.named import accounts, apart, pairs, values
 from mcpguard.core.redaction.detectors.named.naming import GIVEN
 from mcpguard.core.redaction.views import FlatView, View
-from mcpguard.core.redaction.views.signs import CHANCES, LABELS, LINES, URL, SignsOfText, expressions
+from mcpguard.core.redaction.views.signs import (
+    CHANCES,
+    GROUPS,
+    LABELS,
+    LINES,
+    TABLES,
+    URL,
+    SignsOfText,
+    expressions,
+)
 
 _ROW = 32
 """How many misses of one beginning, as close together as words, are a flood."""
@@ -49,7 +59,7 @@ COST_OF_A_JUDGEMENT = 40
 _KNOWN, _HARMLESS = 1_000, 4_000
 _LONG = 256
 _TABLES = "tables"
-_COST_OF_A_LINE, _COST_OF_A_TABLE, _COST_OF_A_LABEL = 4, 3, 24
+_COST_OF_A_LINE, _COST_OF_A_TABLE, _COST_OF_A_LABEL, _COST_OF_A_GROUP = 4, 3, 24, 48
 """Each line of a log may have its time where others have a user."""
 COST_OF_A_CELL = 2
 """A table of short rows is ordinary, and each row of it is one judgement."""
@@ -248,8 +258,7 @@ class ViewReading:
                 self._trigger(0)
             return False
         if index < URL:
-            read = self._line if index == LINES else self._label if index == LABELS else self._table
-            return read(text, end)
+            return _READS[index](self, text, end)
         self._trigger(1)
         span = OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
         if span is None:
@@ -284,6 +293,12 @@ class ViewReading:
         self._trigger(_COST_OF_A_LABEL)
         return not self._joined and any([self._found(hit) for hit in self._beside.labelled(end - 1)[0]])
 
+    def _group(self, _text: bytes, end: int) -> bool:
+        """Whether there is anything in the groups before `end` or behind it, shortly before which a label
+        stands."""
+        self._trigger(_COST_OF_A_GROUP)
+        return not self._joined and any([self._found(hit) for hit in self._beside.grouped(end - 1)[0]])
+
     def _table(self, _text: bytes, end: int) -> bool:
         """Whether anything is in the JSON in which a list begins in a list before `end`."""
         self._trigger(_COST_OF_A_TABLE)
@@ -307,6 +322,15 @@ class ViewReading:
             self._budget.hit(self._view.weight)
         self.hits.append(hit)
         return self._once
+
+
+_READS: dict[int, Callable[[ViewReading, bytes, int], bool]] = {
+    LINES: ViewReading._line,
+    TABLES: ViewReading._table,
+    LABELS: ViewReading._label,
+    GROUPS: ViewReading._group,
+}
+"""How each of these expressions is read on."""
 
 
 class _Judge:

@@ -11,7 +11,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.detectors.format import REACH
 from mcpguard.core.redaction.detectors.named import accounts, documents, pairs
-from mcpguard.core.redaction.detectors.named.around import items
+from mcpguard.core.redaction.detectors.named.around import groups, items
 from mcpguard.core.redaction.engine.matching import Matcher, Visit, compile_literals, stop
 from mcpguard.core.redaction.engine.patterns import Pattern, compile_patterns, shape
 from mcpguard.core.redaction.removal.neutral import literals as hidden
@@ -20,8 +20,8 @@ from mcpguard.core.redaction.views.lines import LIKE_WORDS, end_of_run, is_name,
 from mcpguard.core.redaction.views.runs import is_coded, is_packed
 from mcpguard.core.redaction.views.view import GAP, SEPARATOR, View
 
-PAIR, LINES, TABLES, LABELS, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(11)
-ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, NUMBERS, ROWS, LETTERS, OPTIONS = range(11, 22)
+PAIR, LINES, TABLES, LABELS, GROUPS, URL, RARE, MARKS, RUNS, PACKED, QUOTED, ESCAPED = range(12)
+ENDS, KEYS, BEGINS, LEAVES, DUMPS, TABLE, CODED, NUMBERS, ROWS, LETTERS, OPTIONS = range(12, 23)
 DISGUISED = frozenset((QUOTED, ESCAPED))
 JOINED = frozenset((ENDS, KEYS, BEGINS))
 """The signs of what is cut up in lines."""
@@ -69,6 +69,7 @@ _ALL = (
     (LINES, shape(accounts.LINE, once=False)),
     (TABLES, shape(documents.TABLE, once=False)),
     (LABELS, Pattern(items.LABELS, items.BELOW_LABEL, any_case=True)),
+    (GROUPS, Pattern(groups.NAMES, groups.GROUPED, any_case=True)),
     (URL, Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]""")),
     *((RARE, shape(one)) for one in _rare()[:-1]),
     (RARE, shape(_rare()[-1], once=False)),

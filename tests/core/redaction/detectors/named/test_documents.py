@@ -52,7 +52,7 @@ FOUND = {
 }
 
 LEFT = {
-    "no JSON": f"{{ name: 'token', \"password\", {SECRET} }}",
+    "no JSON": f"{{ name: 'token', \"password\", 'x', {SECRET} }}",
     "brackets that do not match": f'{{"a": ["password"], (1]}} "{SECRET}"',
     "a bracket that closes another": f'{{"name": "password", ] "{SECRET}"',
     "a list of names": f'{{"topics": ["token", "cli", "password"], "id": "{SECRET}"}}',

@@ -137,10 +137,10 @@ LEFT = {
     "pairs of which the first is a password": "[('password', 'x'), ('realm', 'pypi'), ('ipv4', 'y'), ('md5', 1)]",
     "the same in JSON": '[["password", "x"], ["repository", "https://example.com/a"], ["user", "ada"]]',
     "an arrow to a name without a value": f'{{"name"=>"token", "id"=>"{SECRET}"}}',
-    "code with arrows": f'["token", "x"].each {{ |one| one => "token", "{SECRET}" }}',
+    "code with arrows": f'["token", "x"].each {{ |one| one => "token", "x" "{SECRET}" }}',
     "no brackets": f"'token', 'x' {SECRET}",
     "a call with an apostrophe": f"expect(\"user's token\", 'x'), '{SECRET}'",
-    "a list of names with apostrophes": f"[\"user's token\", 'kind'], ['{SECRET}', 'x']",
+    "a list of names with apostrophes": f"[\"user's token\", 'kind'], ['x', '{SECRET}']",
     "a name without a value": f"{{'name': \"user's token\", 'id': '{SECRET}'}}",
 }
 

@@ -48,7 +48,7 @@ from mcpguard.core.redaction.detectors.named.around.columns import (
     separator_in,
     starts_of,
 )
-from mcpguard.core.redaction.detectors.named.around.grids import Grids
+from mcpguard.core.redaction.detectors.named.around.groups import Groups
 from mcpguard.core.redaction.detectors.named.around.items import ITEMS, SERIES
 from mcpguard.core.redaction.detectors.named.around.statements import (
     BARE_INSERT,
@@ -132,7 +132,7 @@ _PGPASS = expression(
 )
 
 
-class ApartFromName(Grids):
+class ApartFromName(Groups):
     """What stands apart from its name in one text. Each method reads from the end of a literal on."""
 
     __slots__ = ("_printed",)

@@ -72,7 +72,7 @@ _END_OF_ITEM = expression(rb"""\\?["'`]\s{0,16}[,\])}]""")
 _WORDS_AHEAD = expression(rb"(?<=[\"'`])((?:[A-Za-z][\w.-]{0,24} ){1,4})$")
 """Of a label, ahead of its last word."""
 _PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@", b"$")
-WRAPS = "some|sensitive|secretstr|string::from|new string|std::string"
+WRAPS = "some|ok|sensitive|secret|secretstr|secretstring|cow|string|string::from|new string|std::string"
 _WRAPPED = expression(f"(?i)(?:{WRAPS})\\($".encode() + rb"|string\([0-9]{1,4}\) $|(;)s:[0-9]{1,4}:$")
 """Before a text that stands in a call of these, or that PHP shows with its length."""
 _TAG = expression(rb"(?<=[:=-][ \t])(?:!{1,2}[A-Za-z][\w/.:-]{0,24}|&[\w-]{1,24})[ \t]+$")

@@ -2,6 +2,6 @@
 
 `beside.py` is what is beside or below it, `pages.py` what pages show, `printed.py` what programs of clouds
 and clusters print, and `items.py` what stands below a label and the items of lists below their heading.
-`columns.py` cuts tables into cells and reads their heads, `statements.py` is rows and SQL, and `grids.py` the
-tables of markup.
+`columns.py` cuts tables into cells and reads their heads, `statements.py` is rows and SQL, `grids.py` the
+tables of markup, and `groups.py` what languages print in brackets.
 """

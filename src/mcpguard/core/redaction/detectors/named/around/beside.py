@@ -99,7 +99,7 @@ _DASH = expression(
 _MARK = expression(
     rb"(?:\}[ ]?=[ ]|[ \t](?:<<<|'?%s'?|--?[Vv]alue)[ ]"
     rb"|[ \t](?:->|\xe2\x86\x92|\xe2\x80[\x93\x94]|\.{4,64}|\.)[ ]|::[ ]|(?:>>)?[ ]?(?:,|=>)[ ]?<<"
-    rb"|[:=][ ]?(?:chr[ ]|\[|(?:Some|Optional|SecretString)\()"
+    rb"|[:=][ ]?(?:chr[ ]|(?:Optional)?\[|(?:Some|Optional|SecretString)\()"
     rb"|=[ ]?(?:<<[-~]?[A-Z]{3}|\\|\"{3})?\n[ \t]?|:(?:protected|[\"\w\\]{1,48}:private)\])[\"\n]?$"
 )
 _MARKED = expression(
@@ -127,7 +127,7 @@ MARKED_NAMES = tuple(
 MARKS_OF_PAIRS = (
     *('" -> "', ',<<"', '=> <<"', '=><<"', ': chr "', "Some(\n", 'Optional("', 'SecretString("'),
     *("<<EOT\n", "<<-EOT\n", "<<~EOT\n", "<<EOF\n", "<<-EOF\n", "=\\\n", "= \\\n", '= """\n'),
-    *(":protected]", ":private]"),
+    *(":protected]", ":private]", "Optional[", "=Some(", ": Some("),
 )
 """What they write that is rare."""
 PEEK_MARKED = _MARKED.pattern.decode()
