@@ -23,6 +23,7 @@ from mcpguard.core.redaction.detectors.named.values import (
     NEAR,
     QUOTES,
     SPACE,
+    WORDS_OF_LINE,
     WRAPS,
     Found,
     crumbs,
@@ -302,7 +303,7 @@ class Pairs(Sentences):
     def _line(self, at: int, before: bytes, opening: bytes, below: bool = False) -> Found | None:
         """A line `DB_PASSWORD<TAB>…` or `"DB_PASSWORD","…"`, or `("password", "…")`, or with one `below`."""
         name = name_at_end(before.rstrip(QUOTES))
-        ahead = before.rstrip(QUOTES)[: -len(name) or None].rstrip(QUOTES)
+        ahead = WORDS_OF_LINE.sub(b"", before.rstrip(QUOTES)[: -len(name) or None]).rstrip(QUOTES)
         strength = said(name) if not below and (_ALONE.search(ahead) or _OF_AWS.search(ahead)) else ""
         if not strength:
             return self._paired(at, name, before.rstrip(QUOTES)[: -len(name) or None], opening)

@@ -70,7 +70,10 @@ _END_OF_PAIR = expression(rb"""\\?["'`]\s{0,4}[\])}]""")
 _ITEM = expression(rb"""(?:["'`0-9\]})]|null|None|nil|true|false|True|False),\s{0,16}[:b]?$|[\w!>][({]$""")
 _END_OF_ITEM = expression(rb"""\\?["'`]\s{0,16}[,\])}]""")
 _WORDS_AHEAD = expression(rb"(?<=[\"'`])((?:[A-Za-z][\w.-]{0,24} ){1,4})$")
-"""Of a label, ahead of its last word."""
+WORDS_OF_LINE = expression(
+    rb"(?:^|(?<=[\r\n\x1f\"]))[ |]{0,8}(?!(?i:the|an?|this|that) )(?:[A-Za-z][\w.-]{0,24} ){1,4}$"
+)
+"""Of a label, ahead of its last word; and of one that begins a line or a text."""
 _PREFIXES = (b"b", b"r", b"u", b"n", b"B", b"R", b"U", b"N", b"@", b"$")
 WRAPS = "some|ok|sensitive|secret|secretstr|secretstring|cow|string|string::from|new string|std::string"
 _WRAPPED = expression(f"(?i)(?:{WRAPS})\\($".encode() + rb"|string\([0-9]{1,4}\) $|(;)s:[0-9]{1,4}:$")

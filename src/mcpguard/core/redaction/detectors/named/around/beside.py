@@ -13,6 +13,7 @@ from mcpguard.core.redaction.detectors.named.shapes import looks_random
 from mcpguard.core.redaction.detectors.named.values import (
     BACK,
     DIGIT,
+    WORDS_OF_LINE,
     Found,
     Values,
     given,
@@ -61,8 +62,9 @@ NUMBERED = expression(rb"""[0-9]{1,5}[)#] "([^"\\\x00-\x1f\xff]{4,1024})\"""")
 _NUMBERED_NAME = expression(rb"""(?:^|\n)[ \t]{0,16}[0-9]{0,4}[13579][)#] "([\w.:-]{3,64})"\n$""")
 _CHANGED = expression(rb"""([\w.-]{3,64})["']?[ \t]{0,64}[=:][ \t]{0,4}"[^"\n]{0,80}"$""")
 CELLED = expression(
-    rb"""(?:(?<=[|\x82\x91])|[`"'*]{0,2}[ \t]{0,40}(?:\||\xe2\x94[\x82\x83]|\xe2\x95\x91))\|?"""
-    rb"""[ \t]{0,8}[`"'*]{0,2}"""
+    rb"""(?:(?<=[|\x82\x91])|[`"'*]{0,2}[ \t]{0,40}(?:\||\xe2\x94[\x82\x83]|\xe2\x95\x91)"""
+    rb"""|(?<=[ ]{2})(?=[ ]{0,40}[^ |]))\|?"""
+    rb"""[ \t]{0,40}[`"'*]{0,2}"""
     rb"""((?=[^\s|\xe2\x00-\x1f\xff]{0,64}[0-9])[^\s|`"'\xe2\x00-\x1f\xff]{6,256})[`"'*]{0,2}"""
     rb"""[ \t]{0,80}(?:(?:\||\xe2\x94[\x82\x83]|\xe2\x95\x91)[ \t]*)?(?:\r?\n|[\x1f\xff]|$)"""
 )
@@ -97,7 +99,7 @@ _DASH = expression(
     rb"""[ \t]{0,32}- (["']?)([^\s"'\\\x00-\x1f\xff]{4,1024})\1[ \t]{0,8}(?:\r?\n|(?=[\x1f\xff]))"""
 )
 _MARK = expression(
-    rb"(?:\}[ ]?=[ ]|[ \t](?:<<<|'?%s'?|--?[Vv]alue)[ ]"
+    rb"(?:\}[ ]?=[ ]|[ \t](?:-|<<<|'?%s'?|--?[Vv]alue)[ ]"
     rb"|[ \t](?:->|\xe2\x86\x92|\xe2\x80[\x93\x94]|\.{4,64}|\.)[ ]|::[ ]|(?:>>)?[ ]?(?:,|=>)[ ]?<<"
     rb"|[:=][ ]?(?:chr[ ]|(?:Optional)?\[|(?:Some|Optional|SecretString)\()"
     rb"|=[ ]?(?:<<[-~]?[A-Z]{3}|\\|\"{3})?\n[ \t]?|:(?:protected|[\"\w\\]{1,48}:private)\])[\"\n]?$"
@@ -118,7 +120,7 @@ MARKED_NAMES = tuple(
             for closing in ("", "**", "`")
             for mark in (" -> ", " \u2192 ", " \u2013 ", " \u2014 ")
         ),
-        *(" <<< ", " %s ", " '%s' ", " -value ", " --value ", "} = ", "}= "),
+        *(" - ", " <<< ", " %s ", " '%s' ", " -value ", " --value ", "} = ", "}= "),
         *(" ..... ", " ........ ", " . ", ":: ", " :: ", ":["),
         *("=\n ", "= \n ", " =\n ", " = \n ", "=\n\t", " =\n\t"),
     )
@@ -304,7 +306,7 @@ class BesideName(Values):
         line = self._text[max(0, at - BACK) : at].replace(b"\x1f", b"\n")
         before = line[line.rfind(b"\n") + 1 :].rstrip(_MARKS_OF_CELLS)
         name = name_at_end(before)
-        alone = not before[: len(before) - len(name)].strip(_MARKS_OF_CELLS)
+        alone = not WORDS_OF_LINE.sub(b"", before[: len(before) - len(name)]).strip(_MARKS_OF_CELLS)
         hit = (
             self._secret(*found.span(1), said(name), known_end=False)
             if found and alone and said(name)
