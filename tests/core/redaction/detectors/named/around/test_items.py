@@ -139,6 +139,7 @@ BESIDE_LABELS: list[Any] = [
     *('["Name", "ada", "{label}", "{}", "x"]', "['Name', 'ada', '{label}', '{}']", '("x", 1, "{label}", "{}")'),
     *('[\n  "ada",\n  "{label}",\n  "{}"\n]', 'KV("{label}", "{}")', '[("{label}", "{}")]', '[]string{"{label}", "{}"}'),
     '[{"type": "text", "text": "{label}"}, {"type": "text", "text": "{}"}]',
+    "<ul><li>{label}</li> <li>{}</li></ul>",
 ]  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def test_the_text_behind_a_label_is_found_in_lists_and_blocks(form: Any) -> None
         *(["Password", 12345678], ["Password policy", HUMAN], ["x", HUMAN], [{"text": "Token"}, "x", {"text": TOKEN}]),
         *('["password", "oauth2_token", "sha256"]', 'f("see the password", "v2.0.1")', '["key", "' + TOKEN + '", 1]'),
         {"content": [{"type": "text", "text": "Enter the password."}, {"type": "text", "text": "Use 8 letters."}]},
-        ["key", *(["x"] * 9), TOKEN],
+        *(["key", *(["x"] * 9), TOKEN], "<ul><li>Password</li><li>OAuth2Login</li></ul>"),
     ],
 )  # fmt: skip
 def test_a_list_of_words_stays(value: Any) -> None:

@@ -36,7 +36,7 @@ _BETWEEN = (
 )
 """A tag, but not one that begins something else."""
 _SIBLING = expression(
-    r"(?:label|div|span|p|b|strong|em|h[1-6]|th|td|dt|legend)>:?"
+    r"(?:label|div|span|p|b|strong|em|li|h[1-6]|th|td|dt|legend)>:?"
     rf"(?:(?:\s{{0,64}}(?:{_BETWEEN}|&nbsp;|\xc2\xa0)){{1,6}}\s{{0,64}}({_ONE_WORD})(?=\s{{0,64}}<)"
     rf"|(?:\s{{0,64}}{_BETWEEN}){{0,4}}\s{{0,64}}<input(?![^<>]{{0,300}}type=.?(?:submit|button|checkbox|radio|image))"
     r"""\s[^<>]{0,300}?\bvalue="([^"<>\\\x00-\x1f\xff]{6,512})")""".encode()
