@@ -355,5 +355,9 @@ def _notes(entry: Entry, settings: dict[str, Any], project: Path | None) -> list
     if entry.url and not any(
         hidden or "${" in one for text in _texts(settings) for one, hidden in text.parts
     ):
-        notes.append("has no credential here: if its client logged in for it, mcpguard needs one of its own")
+        notes.append(
+            "has no credential here: if its client logged in for it, mcpguard needs a login of its own: "
+            "write the entry and the header of `mcpguard help oauth`, and run "
+            f"`mcpguard secret login {entry.name}`"
+        )
     return notes

@@ -197,17 +197,15 @@ def test_every_place_leads_back_to_the_text_as_written() -> None:
     assert when.origin(len(when.text)) == len(written)
 
 
-@pytest.mark.parametrize("effect", ["deny", "allow"])
-def test_a_refusal_for_want_of_a_value_says_who_can_set_it(effect: str) -> None:
-    text = f"version: 1\npolicy: p\nparams: {{within: {{type: strings}}}}\nrules:\n  - {{id: r, effect: {effect}, "
-    one = compile_policy(
-        f"{text}when: 'args.a in params.within', message: Only some.}}\n", "p.yaml", frozenset()
-    )
+def refused(rule: str, values: dict[str, Any] | None = None) -> str:
+    """What a call is told that this rule refuses."""
+    text = f"version: 1\npolicy: p\nparams: {{within: {{type: strings}}}}\nrules:\n  - {{id: r, {rule}}}\n"
+    one = compile_policy(text, "p.yaml", frozenset(), None, values)
     listed = Listed("s", "t", "s__t", {}, {"name": "t"}, "")
     call = Invocation(
         "i",
         "tools/call",
-        Principal("a", "b"),
+        Principal("a", "os-user"),
         datetime(2026, 1, 1, tzinfo=UTC),
         None,
         "s",
@@ -216,9 +214,32 @@ def test_a_refusal_for_want_of_a_value_says_who_can_set_it(effect: str) -> None:
     )
     verdict = pdp.decide(PolicySet([one]), call)
     assert isinstance(verdict, Deny)
-    assert verdict.message == (
-        "`params.within` has no value: the operator has to set it where the configuration lists this policy."
+    return verdict.message
+
+
+@pytest.mark.parametrize("effect", ["deny", "allow"])
+@pytest.mark.parametrize(
+    ("server", "way"),
+    [
+        ("", "as `params.within` where the configuration lists this policy"),
+        ("server: 's*', ", "as `params.within` where the configuration lists this policy"),
+        ("server: [s, t], ", "as `params.within` where the configuration lists this policy"),
+        ("server: s, ", "with `mcpguard import --set s.within=VALUE`"),
+    ],
+)
+def test_a_refusal_for_want_of_a_value_says_who_can_set_it(server: str, way: str, effect: str) -> None:
+    said = refused(f"effect: {effect}, {server}when: 'args.a in params.within', message: Only some.")
+    assert said == f"`params.within` has no value: the operator has to set it {way}."
+
+
+def test_a_denied_call_says_how_what_the_message_shows_can_be_changed() -> None:
+    when = "when: '!(args.a in params.within)'"
+    rule = f"effect: deny, server: s, {when}, message: 'Only {{params.within}}'"
+    assert refused(rule, {"within": ["y"]}) == (
+        "Only y. A person can change that with `mcpguard import --set s.within=VALUE`."
     )
+    assert refused(f"effect: deny, {when}, message: Only some.", {"within": ["y"]}) == "Only some."
+    assert refused(f"effect: deny, {when}", {"within": ["y"]}) == ""
 
 
 def told(message: str, values: dict[str, Any] | None = None) -> str:

@@ -35,7 +35,7 @@ from mcpguard.core.policy.obligations import arguments_of as arguments_of_rules
 from mcpguard.core.policy.pdp import NEEDS_APPROVAL, NO_SESSION, bind, holding
 from mcpguard.core.policy.session import StoredSession, who_began
 from mcpguard.core.policy.terms import ASKED, Observation
-from mcpguard.core.policy.wording import PLACEHOLDER, first_message, reached, why_failed
+from mcpguard.core.policy.wording import PLACEHOLDER, denied_by, first_message, reached, why_failed
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import MAX_DEPTH, deeper_than, encode
 
@@ -274,6 +274,8 @@ def _message(found: Recorded, policies: PolicySet, call: Invocation, told: Expla
         said = ASTRAY
     elif cause is Cause.PLACEHOLDER:
         said = PLACEHOLDER
+    elif cause is Cause.RULE:
+        said = denied_by(rules, call)
     elif cause is Cause.ERROR:
         said = _error(rules, policies, call)
     elif cause is Cause.LIMIT and not said:

@@ -27,7 +27,7 @@ from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.constant import ToolVerdicts, constant_of
 from mcpguard.core.policy.folding import FEW_WORTH, WORTH, Folded
-from mcpguard.core.policy.params import FilledCondition, placed, shown_in, with_values
+from mcpguard.core.policy.params import FilledCondition, params_in, placed, shown_in, with_values
 from mcpguard.core.policy.terms import (
     ACTIONS,
     ANY_ACTION,
@@ -95,11 +95,11 @@ class CompiledRule:
     is when an `allow` ends, `shadow` whether it changes nothing, `adds` whether it does more than to have its
     effect, `approves` which rules it answers in advance; `written` is the rule as written, `placed` its
     condition with the values of params in place, `unset` the params in it that have no value; `message` has
-    them in place, too. `place` is where it stands, FILE:LINE."""
+    them in place, too, and `quoted` are those in it. `place` is where it stands, FILE:LINE."""
 
     __slots__ = (
         "_actions", "_servers", "_tools", "adds", "approves", "condition", "effect", "message", "name",
-        "place", "placed", "shadow", "unset", "until", "written",
+        "place", "placed", "quoted", "shadow", "unset", "until", "written",
     )  # fmt: skip
 
     def __init__(
@@ -122,6 +122,7 @@ class CompiledRule:
         self.written = msgspec.convert(rule, RuleTerms, from_attributes=True)
         self.placed = placed
         self.place = place
+        self.quoted = params_in(rule.message)
         self.unset = () if placed is None else tuple(sorted(placed.unset))
         self._actions = ACTIONS if ANY_ACTION in rule.action else frozenset(rule.action)
         self._servers = _globs(as_tuple(rule.server))

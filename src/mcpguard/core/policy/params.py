@@ -101,6 +101,11 @@ MOST_SHOWN = 20
 """How many texts of a list are shown."""
 
 
+def params_in(message: str) -> tuple[str, ...]:
+    """The names of the params that a message shows, as it is written."""
+    return tuple(dict.fromkeys(_IN_MESSAGE.findall(message)))
+
+
 def shown_in(message: str, params: Mapping[str, Param]) -> tuple[str, list[str]]:
     """`message` with the value of each of `params` in place of `{params.NAME}`, for whoever reads it, and
     what is wrong with the names in it."""

@@ -337,7 +337,7 @@ def _once(
     if approved is not None:
         denied, failed = holding(candidates, "deny", bound)
         if denied:
-            return Deny(invocation, Cause.RULE, names(denied), wording.first_message(denied)), {}
+            return Deny(invocation, Cause.RULE, names(denied), wording.denied_by(denied, invocation)), {}
         if failed:
             return Deny(invocation, Cause.ERROR, names(failed), wording.why_failed(failed, bound)), {}
     asking: list[CompiledRule] = []

@@ -14,6 +14,7 @@ from mcpguard.core.legible import utc
 from mcpguard.core.model import Charge, Invocation
 from mcpguard.core.policy.compiled import CompiledRule
 from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.terms import as_tuple
 
 PLACEHOLDER = (
     "this contains [REDACTED:...] or [U+...], which mcpguard wrote in place of something that it removed or "
@@ -23,6 +24,7 @@ PLACEHOLDER = (
 )
 """The message of the refusal of a call with a placeholder of mcpguard."""
 _NOT_SO = "no rule allows this call as it is."
+_GLOB = frozenset("*?[]")
 MOST_MESSAGES = 3
 """How many authors say what would pass."""
 
@@ -30,6 +32,26 @@ MOST_MESSAGES = 3
 def first_message(rules: Iterable[CompiledRule]) -> str:
     """What the first of the authors says, of those who say something."""
     return next((rule.message for rule in rules if rule.message), "")
+
+
+def denied_by(rules: Sequence[CompiledRule], call: Invocation) -> str:
+    """What the first of the authors says whose rules deny `call`, and who can give the params that it shows
+    other values."""
+    rule = next((rule for rule in rules if rule.message), None)
+    if rule is None:
+        return ""
+    ways = " or ".join(_set(rule, name) for name in rule.quoted)
+    return (
+        and_then(rule.message, f"{call.principal.operator} can change that {ways}.") if ways else rule.message
+    )
+
+
+def _set(rule: CompiledRule, param: str) -> str:
+    """How to give a param of the rule's policy another value: a command, where the rule names its server."""
+    server = as_tuple(rule.written.server)
+    if len(server) == 1 and not _GLOB & {*server[0]}:
+        return f"with `mcpguard import --set {server[0]}.{param}=VALUE`"
+    return f"as `params.{param}` where the configuration lists this policy"
 
 
 def and_then(message: str, more: str) -> str:
@@ -89,12 +111,13 @@ def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
     return f"Reason: {reason}. {said if len(messages) == 1 else ''}".rstrip()
 
 
-def known_reason(rules: Iterable[CompiledRule], bound: Bound) -> str:
+def known_reason(rules: Sequence[CompiledRule], bound: Bound) -> str:
     """Why the conditions of `rules` could not be evaluated, a sentence; "" where it depends on each."""
     unset = sorted({name for rule in rules for name in rule.unset})
     if unset:
         said = ", ".join(f"`params.{name}`" for name in unset)
-        return f"{said} has no value: the operator has to set it where the configuration lists this policy."
+        ways = dict.fromkeys(_set(rule, name) for rule in rules for name in rule.unset)
+        return f"{said} has no value: the operator has to set it {' and '.join(ways)}."
     for rule in rules:
         if rule.condition is not None and rule.condition.text in bound.beyond:
             return f"{bound.beyond[rule.condition.text]}."
