@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import anyio
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp import MCPError
+from mcp.types import CONNECTION_CLOSED, INTERNAL_ERROR
 
 from mcpguard.authoring.snapshot import (
     Offer,
@@ -16,6 +18,8 @@ from mcpguard.authoring.snapshot import (
     Snapshot,
     Steps,
     _declined,
+    _reason,
+    _sentence,
     _unheard,
     presence,
     read_snapshot,
@@ -131,3 +135,24 @@ def test_a_survey_serves_nothing_that_a_server_asks_for_and_hears_nothing() -> N
     with pytest.raises(MCPError, match="roots/list is not served"):
         anyio.run(_declined, None, "roots/list", None)
     anyio.run(_unheard, None, "notifications/message", None)
+
+
+@each(
+    ("log", "why"),
+    [
+        ("starting\nmcpguard: the disk is full\nmcpguard: ended\n", ": the disk is full"),
+        ("Traceback\n", ""),
+        ("", ""),
+    ],
+)
+def test_what_ends_without_an_answer_is_reported_with_the_first_line_it_wrote(log: str, why: str) -> None:
+    said = _sentence("files", MCPError(CONNECTION_CLOSED, "Connection closed"))
+    assert said == "files could not be listed: `mcpguard run` ended before it answered"
+    assert _reason(said, StringIO(log)) == why
+
+
+def test_what_a_server_answers_says_more_than_the_log() -> None:
+    said = _sentence("files", MCPError(INTERNAL_ERROR, "The server is busy."))
+    assert (said, _reason(said, StringIO("mcpguard: x\n"))) == ("The server is busy.", "")
+    refused = _sentence("files", MCPError(INTERNAL_ERROR, "x", {"unstarted": "p.yaml:3: unknown key"}))
+    assert refused.endswith("ended before it answered: p.yaml:3: unknown key")
