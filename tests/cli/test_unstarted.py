@@ -98,6 +98,29 @@ def test_whatever_keeps_it_from_starting_is_said_without_an_excerpt(
     assert "secret-value" not in shown + errors
 
 
+@each(
+    ("config", "rules"),
+    [
+        ("servers: {s: {command: cat, TOKEN: 1}}", ""),
+        ("servers: {s: {command: cat, env: {A: TOKEN, A: b}}}", ""),
+        ("servers: {s: {url: 'http://u:TOKEN@example.com/'}}", ""),
+        ("servers: {s: {command: cat, type: TOKEN}}", ""),
+        ("servers: {s: {command: cat}}\npolicies: [p.yaml]", "{id: x, effect: TOKEN}"),
+        ("servers: {s: {command: cat}}\npolicies: [p.yaml]", "{id: x, effect: allow, when: noTOKEN}"),
+    ],
+)
+def test_a_secret_beside_a_mistake_does_not_reach_the_client(
+    config: str, rules: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, token = tmp_path_factory.mktemp("f"), "ghp_q7Zt2Wb9Kx4Lm8Rv1Yd5q7Zt2Wb9Kx4Lm8Rv"
+    (folder / "c.yaml").write_text(f"version: 1\n{config}\n".replace("TOKEN", token))
+    (folder / "p.yaml").write_text(f"version: 1\npolicy: p\nrules:\n  - {rules}\n".replace("TOKEN", token))
+    code, [answer], errors = heard("run", "--config", "c.yaml", folder=folder)
+    assert code == 2
+    assert "mcpguard cannot start" in answer["error"]["message"]
+    assert token not in f"{answer}{errors}"
+
+
 def test_a_client_that_is_silent_is_not_waited_for() -> None:
     taken, typed = os.pipe()
     answers, given = os.pipe()
