@@ -250,6 +250,11 @@ def test_a_wrong_server_name_comes_with_one_that_is_right(tmp_path: Path) -> Non
     assert found.endswith("the name of a tool; write `my-tracker-v2`")
 
 
+def test_a_name_that_is_a_token_is_not_written_in_another_way(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, server("command: x", "ghp_q7Zt2Wb9Kx4Lm8Rv1Yd5q7Zt2Wb9Kx4Lm8Rv"))
+    assert found.endswith("the name of a tool")
+
+
 def test_no_message_shows_a_literal_credential(tmp_path: Path) -> None:
     texts = [
         server("command: x, env: {T: hunter2, A-B: x}"),

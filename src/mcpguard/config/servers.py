@@ -45,8 +45,13 @@ _WRONG_NAME = (
 def _wrong_name(text: str) -> str:
     if re.fullmatch(_NAME, text):
         return ""
+    # Imported where a mistake is reported: a start without mistakes does not pay for it.
+    from mcpguard.core.redaction.redactor import Redactor
+
     plain = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")[:32]
-    return f"{_WRONG_NAME}; write `{plain}`" if plain else _WRONG_NAME
+    # What was a token is not recognised as one any more.
+    shown = plain and Redactor(os.urandom(32)).inspect_text(text) == text
+    return f"{_WRONG_NAME}; write `{plain}`" if shown else _WRONG_NAME
 
 
 ServerName = Annotated[str, Constraint(_wrong_name, pattern=f"^(?:{_NAME})$")]

@@ -107,7 +107,7 @@ def _running(subject: CheckSubject) -> Iterator[Checked]:
             continue
         late = status.not_in_force
         if late is not None:
-            said = f"the changed {late.what} is not in force in process {status.pid}: {late.problem}"
+            said = f"a change of the {late.what} is not in force in process {status.pid}: {late.problem}"
             yield found("D702", status.config, said)
         elif changed > max(status.started, status.loaded) + _NOTICED_SECONDS:
             yield found("D702", status.config, f"changed since process {status.pid} read it")

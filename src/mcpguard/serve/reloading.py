@@ -211,9 +211,10 @@ class Reloading:
         """Say once of each change that nothing of it is in force."""
         shared = self._shared
         said = f"the changed configuration was not applied: {_in_a_line(why)}"
-        shared.note("configuration-refused", _first(why))
+        first = shared.clean(_first(why))
+        shared.note("configuration-refused", first)
         shared.diagnostics.report("", said)
-        self.not_in_force = NotInForce("configuration", state, time.time(), _first(why))
+        self.not_in_force = NotInForce("configuration", state, time.time(), first)
         self._told()
         shared.turn.touch()
 
@@ -277,7 +278,8 @@ class Reloading:
         late = self.not_in_force
         if late is None or late.what == "policies":
             since = time.time() if late is None else late.since
-            self.not_in_force = NotInForce("policies", "refused", since, _first(str(problems)))
+            first = shared.clean(_first(str(problems)))
+            self.not_in_force = NotInForce("policies", "refused", since, first)
             self._told()
         shared.turn.touch()
 
