@@ -308,6 +308,13 @@ def test_a_missing_file_is_a_mistake_of_the_configuration(tmp_path: Path) -> Non
         load_config(tmp_path / "none.yaml")
 
 
+def test_a_link_to_no_file_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "link.yaml").symlink_to("none.yaml")
+    said = f"link.yaml: is a link to {tmp_path}/none.yaml, which does not exist: mend or remove the link"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_config(tmp_path / "link.yaml")
+
+
 def test_a_missing_file_that_a_client_names_without_its_folder_is_looked_for_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -232,7 +232,7 @@ def _foreign(mounts: Path, folder: Path) -> str:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return ""
-    place, kinds = nearest(folder).resolve(), dict[Path, str]()
+    place, kinds = Path(os.path.realpath(nearest(folder))), dict[Path, str]()
     for line in lines:
         about, _, rest = line.partition(" - ")
         point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), about.split(" ")[4])

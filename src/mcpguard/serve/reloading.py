@@ -261,7 +261,8 @@ class Reloading:
             said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
             shared.note("policy-reloaded", said)
             told = f"changed policies are now in force: {', '.join(policies.names)}"
-            shared.diagnostics.report("", told, "info")
+            none = "there are no `policies` any more, so no rule allows a call"
+            shared.diagnostics.report("", *((told, "info") if policies.names else (none, "warning")))
         if before.digest != policies.digest or before.observation != policies.observation:
             for world in self._worlds():
                 world.gateway.policies_changed(before)

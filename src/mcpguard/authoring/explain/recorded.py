@@ -4,6 +4,7 @@ Law of this file: a call is explained with the arguments that it had, which is w
 on record where nothing was redacted from them, else those that somebody brings.
 """
 
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import suppress
@@ -384,7 +385,7 @@ def _files_of(config: Config | None) -> list[Path]:
     `mcpguard wrap`, which has none. Raises AuditError where there are none."""
     folder, of_wrap = evidence_folder(config), evidence_folder(None)
     found: list[Path] = []
-    if folder.resolve() != of_wrap.resolve():
+    if os.path.realpath(folder) != os.path.realpath(of_wrap):
         with suppress(reader.NothingRecorded):
             found = reader.chain_files(of_wrap)
     try:
