@@ -14,8 +14,7 @@ from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members
 from mcpguard.core.model import Deny, Listed, Permit
 from mcpguard.core.policy import pdp
-from mcpguard.core.policy.constant import FEW, ToolVerdicts, constant_of
-from mcpguard.core.policy.folding import AFTER
+from mcpguard.core.policy.folding import AFTER, FEW, ToolVerdicts, constant_of
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
 

@@ -25,8 +25,7 @@ from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.conditions.spelling import Spelling
 from mcpguard.core.errors import PolicyError, Problem, did_you_mean
 from mcpguard.core.model import Invocation, Json
-from mcpguard.core.policy.constant import ToolVerdicts, constant_of
-from mcpguard.core.policy.folding import FEW_WORTH, WORTH, Folded
+from mcpguard.core.policy.folding import FEW_WORTH, WORTH, Folded, ToolVerdicts, constant_of
 from mcpguard.core.policy.params import FilledCondition, params_in, placed, shown_in, with_values
 from mcpguard.core.policy.terms import (
     ACTIONS,
