@@ -5,7 +5,7 @@ Each keeps its port's contract: the suites in `tests/gateway/test_contracts.py` 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -16,9 +16,10 @@ from msgspec import structs
 from mcpguard.core.errors import AuditError, SessionError, UpstreamError
 from mcpguard.core.evidence.bounds import EvidenceRoom
 from mcpguard.core.evidence.records import Record
-from mcpguard.core.model import Invocation, Permit, Principal, Redacted
+from mcpguard.core.model import Invocation, Listed, Permit, Principal, Redacted
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.egress import Egress
+from mcpguard.core.policy.pins import Hold, Standing, standing
 from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState, covers
 from mcpguard.core.redaction.redactor import KINDS, Redactor
@@ -30,7 +31,7 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Question, RawAnswer, Store
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
-from mcpguard.protocol.names import Prefix
+from mcpguard.protocol.names import Prefix, alike
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 SECRET = "canary-9f2b71c0de"
@@ -131,6 +132,8 @@ class MemoryStore:
         self.kept: dict[tuple[str, str, str | None], StoredSession] = {}
         self.tickets: dict[str, Ticket] = {}
         self.waited_for: list[tuple[str, float]] = []
+        self.pins: dict[tuple[str, str, str, str], dict[str, bool]] = {}
+        """By server, place, kind and name: whether each definition was accepted, the latest last."""
         self._waiting: list[Callable[[], None]] = []
 
     def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
@@ -173,6 +176,27 @@ class MemoryStore:
     def waits(self, ticket_id: str, since: float) -> Callable[[], None]:
         self.waited_for.append((ticket_id, since))
         return lambda: self.waited_for.remove((ticket_id, since))
+
+    def pin(self, place: str, listed: Sequence[Listed], hold: Hold) -> Wait[dict[str, Standing]]:
+        found: dict[str, Standing] = {}
+        for one in [] if self.down else listed:
+            known = self.pins.setdefault((one.server, place, one.kind, one.name), {})
+            if (new := standing(known, one.digest, hold)) is not None:
+                if new.is_new:
+                    known[one.digest] = not new.held
+                if new.held or new.before:
+                    found[one.name] = new
+        return self._given(found)
+
+    def has_listed(self, server: str, kind: str, name: str) -> Wait[bool]:
+        names = [known for of, _, what, known in self.pins if (of, what) == (server, kind)]
+        return self._given(any(alike(one) == alike(name) for one in names))
+
+    def accept(self, server: str, name: str, kind: str = "tool") -> None:
+        """Accept every definition of a tool or prompt, as a person does."""
+        for (of, _, what, known), digests in self.pins.items():
+            if (of, what, known) == (server, kind, name):
+                digests.update(dict.fromkeys(digests, True))
 
     def answer(self, ticket_id: str, answer: TicketAnswer) -> bool:
         ticket = self.tickets[ticket_id]

@@ -122,15 +122,6 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
     }
 
 
-def test_no_path_is_resolved_by_what_raises_for_links_in_a_circle() -> None:
-    # `Path.resolve` raises RuntimeError for them before Python 3.13; `os.path.realpath` never does.
-    assert where(".resolve") == {
-        "adapters/network.py",  # A host name, an address and an environment, not a path.
-        "adapters/upstreams/wires/address.py",
-        "adapters/upstreams/wires/stdio.py",
-    }
-
-
 @pytest.mark.parametrize("folder", ["core", "protocol"])
 def test_the_pure_layers_import_no_io_no_clock_and_no_sdk(folder: str) -> None:
     for path in sorted((SRC / folder).rglob("*.py")):

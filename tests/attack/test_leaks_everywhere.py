@@ -152,9 +152,11 @@ class Matrix:
         found = {}
         for era, stage in self.stages.items():
             words = [str(SERVERS / "telltale.py"), str(folder / f"{era}.told"), era, "disguised"]
-            found[f"program-{era}"] = {"command": sys.executable, "args": words, "env": {**held}}
+            # Their lists tell shares too, so definitions change all the time.
+            said = {"pins": "report"}
+            found[f"program-{era}"] = {"command": sys.executable, "args": words, "env": {**held}, **said}
             headers = {name.replace("_", "-"): reference for name, reference in held.items()}
-            found[f"web-{era}"] = stage.web.entry(headers=headers)
+            found[f"web-{era}"] = stage.web.entry(headers=headers, **said)
         return found
 
     def tell(self, seat, server, way, share, of):

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,16 @@ from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import Status, birth_of
 from mcpguard.cli import main
 from mcpguard.cli.authoring.schema import FILES, KINDS, schema_of
-from mcpguard.core.model import Invocation
+from mcpguard.config.loading import load_config
+from mcpguard.core.model import Invocation, Listed
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.gateway.ports import Health
 from mcpguard.protocol.jsonrpc import encode
+from mcpguard.serve.interventions import store_of
+from mcpguard.serve.settings import pinned_as
 from tests.adapters.audit.audit_records import DECIDED, OUTCOME
+from tests.adapters.store.shared import given_by
 from tests.adapters.store.test_store import TICKET
 from tests.authoring.report import month
 from tests.authoring.test_suggest import decided, record
@@ -191,6 +196,15 @@ def test_sessions(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [one["state"]["labels"] for one in found["sessions"]] == [["private"]]
     (shown,) = printed("session-show-output", "session", "show", "--json")
     assert shown["state"]["causes"]["private"]["call"] == "i-1"
+
+
+def test_pins(printed: Printed) -> None:
+    config = load_config(Path(os.environ["MCPGUARD_CONFIG"]))
+    entry = Listed("one", "echo", "echo", {"name": "echo", "description": "Echoes."}, {}, "d1")
+    with closing(store_of(config)) as store:
+        given_by(store.pin(pinned_as(config.served["one"]), [entry], "all"))
+    (found,) = printed("pins-output", "pins", "--json")
+    assert [(one["name"], one["accepted"]) for one in found["pins"]] == [("echo", False)]
 
 
 def test_calls_that_wait(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -250,11 +250,6 @@ def test_a_wrong_server_name_comes_with_one_that_is_right(tmp_path: Path) -> Non
     assert found.endswith("the name of a tool; write `my-tracker-v2`")
 
 
-def test_a_name_that_is_a_token_is_not_written_in_another_way(tmp_path: Path) -> None:
-    (found,) = mistakes(tmp_path, server("command: x", "ghp_q7Zt2Wb9Kx4Lm8Rv1Yd5q7Zt2Wb9Kx4Lm8Rv"))
-    assert found.endswith("the name of a tool")
-
-
 def test_no_message_shows_a_literal_credential(tmp_path: Path) -> None:
     texts = [
         server("command: x, env: {T: hunter2, A-B: x}"),
@@ -306,13 +301,6 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_a_missing_file_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: does not exist: create it with `mcpguard import`"):
         load_config(tmp_path / "none.yaml")
-
-
-def test_a_link_to_no_file_is_called_that(tmp_path: Path) -> None:
-    (tmp_path / "link.yaml").symlink_to("none.yaml")
-    said = f"link.yaml: is a link to {tmp_path}/none.yaml, which does not exist: mend or remove the link"
-    with pytest.raises(ConfigError, match=re.escape(said)):
-        load_config(tmp_path / "link.yaml")
 
 
 def test_a_missing_file_that_a_client_names_without_its_folder_is_looked_for_where(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mcpguard.core.errors import SessionError
 from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, World, give, text, tool
 from tests.gateway.lists.test_slow_servers import LIST_CHANGED, hold, patience_ends
@@ -194,7 +195,8 @@ def test_a_name_that_nobody_was_shown_is_decided_once_all_are_listed() -> None:
 
 def had(world: World, server: str, *names: str) -> None:
     """In earlier sessions `server` listed tools of these names."""
-    world.scope.listed_before = lambda *asked: asked in {(server, "tool", name) for name in names}
+    world.scope.store = world.store
+    world.store.pins |= {(server, "", "tool", name): {} for name in names}
 
 
 def test_a_server_that_is_down_keeps_no_name_from_another_that_it_never_had() -> None:
@@ -228,6 +230,17 @@ def test_a_name_that_a_server_had_before_is_nobodys_while_it_is_down() -> None:
     assert said(world, "b__read") == "read of b"
     assert names(world) == ["read", "push"]  # Now the client was told whose these are.
     assert said(world, "read") == "read of b"
+
+
+def test_a_name_is_nobodys_while_it_cannot_be_known_whether_the_server_that_is_down_had_it() -> None:
+    world = world_of()
+    world.scope.store = world.store
+    failed: Wait[bool] = Wait()
+    failed.fail(SessionError("no disk"))
+    world.store.has_listed = lambda *_: failed  # type: ignore[method-assign]
+    world.upstreams["a"].down = "upstream 'a' did not start"
+    assert said(world, "push").startswith("this may be a tool of a server that is missing")
+    assert said(world, "b__push") == "push of b"
 
 
 def test_a_server_that_hangs_holds_up_the_first_call_of_another_as_long_as_a_list() -> None:

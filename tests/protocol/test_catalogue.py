@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcpguard.adapters.store.definitions import FORM
 from mcpguard.core.model import Listed
-from mcpguard.protocol.catalogue import KINDS, MAX_NAME, MAX_URI, Catalogue, Visible
+from mcpguard.protocol.catalogue import DIGESTS, KINDS, MAX_NAME, MAX_URI, Catalogue, Visible
 from tests.fakes import tool
 from tests.rows import each
 
@@ -14,7 +13,9 @@ TOOL = KINDS["tool"]
 
 
 def put(catalogue: Catalogue, server: str, kind: str, *entries: Any) -> list[str]:
-    return catalogue.replace(server, KINDS[kind], list(entries), list(entries))
+    listed, refused = catalogue.read(server, KINDS[kind], list(entries), list(entries))
+    catalogue.replace(server, KINDS[kind], listed)
+    return refused
 
 
 def anything(_entry: Listed) -> bool:
@@ -163,14 +164,13 @@ def test_the_digest_covers_every_member_as_it_was_sent() -> None:
 DIGEST = "e672c4e578be14719474c047b30851588a068f3c65cb42523b58c27448431bef"
 
 
-def test_a_definition_has_the_digest_that_earlier_versions_of_the_file_of_definitions_have() -> None:
-    """With another one goes another `FORM` in `adapters/store/definitions.py`, or every tool of every server
-    counts as changed after an upgrade."""
+def test_a_definition_has_the_digest_that_earlier_versions_gave_it() -> None:
+    """With another one goes another `DIGESTS`, or every tool of every server is held after an upgrade."""
     catalogue = Catalogue(("a",))
     put(catalogue, "a", "tool", {"name": "x", "title": "é", "inputSchema": {"type": "object", "a": [1, 2.5]}})
     found = catalogue.find("tool", "x")
     assert found is not None
-    assert (FORM, found.digest) == (2, DIGEST)
+    assert (DIGESTS, found.digest) == (2, DIGEST)
 
 
 def owner(found: Listed | None) -> str:
@@ -337,7 +337,7 @@ def test_what_cannot_be_offered_is_left_out_with_a_sentence(kind: str, entry: An
 
 def test_an_entry_whose_name_was_changed_by_the_inspection_is_left_out() -> None:
     catalogue = Catalogue(("a",))
-    (said,) = catalogue.replace("a", TOOL, [{"name": "t-secret"}], [{"name": "t-[REDACTED]"}])
+    _, (said,) = catalogue.read("a", TOOL, [{"name": "t-secret"}], [{"name": "t-[REDACTED]"}])
     assert said == "a tool whose name contains a secret or hidden characters"
 
 

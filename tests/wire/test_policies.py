@@ -4,7 +4,7 @@ import os
 
 import yaml
 
-from tests.wire.session import puppet, replace
+from tests.wire.session import puppet
 
 FEW = [{"id": "few", "effect": "allow", "limit": {"calls": 5, "per": "1h"}}]
 
@@ -49,15 +49,6 @@ def test_a_bad_policy_never_takes_the_place_of_a_good_one(session):
     assert guard.text("echo", text="x") == "x"
     refused = [one for one in guard.records("notice") if one["what"].startswith("policy-")]
     assert [one["what"] for one in refused] == ["policy-refused"]
-
-
-def test_a_configuration_without_policies_any_more_is_said(session):
-    guard = session({"p": puppet()})
-    guard.tools()
-    config = yaml.safe_load(guard.config.read_text())
-    replace(guard.config, yaml.safe_dump({**config, "policies": []}))
-    guard.wait_stderr("warning mcpguard: there are no `policies` any more, so no rule allows a call")
-    assert guard.call("echo", text="x")["error"]["code"] == -32602
 
 
 def test_a_bad_policy_that_is_taken_back_is_said(session):

@@ -263,18 +263,6 @@ def test_an_invalid_configuration_is_reported_once_and_changes_nothing(session, 
     assert guard.stderr.count(NOT_IN_FORCE.encode()) == 1
 
 
-def test_a_secret_beside_a_mistake_is_in_no_status_and_no_evidence(session):
-    guard = session({"a": puppet()})
-    token = "ghp_q7Zt2Wb9Kx4Lm8Rv1Yd5q7Zt2Wb9Kx4Lm8Rv"
-    for path, what in ((guard.folder / "policy.yaml", "policies"), (guard.config, "configuration")):
-        replace(path, f"{path.read_text()}\n{token}: 1\n")
-        late = eventually(
-            lambda what=what: (found := not_in_force(guard)) and found["what"] == what and found, what
-        )
-        assert "unknown key `[REDACTED:github-token" in late["problem"]
-    assert token not in str(guard.records("notice"))
-
-
 def test_the_latest_mistake_in_a_policy_is_the_one_that_status_shows(session):
     guard = session({"a": puppet()})
     guard.tools()

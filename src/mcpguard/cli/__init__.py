@@ -19,7 +19,7 @@ from contextlib import suppress
 from types import ModuleType
 
 from mcpguard import __version__
-from mcpguard.core.errors import McpGuardError
+from mcpguard.core.errors import DocumentError, McpGuardError
 
 VERBS = {
     "run": ("run", "guard the configured tool servers and serve them to an MCP client"),
@@ -42,6 +42,7 @@ VERBS = {
     "approve": ("operating.approve", "approve a waiting call"),
     "deny": ("operating.deny", "refuse a waiting call"),
     "console": ("operating.console", "open the local web page: see waiting calls, decide, undo"),
+    "pins": ("operating.pins", "list the tools held back because they changed, and accept them"),
     "suggest": ("authoring.suggest", "suggest rules from what was refused, or approved by a person"),
     "session": ("operating.session", "what each agent has done so far: list, show, clear a label, end"),
     "status": ("operating.status", "show what is running and the state of its tool servers"),
@@ -179,13 +180,15 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 def _lines(error: McpGuardError, complete: Callable[[str], str]) -> list[str]:
-    """The text to print, with commands that are `complete`: a file name may contain anything, and an argument
-    or a faulty line of a file may be a credential. What is indented is an excerpt, in which a column is
-    marked."""
+    """The text to print, with commands that are `complete`: a file name may contain anything, and a faulty
+    line of a file may contain a credential. What is indented is an excerpt, in which a column is marked."""
     from mcpguard.adapters.system.terminal import plain
-    from mcpguard.cli.parser import without_secrets
 
-    said = without_secrets(complete(str(error)))
+    said = complete(str(error))
+    if isinstance(error, DocumentError):
+        from mcpguard.core.redaction.redactor import Redactor
+
+        said = Redactor(os.urandom(32)).inspect_text(said)
     return [*map(plain, f"mcpguard: {said}".split("\n"))]
 
 
@@ -270,11 +273,10 @@ def _unknown(verb: str) -> str:
     from difflib import get_close_matches
 
     from mcpguard.adapters.system.terminal import plain
-    from mcpguard.cli.parser import without_secrets
 
     close = get_close_matches(verb, (*VERBS, "--version", "--help"), 1)
     hint = f"did you mean `mcpguard {close[0]}`?" if close else "`mcpguard --help` lists the verbs"
-    return f"unknown verb {plain(without_secrets(verb))!r}: {hint}"
+    return f"unknown verb {plain(verb)!r}: {hint}"
 
 
 def _discard_output() -> None:

@@ -261,6 +261,27 @@ class SessionList(Printed):
     )
 
 
+class PinShown(Printed):
+    """A definition of a tool or a prompt."""
+
+    server: str = Field(description="The upstream.")
+    kind: str = Field(description="`tool` or `prompt`.")
+    name: str = Field(description="Its name, as the server lists it.")
+    digest: str = Field(description="The sha256 of the definition, as the server sent it.")
+    accepted: bool = Field(description="False while it is held back.")
+    since: float = Field(description="When it was first seen, or accepted, in seconds since 1970.")
+    by: str = Field(description="Who accepted it (`SOURCE:ID`); empty where it was the first.")
+    text: str = Field(description="The definition, inspected, as JSON text; cut at 64 KB.")
+
+
+class PinList(Printed):
+    """What `mcpguard pins --json` prints."""
+
+    pins: tuple[PinShown, ...] = Field(
+        description="By server and name, the latest of each name last; without `--all` those that are held."
+    )
+
+
 class WaitingTicket(Printed):
     """A call about which a person is asked."""
 

@@ -107,7 +107,6 @@ class Parser(ArgumentParser):
         if missing:
             wanted = [one for one in self._actions if _name_of(one) in names.split(", ")]
             message = "; ".join(map(_said_of_missing, wanted))
-        message = without_secrets(message)
         self.print_usage(sys.stderr)
         try:
             self.exit(2, broken(f"{self.prog}: error: {message}", sys.stderr) + "\n")
@@ -133,14 +132,6 @@ class Parser(ArgumentParser):
         hints = [one for one in ("--policy FILE", "--config FILE") if one.split()[0] in options]
         is_file = word.endswith((".yaml", ".yml")) and hints
         parser.error("too many arguments" + (f": name the file as {' or '.join(hints)}" if is_file else ""))
-
-
-def without_secrets(text: str) -> str:
-    """`text` as it may be printed: an argument that is wrong may be a credential."""
-    # Imported where a mistake is reported: a command without one does not pay for it.
-    from mcpguard.core.redaction.redactor import Redactor
-
-    return Redactor(os.urandom(32)).inspect_text(text)
 
 
 def _any(words: Sequence[str]) -> str:

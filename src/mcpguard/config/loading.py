@@ -22,6 +22,7 @@ from mcpguard.config.urls import host_name, literal_host
 from mcpguard.config.user_state import home_needed, missing, state_folder
 from mcpguard.core.errors import ConfigError, McpGuardError, Problem
 from mcpguard.core.evidence.bounds import BoundTerms
+from mcpguard.core.policy.pins import Hold
 from mcpguard.core.policy.terms import Observation
 from mcpguard.core.secret import CredentialRef, Template, sole_reference
 from mcpguard.protocol.names import Prefix
@@ -63,6 +64,7 @@ class Server(Struct, frozen=True, kw_only=True):
     url: Template | None = None
     headers: dict[str, Template] = {}
     extensions: dict[str, tuple[str, ...]] = {}
+    pins: Hold = "changed"
 
     @property
     def credentials(self) -> tuple[CredentialRef, ...]:
@@ -438,4 +440,5 @@ def _server(name: str, entry: ServerEntry, folder: Path) -> Server:
         url=None if entry.url is None else template_of(entry.url, os.environ, quote),
         headers={key: template_of(value, os.environ) for key, value in entry.headers.items()},
         extensions=entry.extensions,
+        pins=entry.pins,
     )

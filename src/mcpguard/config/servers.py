@@ -45,13 +45,8 @@ _WRONG_NAME = (
 def _wrong_name(text: str) -> str:
     if re.fullmatch(_NAME, text):
         return ""
-    # Imported where a mistake is reported: a start without mistakes does not pay for it.
-    from mcpguard.core.redaction.redactor import Redactor
-
     plain = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")[:32]
-    # What was a token is not recognised as one any more.
-    shown = plain and Redactor(os.urandom(32)).inspect_text(text) == text
-    return f"{_WRONG_NAME}; write `{plain}`" if shown else _WRONG_NAME
+    return f"{_WRONG_NAME}; write `{plain}`" if plain else _WRONG_NAME
 
 
 ServerName = Annotated[str, Constraint(_wrong_name, pattern=f"^(?:{_NAME})$")]
@@ -154,6 +149,14 @@ class ServerEntry(Written):
         description="How many processes the server may have at once for credentials that rules choose, "
         "besides its own. To make room, one without open calls is ended; if all are in use, the call is "
         "refused.",
+    )
+    pins: Literal["changed", "all", "report"] = Field(
+        "changed",
+        description="What is held back until a person accepts it with `mcpguard pins`: it is listed by its "
+        "name alone, and calls are refused. `changed`: a tool or prompt whose definition is neither the "
+        "first that was seen nor one that was accepted. `all`: also one that is seen for the first time. "
+        "`report`: nothing; changes are only reported, for a server that writes a date into its "
+        "descriptions, say.",
     )
     extensions: dict[Extension, Items[Method]] = Field(
         {},

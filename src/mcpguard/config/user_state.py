@@ -44,8 +44,6 @@ def missing(path: Path) -> str:
     try:
         path.stat()
     except FileNotFoundError:
-        if path.is_symlink():
-            return f"is a link to {os.path.realpath(path)}, which does not exist: mend or remove the link"
         here = "" if path.is_absolute() else f" in {Path.cwd()}"
         said = (
             f"does not exist{here}: create it with `mcpguard import`, or where no client has a server yet, "

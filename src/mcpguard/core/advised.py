@@ -10,8 +10,8 @@ from typing import Any
 
 READERS = (
     "approvals", "approve", "check", "console", "deny", "doctor", "explain", "import", "install", "lock",
-    "replay", "report", "secret check", "secret login", "secret logout", "session", "snapshot", "suggest",
-    "test", "top",
+    "pins", "replay", "report", "secret check", "secret login", "secret logout", "session", "snapshot",
+    "suggest", "test", "top",
 )  # fmt: skip
 """The commands that a sentence may advise and that read the configuration of `--config`."""
 

@@ -91,6 +91,8 @@ class Listed(Struct, frozen=True):
     about: dict[str, Json]
     digest: str
     kind: str = "tool"
+    held: bool = False
+    """Whether it is held back, since its definition is not one that was accepted (`core/policy/pins.py`)."""
 
     @property
     def inspected(self) -> bool:

@@ -128,7 +128,7 @@ class DemoFolder(Struct, frozen=True):
 def stage(keep: bool = False) -> Iterator[DemoFolder]:
     """A stage that is set. Its folder is removed at the end, or stays if `keep`."""
     # Its name is known before it is made, so that no interrupt can come between making and knowing.
-    folder = Path(os.path.realpath(tempfile.gettempdir())) / f"mcpguard-demo-{secrets.token_hex(8)}"
+    folder = Path(tempfile.gettempdir()).resolve() / f"mcpguard-demo-{secrets.token_hex(8)}"
     try:
         folder.mkdir(mode=0o700)
         made = DemoFolder(folder, "shop-" + secrets.token_urlsafe(24), _made_up_key())

@@ -107,7 +107,7 @@ def _running(subject: CheckSubject) -> Iterator[Checked]:
             continue
         late = status.not_in_force
         if late is not None:
-            said = f"a change of the {late.what} is not in force in process {status.pid}: {late.problem}"
+            said = f"the changed {late.what} is not in force in process {status.pid}: {late.problem}"
             yield found("D702", status.config, said)
         elif changed > max(status.started, status.loaded) + _NOTICED_SECONDS:
             yield found("D702", status.config, f"changed since process {status.pid} read it")
@@ -232,7 +232,7 @@ def _foreign(mounts: Path, folder: Path) -> str:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return ""
-    place, kinds = Path(os.path.realpath(nearest(folder))), dict[Path, str]()
+    place, kinds = nearest(folder).resolve(), dict[Path, str]()
     for line in lines:
         about, _, rest = line.partition(" - ")
         point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), about.split(" ")[4])

@@ -197,6 +197,7 @@ class Gateway:
     def abandon(self, reason: str) -> None:
         self._questions.abandon(reason)
         self._trips.parked.abandon(reason)
+        self._listing.fetching.pinning.close()
         for request in list(self._scope.requests.values()):
             request.cancel(reason)
 

@@ -125,6 +125,8 @@ class RequestPath:
         if found is None:
             return None
         server, target = found
+        if target is not None and target.held:
+            target = await self._listing.looked_at(target, request.caller)
         request.upstream = scope.upstreams[server]
         if request.headers is not None and request.caller.modern:
             self._check_headers(request, target, call, request.headers)
@@ -278,7 +280,7 @@ class RequestPath:
             return
         problem = headers.param_mismatch(given, self._annotations(target), call.args)
         # For a hidden tool its refusal follows: this one would tell that it is there.
-        if problem is not None and self._listing.visible(target):
+        if problem is not None and not target.held and self._listing.visible(target):
             raise MessageError(eras.HEADER_MISMATCH, f"Header mismatch: {problem}")
 
     def _annotations(self, target: Listed) -> list[headers.Annotation]:

@@ -7,7 +7,7 @@ pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -15,10 +15,11 @@ from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.records import Record
-from mcpguard.core.model import Caller, Invocation, Json, Permit, Principal, Redacted
+from mcpguard.core.model import Caller, Invocation, Json, Listed, Permit, Principal, Redacted
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 
 if TYPE_CHECKING:
+    from mcpguard.core.policy.pins import Hold, Standing
     from mcpguard.core.policy.session import Session
     from mcpguard.core.policy.tickets import Ticket, TicketAnswer
     from mcpguard.gateway.flight import Wait
@@ -270,6 +271,15 @@ class Store(Protocol):
         """Use an approved ticket that has not expired `by` that time, in seconds since 1970, whose session
         lasts if it was approved for that. Over with 1 for the first use, and for each further one of an
         approval that lasts with one more; with 0 where it cannot be used. Fails with SessionError."""
+
+    def pin(self, place: str, listed: Sequence[Listed], hold: Hold) -> Wait[dict[str, Standing]]:
+        """Remember how one server, `place`, defines these entries of one kind, at least one, and give those
+        by name that are held or have changed: what is seen for the first time is accepted or held as `hold`
+        says. Fails with SessionError."""
+
+    def has_listed(self, server: str, kind: str, name: str) -> Wait[bool]:
+        """Whether a server of that name, whichever it was then, is known to have listed such an entry, or one
+        whose name a client may write alike. Fails with SessionError."""
 
     def waits(self, ticket_id: str, since: float) -> Callable[[], None]:
         """Let people see that a call waits for the answer to the ticket, `since` then (seconds since 1970),

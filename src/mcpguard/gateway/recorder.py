@@ -106,7 +106,7 @@ class Recorder:
         servers are sent what no rule decides about."""
         self.now = clock.now
         self.seconds = clock.seconds
-        self._principal = principal
+        self.principal = principal
         self._principal_text = principal.text
         self._session = name_of(principal, agent)
         self._human = self._principal_text if principal.actor else ""
@@ -139,7 +139,7 @@ class Recorder:
         return Invocation(
             f"{self._nonce}-{self._count}",
             method,
-            self._principal,
+            self.principal,
             self.now(),
             self._agent,
             server,
@@ -184,7 +184,7 @@ class Recorder:
             origin.trace,
             self._session,
             self._human,
-            self._principal.actor,
+            self.principal.actor,
             *shown[1:],
             "",
             verdict.redact + verdict.unredacted,
@@ -222,7 +222,7 @@ class Recorder:
             agent=self._agent,
             session=self._session,
             human=self._human,
-            actor=self._principal.actor,
+            actor=self.principal.actor,
             groups=groups,
             claims=claims,
         )
@@ -298,7 +298,7 @@ class Recorder:
         `_client_of` does."""
         turns = self._inspector.redactor.turns
         if self._identity[0] != turns:
-            who = self._principal
+            who = self.principal
             self._identity = turns, (who.groups, who.claims) if self._is_plain(who) else NO_IDENTITY
         return self._identity[1]
 

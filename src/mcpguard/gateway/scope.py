@@ -14,6 +14,7 @@ from mcpguard.core.evidence.records import MOST_MESSAGE, Decided, Outcome
 from mcpguard.core.model import NOWHERE, Caller, Deny, Invocation, Json, Origin, Permit, Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.pins import Hold
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.policy.session import NO_PLACES, ServerPlaces
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
@@ -160,12 +161,8 @@ class ClientScope(Struct, eq=False, kw_only=True):
     """Whether an upstream gets a trace also where its client did not begin one."""
     known: Wait[None] = field(default_factory=lambda: NO_WAIT)
     """Over once the values that must be recognised are held; no request reaches a server before."""
-    definitions: Callable[[str, str, Mapping[str, str]], Mapping[str, str]] = lambda *_: {}
-    """Of a server, a kind of list and its entries (name -> digest) those that were defined otherwise in other
-    sessions, and never so: the digest of the last definition."""
-    listed_before: Callable[[str, str, str], bool] = lambda *_: False
-    """Whether a server is known to have listed, in whatever session, a thing of this kind and with this name
-    or one that a client may write alike."""
+    pinning: Callable[[str], tuple[str, Hold]] = lambda _server: ("", "changed")
+    """Of a server: what tells it from others of its name, and what is held of what it lists."""
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
 

@@ -44,7 +44,7 @@ def writings(plan: ImportPlan) -> list[PendingWrite]:
 
 def config_writing(config: Path, was: str, text: str) -> PendingWrite:
     """`text` for the configuration, which was read as `was`. Raises MoveError where it is not that now."""
-    path = Path(os.path.realpath(config))
+    path = config.resolve()
     before = path.read_bytes() if path.exists() else None
     if (before or b"").decode("utf-8-sig", "replace") != was:
         raise MoveError(

@@ -4,7 +4,6 @@ Law of this file: a list names no more of mcpguard than it named of what moved. 
 where it named everything that mcpguard serves there.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -126,7 +125,7 @@ def _in_texts(moved: list[MovedServer], places: SearchPlaces) -> Iterator[str]:
 def leads_out(found: ClientFile, places: SearchPlaces) -> bool:
     """Whether a file of the project is a link to one that is not."""
     project = places.project if found.file.scope == "project" else None
-    return project is not None and not found.target.is_relative_to(os.path.realpath(project))
+    return project is not None and not found.target.is_relative_to(project.resolve())
 
 
 def _named(file: EditedFile, added: AddedNames) -> EditedFile:

@@ -333,7 +333,7 @@ def newer_policies(config: Path) -> Iterator[NewerPolicy]:
     for file, params, text in _named_in(config):
         found = version_of(text)
         if found is not None and not found.is_newest:
-            path = Path(os.path.realpath(config.parent / Path(file).expanduser()))
+            path = (config.parent / Path(file).expanduser()).resolve()
             yield NewerPolicy(path, found.name, text, found.newest, refusal_of(found.newest, params))
 
 

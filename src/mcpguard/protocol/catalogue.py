@@ -21,6 +21,9 @@ MAX_URI = 4096
 ALIAS = "mcpguard://resource/"
 """Begins what stands for a URI that must not be seen."""
 
+DIGESTS = 2
+"""How the digests of entries are made: those that were made otherwise say nothing about a change."""
+
 FIRST = "firstAnnotations"
 """What conditions call the annotations of a tool as its server first listed it on this connection."""
 
@@ -162,8 +165,9 @@ class Catalogue:
         return self._entries.get((server, kind.name), {}).values()
 
     def digests(self, server: str, kinds: Iterable[Kind]) -> list[str]:
-        """What tells one list of a server from another: the digests of its entries, in order."""
-        return [entry.digest for kind in kinds for entry in self.entries(server, kind)]
+        """What tells one list of a server from another: the digests of its entries, in order, and whether
+        each is held."""
+        return [f"{one.digest} {one.held}" for kind in kinds for one in self.entries(server, kind)]
 
     def offered(self, kind: str, visible: Visible) -> Iterator[Listed]:
         """The entries of a kind that a client may see, in order; each URI as its holder lists it."""
@@ -244,24 +248,22 @@ class Catalogue:
         for other in self.overtook(server, kind):
             self._ahead[other, kind].remove(server)
 
-    def replace(self, server: str, kind: Kind, sent: list[Json], inspected: list[Json]) -> list[str]:
-        """Take `server`'s whole new list: as it was `sent`, and the same list `inspected`.
+    def read(
+        self, server: str, kind: Kind, sent: list[Json], inspected: list[Json]
+    ) -> tuple[list[Listed], list[str]]:
+        """What `server` lists, for `replace`: its whole list as it was `sent`, and the same list `inspected`.
 
-        Returns a sentence for each entry that cannot be offered: not an object with its name or URI, one
-        that is too long, has control characters or holds a secret, one that came before, one whose full name
-        the client knows as another server's, a template with too many expressions, or a tool whose
+        Beside it stands a sentence for each entry that cannot be offered: not an object with its name or URI,
+        one that is too long, has control characters or holds a secret, one that came before, one whose full
+        name the client knows as another server's, a template with too many expressions, or a tool whose
         `x-mcp-header` annotations are invalid (basic/transports/streamable-http).
         """
-        before = self._entries.get((server, kind.name), {})
         entries: dict[str, Listed] = {}
         refused: list[str] = []
         for raw, clean in zip(sent, inspected, strict=True):
             problem = _unusable(kind, raw, clean)
             if problem is None:
-                made = self._entry(server, kind, raw, clean)
-                # What is as it was keeps its identity, by which it is known what was decided about it.
-                known = before.get(made.exposed)
-                entry = known if known == made else made
+                entry = self._entry(server, kind, raw, clean)
                 if entry.exposed in entries:
                     problem = f"a second {kind.name} named {entry.name!r}"
                 elif self._names.spent(kind.name, entry.exposed):
@@ -270,6 +272,14 @@ class Catalogue:
                     entries[entry.exposed] = entry
                     continue
             refused.append(problem)
+        return list(entries.values()), refused
+
+    def replace(self, server: str, kind: Kind, listed: Iterable[Listed]) -> None:
+        """Take `server`'s whole new list, as it was read."""
+        before = self._entries.get((server, kind.name), {})
+        # What is as it was keeps its identity, by which it is known what was decided about it.
+        known = ((one, before.get(one.exposed)) for one in listed)
+        entries = {one.exposed: was if was is not None and was == one else one for one, was in known}
         if kind.id_key == "name":
             names = [[one.name for one in some.values()] for some in (before, entries)]
             self._names.replace(kind.name, server, *names)
@@ -281,7 +291,6 @@ class Catalogue:
         if kind.name == "tool":
             self._compare(server, entries)
         self._entries[server, kind.name] = entries
-        return refused
 
     def _compare(self, server: str, entries: dict[str, Listed]) -> None:
         if server not in self._first:

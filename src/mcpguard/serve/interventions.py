@@ -11,10 +11,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -24,7 +24,6 @@ from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials import value_of
 from mcpguard.adapters.store import default_folder
-from mcpguard.adapters.store.definitions import FILE as DEFINITIONS
 from mcpguard.adapters.store.sessions import KnownSession
 from mcpguard.adapters.store.state import SharedState
 from mcpguard.adapters.store.tickets import UnreadableTicket
@@ -36,6 +35,7 @@ from mcpguard.core.errors import AuditError, ConfigError, CredentialError, Sessi
 from mcpguard.core.evidence.changes import ANSWER_VOID, VOID, void_of
 from mcpguard.core.evidence.records import FORMAT, Anchor, Closed, Noticed, Opened
 from mcpguard.core.legible import plain, utc
+from mcpguard.core.policy.pins import Pin
 from mcpguard.core.policy.session import ServerPlaces, StoredSession, without_folder
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 from mcpguard.serve.state import state_of
@@ -59,7 +59,8 @@ def earlier_sessions(config: Config) -> int:
     if config.session_postgres is not None:
         return 0
     files = (config.session_folder or default_folder()).glob("*.json")
-    return sum(1 for one in files if one.name != DEFINITIONS)
+    # Earlier versions had another such file there.
+    return sum(1 for one in files if one.name != "definitions.json")
 
 
 def passkeys_of(config: Config) -> Passkeys:
@@ -292,6 +293,34 @@ def end_session(config: Config, store: SharedState, session: KnownSession, by: s
     now = datetime.now(UTC).timestamp()
     said = f"{described(session)}, by {by}"
     _edit(config, store, session, "session-ended", said, lambda kept: kept.ended(now))
+
+
+def pins_of(config: Config, store: SharedState, open_only: bool = False) -> list[Pin]:
+    """The definitions that are known of the servers that are configured now, or those of names of which one
+    is held; the latest of each name last. Raises SessionError."""
+    from mcpguard.serve.settings import pinned_as
+
+    places = {name: pinned_as(server) for name, server in config.served.items()}
+    return [one for one in store.pins(open_only) if places.get(one.server) == one.place]
+
+
+MOST_PINS = 20
+"""How many definitions are accepted with one record."""
+
+
+def accept_pins(config: Config, store: SharedState, chosen: Sequence[Pin], by: str) -> None:
+    """Accept definitions that are held, for `by` ("SOURCE:ID"): calls pass again where rules allow them.
+    Raises as `clear_state`."""
+    for at in range(0, len(chosen), MOST_PINS):
+        some = chosen[at : at + MOST_PINS]
+        said = "; ".join(f"{one.kind} {one.name} of {one.server}: sha256 {one.digest}" for one in some)
+        _change(config, "pin-accepted", f"{said}, by {by}", partial(store.accept, some, by))
+
+
+def forget_pins(config: Config, store: SharedState, server: str, by: str) -> None:
+    """Forget how `server` defined its tools and prompts, for `by`: what it lists next counts as the first.
+    Raises as `clear_state`."""
+    _change(config, "pins-forgotten", f"server {server}, by {by}", lambda: store.forget(server))
 
 
 def described(session: KnownSession) -> str:

@@ -211,10 +211,9 @@ class Reloading:
         """Say once of each change that nothing of it is in force."""
         shared = self._shared
         said = f"the changed configuration was not applied: {_in_a_line(why)}"
-        first = shared.clean(_first(why))
-        shared.note("configuration-refused", first)
+        shared.note("configuration-refused", _first(why))
         shared.diagnostics.report("", said)
-        self.not_in_force = NotInForce("configuration", state, time.time(), first)
+        self.not_in_force = NotInForce("configuration", state, time.time(), _first(why))
         self._told()
         shared.turn.touch()
 
@@ -261,8 +260,7 @@ class Reloading:
             said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
             shared.note("policy-reloaded", said)
             told = f"changed policies are now in force: {', '.join(policies.names)}"
-            none = "there are no `policies` any more, so no rule allows a call"
-            shared.diagnostics.report("", *((told, "info") if policies.names else (none, "warning")))
+            shared.diagnostics.report("", told, "info")
         if before.digest != policies.digest or before.observation != policies.observation:
             for world in self._worlds():
                 world.gateway.policies_changed(before)
@@ -279,8 +277,7 @@ class Reloading:
         late = self.not_in_force
         if late is None or late.what == "policies":
             since = time.time() if late is None else late.since
-            first = shared.clean(_first(str(problems)))
-            self.not_in_force = NotInForce("policies", "refused", since, first)
+            self.not_in_force = NotInForce("policies", "refused", since, _first(str(problems)))
             self._told()
         shared.turn.touch()
 

@@ -24,6 +24,7 @@ from mcpguard.core.policy.session import ServerPlaces
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.scope import ApprovalTerms
+from mcpguard.protocol.catalogue import DIGESTS
 from mcpguard.serve.evidence import exported_by, signed_by
 from mcpguard.serve.file_watch import Look
 from mcpguard.serve.notifying import notified_by
@@ -118,6 +119,12 @@ def parts_of(config: Config) -> dict[str, ServerParts]:
         )
         for name, server in config.served.items()
     }
+
+
+def pinned_as(server: Server) -> str:
+    """What tells it from another server of its name, for pins: how it is started or reached."""
+    written = DIGESTS, server.command, server.args, server.url and server.url.texts
+    return sha256(repr(written).encode()).hexdigest()[:16]
 
 
 def places_of(config: Config) -> ServerPlaces:

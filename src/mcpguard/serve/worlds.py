@@ -7,10 +7,9 @@ or sees affects the other (law 8).
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import sha256
 from sys import maxsize
 
 from msgspec import structs
@@ -22,8 +21,6 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.adapters.credentials.broker import NOT_RENEWED, Broker, shown_for
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.store import default_folder
-from mcpguard.adapters.store.definitions import KnownDefinitions
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.disk import DiskThread, to_loop
 from mcpguard.adapters.system.own_process import Allocator
@@ -37,6 +34,7 @@ from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
+from mcpguard.core.policy.pins import Hold
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.core.secret import CredentialRef, Secret
@@ -57,6 +55,7 @@ from mcpguard.serve.settings import (
     claim_variables,
     named_of,
     parts_of,
+    pinned_as,
     recognition_of,
 )
 from mcpguard.serve.state import state_of
@@ -96,10 +95,8 @@ class Shared:
         self.audit.bound = self.bounds
         self.gate = SinkGate(self.audit)
         """What decisions are recorded through, where a sink that fails stops serving."""
-        folder = config.session_folder or default_folder()
         self.store = state_of(config, self.clock, self._state_url, partial(to_loop, loop), updates=True)
         self.store.changed, self.store.replaced = changed, partial(self.warn, "state-replaced")
-        self.known = KnownDefinitions(folder, partial(to_loop, loop, report, ""))
         egress = Egress(self.redactor, bound_of(settings.servers, config.credentials))
         self.judge = Judge(settings.policies, self.store, report, egress, settings.approvals.places)
         named, rotated = named_of(settings), partial(to_loop, loop, self.note, "credential-rotated")
@@ -129,11 +126,10 @@ class Shared:
     def _blocked(self) -> str | None:
         return self.gate.problem if self._blocks else None
 
-    def definitions(self, server: str, kind: str, found: Mapping[str, str]) -> Mapping[str, str]:
-        """See `ClientScope.definitions`. A server that is started or reached otherwise is another one."""
+    def pinning(self, server: str) -> tuple[str, Hold]:
+        """See `ClientScope.pinning`."""
         entry = self.settings.config.servers.get(server)
-        what = "" if entry is None else repr((entry.command, entry.args, entry.url and entry.url.texts))
-        return self.known.changed(f"{server} {sha256(what.encode()).hexdigest()[:16]}", kind, found)
+        return ("", "changed") if entry is None else (pinned_as(entry), entry.pins)
 
     @property
     def evidence(self) -> AuditSink:
@@ -171,7 +167,6 @@ class Shared:
         await asyncio.to_thread(self.credentials.close)
         # The last process that used its file moves what is in the log to it.
         DiskThread("mcpguard-state-end").within(END_SECONDS, self.store.close)
-        self.known.close()
         await self.recognising.close()
 
     def _notifying(self) -> None:
@@ -292,8 +287,7 @@ class World:
             alert=shared.alert,
             advice=settings.advice,
             prefix=settings.config.prefix,
-            definitions=shared.definitions,
-            listed_before=shared.known.has_listed,
+            pinning=shared.pinning,
         )
 
     def _configure(self) -> None:

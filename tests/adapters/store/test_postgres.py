@@ -34,6 +34,8 @@ from tests.rows import each
 from tests.wire.session import eventually
 from tests.wire.warm import python
 
+OURS = len(connections.FORMS)
+
 pytestmark = needs_postgres
 
 ROOT = Path(__file__).parents[3]
@@ -465,7 +467,7 @@ def test_the_mode_of_pgbouncer_is_found_out(replicas: Replicas, mode: str) -> No
     [
         ("DELETE FROM mcpguard.form", "were removed or changed"),
         ("UPDATE mcpguard.form SET form = -1", "were removed or changed"),
-        ("INSERT INTO mcpguard.form VALUES (2)", "by a later version"),
+        ("INSERT INTO mcpguard.form VALUES (9)", "by a later version"),
         (
             "ALTER TABLE mcpguard.sessions ENABLE ROW LEVEL SECURITY;"
             "ALTER TABLE mcpguard.sessions FORCE ROW LEVEL SECURITY",
@@ -735,7 +737,7 @@ def test_a_role_that_may_only_change_rows_serves_once_the_tables_are_there(repli
     labels(owner, add="a")
     replicas.server.run(
         "GRANT USAGE ON SCHEMA mcpguard TO guard;"
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON mcpguard.sessions, mcpguard.tickets, mcpguard.waits TO guard;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mcpguard TO guard;"
         "GRANT SELECT ON mcpguard.form TO guard"
     )
     assert labels(replicas()) == ["a"]
@@ -757,11 +759,11 @@ def test_once_a_later_version_has_changed_the_tables_an_earlier_one_changes_noth
     earlier = replicas()
     labels(earlier, add="a")
     eventually(lambda: _served(earlier) and not any(one.open for one in earlier._threads), "none connects")
-    forms = (*connections.FORMS, "ALTER TABLE sessions ADD more TEXT; UPDATE form SET form = 2")
+    forms = (*connections.FORMS, f"ALTER TABLE sessions ADD more TEXT; UPDATE form SET form = {OURS + 1}")
     with monkeypatch.context() as patched:
         patched.setattr(connections, "FORMS", forms)
         assert labels(replicas(), add="b") == ["a", "b"]
-    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mcpguard/1'"
+    left = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mcpguard/{OURS}'"
     eventually(lambda: replicas.server.run(left) == "0", "its connections have ended")
     with pytest.raises(SessionError, match="made by a later version of mcpguard: use that one"):
         labels(earlier, add="c")
@@ -773,10 +775,10 @@ OTHER_ROLE = f"""
 DO $$ BEGIN CREATE ROLE other LOGIN PASSWORD '{PASSWORD}'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 REVOKE pg_signal_backend FROM guard;
 GRANT USAGE ON SCHEMA mcpguard TO other;
-GRANT SELECT, INSERT, UPDATE, DELETE ON mcpguard.sessions, mcpguard.tickets, mcpguard.waits TO other;
+GRANT SELECT, INSERT, UPDATE, DELETE ON mcpguard.sessions, mcpguard.tickets, mcpguard.waits, mcpguard.pins TO other;
 GRANT SELECT ON mcpguard.form TO other;
 """
-LATER = "ALTER TABLE sessions ADD more TEXT; UPDATE form SET form = 2"
+LATER = f"ALTER TABLE sessions ADD more TEXT; UPDATE form SET form = {OURS + 1}"
 
 
 def test_the_tables_are_changed_once_replicas_of_an_earlier_version_with_another_role_are_stopped(
@@ -790,7 +792,7 @@ def test_the_tables_are_changed_once_replicas_of_an_earlier_version_with_another
     why = "connected to the database .* with a role that this one may not disconnect: stop them"
     with pytest.raises(SessionError, match=why):
         labels(replicas(), add="b")
-    assert replicas.server.run("SELECT form FROM mcpguard.form") == "1"
+    assert replicas.server.run("SELECT form FROM mcpguard.form") == str(OURS)
     earlier.close()
     counted = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'other'"
     eventually(lambda: replicas.server.run(counted) == "0", "they are stopped")
@@ -815,7 +817,9 @@ def test_nothing_is_changed_before_the_connections_of_an_earlier_version_have_en
     replicas: Replicas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels(replicas(), add="a")
-    listed = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'mcpguard/1'"
+    listed = (
+        f"SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'mcpguard/{OURS}'"
+    )
     hanging = [int(pid) for pid in replicas.server.run(listed).split()]
     monkeypatch.setattr(connections, "FORMS", (*connections.FORMS, LATER))
     with monkeypatch.context() as patched:
@@ -827,7 +831,7 @@ def test_nothing_is_changed_before_the_connections_of_an_earlier_version_have_en
                 "connections of replicas of an earlier version of mcpguard to the database of "
                 "`session.postgres` do not end: stop these replicas"
             )
-            assert replicas.server.run("SELECT form FROM mcpguard.form") == "1"
+            assert replicas.server.run("SELECT form FROM mcpguard.form") == str(OURS)
         finally:
             for pid in hanging:
                 os.kill(pid, signal.SIGCONT)
@@ -862,7 +866,7 @@ def test_whoever_connects_while_the_tables_are_changed_learns_it(
             replicas.server.run("SET lock_timeout = '50ms'; SELECT form FROM mcpguard.form")
         holding.execute("SELECT pg_advisory_unlock(77)")
         assert given_by(wait) == ["a"]
-    assert replicas.server.run("SELECT form FROM mcpguard.form") == "2"
+    assert replicas.server.run("SELECT form FROM mcpguard.form") == str(OURS + 1)
 
 
 @each("settings", ["", "?target_session_attrs=primary", "?target_session_attrs=read-write"])

@@ -322,12 +322,6 @@ def test_the_files_alone_show_what_is_not_about_the_machine(code: str, tmp_path:
     assert (code in wrong.codes(tmp_path / "wrong", files_only=True)) == (not CODES[code].machine)
 
 
-def test_an_audit_folder_behind_a_link_to_itself_cannot_be_used(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "one" / "loop").symlink_to("loop")
-    assert "C201" in Scene(audit="loop/audit").codes(tmp_path / "one")
-
-
 def test_where_only_files_are_judged_no_credential_is_read_and_no_folder_is_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,7 +150,7 @@ def test_a_refusal_names_its_rule_and_what_the_client_was_told(tmp_path: Path, c
     ("cause", "sentence"),
     [
         ("no-rule", "No rule allowed it, and calls are denied by default."),
-        ("pin", "The definition of the tool is not the one that was pinned."),
+        ("pin", "Its definition is not one that was accepted: `mcpguard pins` shows what is different."),
         ("of-tomorrow", "The cause is: of-tomorrow."),
     ],
 )

@@ -150,16 +150,6 @@ def test_only_what_runs_with_the_named_configuration_is_shown(
     assert f"`mcpguard check --config {other}` shows every mistake" in said
 
 
-def test_a_configuration_that_is_a_link_to_itself_is_no_defect(
-    folder: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    put(folder, os.getpid())
-    link = tmp_path / "loop.yaml"
-    link.symlink_to(link.name)
-    assert main(["status", "--config", str(link)]) == 1
-    assert "cannot be read: Too many levels of symbolic links" in capsys.readouterr().out
-
-
 def test_where_nothing_runs_the_servers_that_had_failed_are_shown(
     folder: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -158,6 +158,25 @@ def test_an_argument_that_no_engine_can_hold_refuses() -> None:
         assert refusal.cause is Cause.ERROR
 
 
+@each(
+    ("when", "cause"),
+    [
+        ("true", Cause.PIN),
+        ("args.n == 1", Cause.PIN),
+        ("args.n == 2", Cause.NO_RULE),
+        ("args.m == 1", Cause.NO_RULE),
+    ],
+)
+def test_a_call_of_what_is_held_is_refused_by_rules_where_they_refuse_it_and_else_for_its_pin(
+    when: str, cause: Cause
+) -> None:
+    held = call({"n": 1})
+    held = structs.replace(held, target=structs.replace(held.target, held=True))
+    verdict = pdp.decide(policies(R("allow", when)), held)
+    assert isinstance(verdict, Deny)
+    assert (verdict.cause, verdict.invocation) == (cause, held)
+
+
 def test_a_protocol_method_is_permitted_by_no_rule() -> None:
     invocation = call()
     assert pdp.permit_protocol(invocation) == Permit(invocation, (), ())

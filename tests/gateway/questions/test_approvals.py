@@ -320,6 +320,7 @@ def test_the_person_is_shown_the_arguments_without_secrets() -> None:
 
 def test_a_store_that_is_down_refuses_and_says_so() -> None:
     world = asking()
+    world.send("tools/list", {}, 6)
     world.store.down = "no disk"
     assert "A person could not be asked." in said(push(world))
     assert any("a person could not be asked: no disk" in one for one in world.reports)

@@ -79,13 +79,13 @@ def test_without_a_free_argument_another_call_is_asked_about() -> None:
 def test_an_approval_of_who_acts_for_another_is_not_one_of_who_acts_next(actor: str) -> None:
     world = asking()
     recorder = world.scope.recorder
-    recorder._principal = Principal("ada", "os-user", actor="bot-7")
+    recorder.principal = Principal("ada", "os-user", actor="bot-7")
     call(world, **BRANCH)
     given = TicketAnswer("approved", "os-user:ada", "terminal", lasts="time", until=UNTIL, free=("branch",))
     assert world.store.answer(ticket(world).id, given)
-    recorder._principal = Principal("ada", "os-user", actor=actor)
+    recorder.principal = Principal("ada", "os-user", actor=actor)
     assert not went_on(call(world, **BRANCH))
-    recorder._principal = Principal("ada", "os-user", actor="bot-7")
+    recorder.principal = Principal("ada", "os-user", actor="bot-7")
     assert went_on(call(world, **{**BRANCH, "branch": "b"}))
 
 

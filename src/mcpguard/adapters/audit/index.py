@@ -113,7 +113,7 @@ _folded = json.Decoder(FoldedRefusals).decode
 
 def index_path(chains: Path) -> Path:
     """Where the index of the chains at `chains` is."""
-    name = sha256(os.path.realpath(chains).encode()).hexdigest()[:16]
+    name = sha256(str(chains.resolve()).encode()).hexdigest()[:16]
     return state_folder("audit-index") / f"{name}.sqlite"
 
 

@@ -62,6 +62,14 @@ FORMS = (
     CREATE INDEX tickets_expired ON tickets (expires);
     INSERT INTO form VALUES (1);
     """,
+    """
+    CREATE TABLE pins (
+        server TEXT NOT NULL, place TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+        digest TEXT NOT NULL, accepted INTEGER NOT NULL, since FLOAT8 NOT NULL, by_whom TEXT NOT NULL,
+        text BYTEA NOT NULL, PRIMARY KEY (server, place, kind, name, digest)
+    );
+    UPDATE form SET form = 2;
+    """,
 )
 """What makes each form of the tables of the one before; a further one also changes `form`. Only the clock of
 the database counts, `moment()`: those of replicas differ."""
@@ -85,7 +93,7 @@ _MAY = """
     bool_and(has_table_privilege(t, p) AND NOT row_security_active(t)),
     EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep'
     AND state_change < clock_timestamp() - interval '1s')
-    FROM unnest(ARRAY['sessions', 'tickets', 'waits']) t,
+    FROM unnest(ARRAY['sessions', 'tickets', 'waits', 'pins']) t,
     unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
 """
 """A change whose commit waits for a standby ends neither with `statement_timeout` nor with its connection."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from mcpguard.adapters.store import sessions, tickets, upkeep, waits
+from mcpguard.adapters.store import pins, sessions, tickets, upkeep, waits
 from mcpguard.adapters.store.sessions import (
     KnownSession,
     OpenSessions,
@@ -332,6 +332,7 @@ class SqliteStore(SharedState):
         database.execute(f"PRAGMA synchronous = {'FULL' if self._synced else 'NORMAL'}")
         database.execute("PRAGMA wal_autocheckpoint = 0")
         database.execute(waits.TABLE)
+        database.execute(pins.TABLE)
         if form < FORM:
             self._make(database)
         upkeep.guard(database, FORM)

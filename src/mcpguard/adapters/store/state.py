@@ -6,15 +6,16 @@ statements serve both.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from mcpguard.adapters.store import tickets
+from mcpguard.adapters.store import pins, tickets
 from mcpguard.adapters.store.sessions import KnownSession
 from mcpguard.adapters.store.tickets import Database, UnreadableTicket
 from mcpguard.core.errors import SessionError
-from mcpguard.core.model import Invocation, Principal
+from mcpguard.core.model import Invocation, Listed, Principal
+from mcpguard.core.policy.pins import Hold, Pin, Standing
 from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Wait
@@ -85,6 +86,16 @@ class SharedState(ABC):
     def use(self, ticket_id: str, by: float) -> Wait[int]:
         return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by, self._used_in)))
 
+    def pin(self, place: str, listed: Sequence[Listed], hold: Hold) -> Wait[dict[str, Standing]]:
+        def look() -> tuple[bool, dict[str, Standing]]:
+            stored, found = pins.pin(self._open(), place, listed, hold, time.time())
+            return self._noted(found) if stored else (True, found)
+
+        return self._begun(look)
+
+    def has_listed(self, server: str, kind: str, name: str) -> Wait[bool]:
+        return self._begun(lambda: (True, pins.has_listed(self._open(), server, kind, name)))
+
     # --- for a person: of many tickets, what cannot be read is left to `unreadable` -----------------
 
     @abstractmethod
@@ -142,6 +153,21 @@ class SharedState(ABC):
     def end(self, ticket_id: str) -> bool:
         """End an approval; false where it cannot be used any more. Raises SessionError."""
         return self._patient(lambda: tickets.ended(self._open(), ticket_id, time.time()))
+
+    def pins(self, open_only: bool = False) -> list[Pin]:
+        """All definitions that are known, or those of names of which one is held; by server and name, the
+        latest of each name last. Raises SessionError."""
+        return self._patient(lambda: pins.every(self._open(), open_only))
+
+    def accept(self, chosen: Sequence[Pin], by: str) -> bool:
+        """Accept definitions that are held, for `by`; false, and nothing is changed, where one of them is not
+        held any more. Raises SessionError."""
+        return self._patient(lambda: pins.accepted(self._open(), chosen, by, time.time()))
+
+    def forget(self, server: str) -> bool:
+        """Forget how a server of that name defined anything: what it lists next counts as the first. False
+        where nothing is known of it. Raises SessionError."""
+        return self._patient(lambda: pins.forgotten(self._open(), server))
 
     # --- approvals for as long as a session lasts ------------------------------------------------
 

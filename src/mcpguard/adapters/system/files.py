@@ -112,7 +112,7 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
-    path = Path(os.path.realpath(path))
+    path = path.resolve()
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         kept = path.stat().st_mode & 0o7777

@@ -29,7 +29,7 @@ CAUSES = {
     "arguments": "Its arguments do not match the schema that the tool declares.",
     "error": "A rule could not be evaluated, and errors fail closed.",
     "approval": "No person approved it.",
-    "pin": "The definition of the tool is not the one that was pinned.",
+    "pin": "Its definition is not one that was accepted: `mcpguard pins` shows what is different.",
     "limit": "A limit was reached.",
     "credential": "It carried a credential that is not for this server.",
     "placeholder": "Its arguments contained a placeholder for a removed value.",

@@ -9,7 +9,6 @@ load hides what only all of them together can show; everything else is reported 
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -350,7 +349,7 @@ def trouble(folder: Path) -> str:
         with TemporaryFile(dir=nearest(folder)) as file:
             file.write(bytes(4096))
             file.flush()
-        with suppress(FileNotFoundError):
+        if folder.exists():
             os.listdir(folder)
     except OSError as error:
         return error.strerror or "it cannot be written"

@@ -5,7 +5,6 @@ Law of this file: nothing is started. A folder counts as written by an agent whe
 where a server is given it; what an agent can do besides, nobody can see here.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def held_in(folder: Path, relied: Iterable[Relied]) -> str:
     own = [(one, one.path) for one in relied if not one.server and one.path is not None]
     within = dict.fromkeys(one.name for one, path in own if is_in(path, folder))
     around = dict.fromkeys(
-        one.name for one, path in own if one.is_whole and folder.is_relative_to(os.path.realpath(path))
+        one.name for one, path in own if one.is_whole and folder.is_relative_to(path.resolve())
     )
     said = [f"contains {', '.join(within)}"] if within else []
     said += [f"belongs to {', '.join(around)}"] if around.keys() - within else []

@@ -120,7 +120,7 @@ _Use = tuple[Way, Path | None, str]
 
 def _of(config: Config, server: Server) -> Iterator[_Use]:
     """What a server runs and believes, and last where it starts."""
-    at, start = ("servers", server.name), None if server.cwd is None else Path(os.path.realpath(server.cwd))
+    at, start = ("servers", server.name), None if server.cwd is None else server.cwd.resolve()
     own = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
     path = child_environment(os.environ, own).get("PATH")
     program = executable(server.command, path, None if start is None else str(server.cwd))

@@ -45,10 +45,10 @@ def writable(config: Config, server: Server) -> Iterator[Writable]:
     """Each folder, once for each place that names it. A relative one in the folder that a client chooses is
     taken as one in ours."""
     if server.cwd is not None:
-        yield Writable(("servers", server.name, "cwd"), Path(os.path.realpath(server.cwd)), is_own=True)
+        yield Writable(("servers", server.name, "cwd"), server.cwd.resolve(), is_own=True)
     for way, path, is_own in _named(config, server):
         if path.is_dir() or (_is_container(server) and path.exists()):
-            yield Writable(way, Path(os.path.realpath(path)), is_own)
+            yield Writable(way, path.resolve(), is_own)
 
 
 def is_bounded(config: Config, server: Server) -> bool:
@@ -104,5 +104,7 @@ def _mounts(args: tuple[str, ...]) -> Iterator[tuple[int, str]]:
 def is_in(path: Path, folder: Path) -> bool:
     """Whether somebody who can write in `folder` can put something else at `path`."""
     # A link in the folder can be made to lead elsewhere, wherever it leads now.
-    real, parent = (Path(os.path.realpath(one)) for one in (path, path.parent))
-    return any(one.is_relative_to(folder) for one in (real, parent / path.name, path.absolute()))
+    return any(
+        one.is_relative_to(folder)
+        for one in (path.resolve(), path.parent.resolve() / path.name, path.absolute())
+    )

@@ -214,10 +214,9 @@ def _catalogued(
 ) -> Catalogue:
     # With another server names are prefixed, and a URI that no server lists belongs to none.
     catalogue = Catalogue((server,) if alone else (server, ""))
-    catalogue.replace(server, KINDS[kind], entries, entries)
-    if kind == "resource":
-        made = list(templates)
-        catalogue.replace(server, KINDS["template"], made, made)
+    lists = [(kind, entries)] + ([("template", list(templates))] if kind == "resource" else [])
+    for name, listed in lists:
+        catalogue.replace(server, KINDS[name], catalogue.read(server, KINDS[name], listed, listed)[0])
     return catalogue
 
 

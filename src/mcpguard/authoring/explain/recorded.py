@@ -4,7 +4,6 @@ Law of this file: a call is explained with the arguments that it had, which is w
 on record where nothing was redacted from them, else those that somebody brings.
 """
 
-import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import suppress
@@ -385,7 +384,7 @@ def _files_of(config: Config | None) -> list[Path]:
     `mcpguard wrap`, which has none. Raises AuditError where there are none."""
     folder, of_wrap = evidence_folder(config), evidence_folder(None)
     found: list[Path] = []
-    if os.path.realpath(folder) != os.path.realpath(of_wrap):
+    if folder.resolve() != of_wrap.resolve():
         with suppress(reader.NothingRecorded):
             found = reader.chain_files(of_wrap)
     try:

@@ -9,7 +9,6 @@ To add a control: its three tiers in `controls.txt`, and a line in `JUDGES` for 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,7 +205,7 @@ def _tamper_evident(present: TierEvidence) -> Verdict:
     if (
         file
         and not elsewhere
-        and Path(os.path.realpath(file)).is_relative_to(os.path.realpath(evidence_folder(present.config)))
+        and Path(file).resolve().is_relative_to(evidence_folder(present.config).resolve())
     ):
         return "partly", "checkpoints are signed; heads are kept in the audit folder itself (`audit.heads`)"
     return "met", "checkpoints are signed, and heads are kept elsewhere"
@@ -286,7 +285,7 @@ def _owned(present: TierEvidence) -> Verdict:
 def _tested(present: TierEvidence) -> Verdict:
     paths = [path for path in present.config.policy_paths if path.exists()]
     named: set[Path] = set().union(*(policies_named_below(one) for one in {path.parent for path in paths}))
-    bare = sorted(path.name for path in paths if Path(os.path.realpath(path)) not in named)
+    bare = sorted(path.name for path in paths if path.resolve() not in named)
     if not paths:
         return "not met", "there is no policy to test"
     if bare:

@@ -48,6 +48,8 @@ _PERSON = frozenset(
         "label-cleared",
         "limit-cleared",
         "session-ended",
+        "pin-accepted",
+        "pins-forgotten",
         VOID,
         ANSWER_VOID,
     }

@@ -271,7 +271,7 @@ def policies_named_below(folder: Path) -> set[Path]:
                 lists = list(document.read(PostureSamples).postures.values())
             else:
                 lists = [document.read(PolicyTests).policies]
-            found.update(Path(os.path.realpath(one.path)) for named in lists for one in _files(file, named))
+            found.update(one.path.resolve() for named in lists for one in _files(file, named))
     return found
 
 

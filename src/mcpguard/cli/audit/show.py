@@ -6,7 +6,6 @@ Law of this file: each line is checked by its own hash, which proves less than `
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -65,7 +64,7 @@ def _missing(path: Path, call_id: str, place: str) -> str:
         deque(sound_lines(file, altered), 0)
     lost = f"; it may be in a file that cannot be read ({plain(next(iter(altered)))})" if altered else ""
     of_wrap = evidence_folder(None)
-    if os.path.realpath(path) != os.path.realpath(of_wrap) and of_wrap.is_dir():
+    if path.resolve() != of_wrap.resolve() and of_wrap.is_dir():
         lost += f"; what `mcpguard wrap` recorded is in {of_wrap}"
     lists = f"`mcpguard audit show{place}` lists the last records"
     return f"no call {plain(call_id)} in {path}{lost}: {lists}. Another configuration? `--config FILE`"

@@ -38,6 +38,7 @@ MODELS = {
     "suggest-output": ("mcpguard.authoring.suggest:Suggestions",),
     "replay-output": ("mcpguard.authoring.replay.report:ReplayReport",),
     "session-list-output": ("mcpguard.cli.outputs:SessionList",),
+    "pins-output": ("mcpguard.cli.outputs:PinList",),
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),
     "report-output": ("mcpguard.authoring.report.review:AccessReview",),

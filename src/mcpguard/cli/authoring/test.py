@@ -110,7 +110,7 @@ def _files(args: argparse.Namespace) -> list[Path]:
         elif not files:
             problems.append(Problem(str(path), 0, 0, f"it contains no {PATTERN} file: {_HOW}"))
         for file in files:
-            found.setdefault(Path(os.path.realpath(file)), file)
+            found.setdefault(file.resolve(), file)
     if problems:
         raise PolicyError(problems)
     return list(found.values())
@@ -145,9 +145,9 @@ def _untested(
     if not files:
         paths = [path for one in folders for path in files_below(one, "*.yaml", "*.yml") if _is_policy(path)]
         files = tuple(PolicyFile(path) for path in paths)
-    used = {Path(os.path.realpath(one.document.source)) for each in loaded for one in each.compiled}
-    found = {Path(os.path.realpath(file.path)): file for file in files}
-    return [known.policy(file, known.engines[0]) for real, file in found.items() if real not in used]
+    used = {Path(one.document.source).resolve() for each in loaded for one in each.compiled}
+    found = {file.path.resolve(): file for file in files if file.path.resolve() not in used}
+    return [known.policy(file, known.engines[0]) for file in found.values()]
 
 
 def _is_policy(file: Path) -> bool:

@@ -74,7 +74,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _same(one: str, other: str) -> bool:
     """Whether both are names of one configuration."""
-    return bool(one) and os.path.realpath(one) == os.path.realpath(other)
+    return bool(one) and Path(one).resolve() == Path(other).resolve()
 
 
 def _say_nothing_runs(config: str | None, failed: list[FailedServer]) -> bool:

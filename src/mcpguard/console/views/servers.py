@@ -1,6 +1,5 @@
 """The configured servers: how they are, what was used of them, and what each principal can reach."""
 
-import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,8 +55,8 @@ def servers(desk: Desk, request: Request) -> Response:
     asked = request.query_params.get("principal", "")
     known = sorted({desk.person, *principals})
     principal = asked if asked in known else desk.person
-    path = os.path.realpath(desk.config.path)
-    mine = [one for one in running() if one.config and os.path.realpath(one.config) == path]
+    path = desk.config.path.resolve()
+    mine = [one for one in running() if one.config and Path(one.config).resolve() == path]
     return page(
         desk,
         request,

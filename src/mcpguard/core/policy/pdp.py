@@ -9,8 +9,8 @@ verdict depends only on these inputs and the held values: it reads no clock and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from operator import attrgetter
 
 from msgspec import structs
@@ -19,11 +19,12 @@ from msgspec.json import Encoder
 from mcpguard.core.conditions.cel import ERROR, FALSE, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.spelling import CONTAINERS, Spelling, inherited
 from mcpguard.core.functions import Holds, ReturnedTexts, nothing_held
-from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit
+from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import obligations, wording
 from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.egress import Egress
+from mcpguard.core.policy.pins import held_back
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.terms import Effect
@@ -58,20 +59,21 @@ def decide(
     held values; without it none is held. `approved` are the `ask` rules, by name, for which a person has
     approved this call: they allow it.
     """
+    target = invocation.target
+    if target is not None and target.held:
+        return _held_back(invocation, target, partial(decide, policies, session=session, egress=egress))
     astray = None if egress is None or invocation.server in egress.free else _astray(egress, invocation)
     if astray is not None:
         return astray
     # As `candidates_of` does, on the road of every call.
-    target = invocation.target
     tool = target.name if target is not None and target.kind == "tool" else None
     known = policies.known.get((invocation.server, tool, invocation.method, "call"))
     candidates = known or policies.candidates_of(invocation)
     sent = _encode(invocation.params)
-    unfit: Deny | None = None
-    if invocation.args is not None:
-        unfit = _unfit(invocation, candidates.spelling, sent, not candidates.setting)
-        if unfit is not None and not (policies.observes(invocation) and _by_rules(unfit, candidates, sent)):
-            return unfit
+    whole = not candidates.setting
+    unfit = None if invocation.args is None else _unfit(invocation, candidates.spelling, sent, whole)
+    if unfit is not None and not (policies.observes(invocation) and _by_rules(unfit, candidates, sent)):
+        return unfit
     holds = nothing_held if egress is None else egress.holds
     verdict = settled = unfit or _settled(candidates, invocation, session, holds, approved)
     if invocation.begun is not None:
@@ -87,11 +89,23 @@ def decide(
             return misplaced
     if candidates.trial is None:
         return verdict
-    judged = settled if isinstance(verdict, Permit) else verdict
     tried = _settled(candidates.trial, invocation, session, holds, approved)
     tried = _as_begun(tried, candidates.trial, policies, session, holds)
-    shadow = _differs(judged, tried)
+    shadow = _differs(settled if isinstance(verdict, Permit) else verdict, tried)
     return structs.replace(verdict, shadow=shadow) if shadow else verdict
+
+
+_TELLING = (Cause.RULE, Cause.NO_RULE, Cause.ERROR)
+"""Refusals that say nothing about the definition of their target."""
+
+
+def _held_back(invocation: Invocation, target: Listed, decide: Callable[[Invocation], Permit | Deny]) -> Deny:
+    """The refusal of a call of what is held: that of the rules where they refuse it anyway, since nothing
+    must tell that it is there."""
+    verdict = decide(structs.replace(invocation, target=structs.replace(target, held=False)))
+    if isinstance(verdict, Deny) and verdict.cause in _TELLING:
+        return structs.replace(verdict, invocation=invocation)
+    return Deny(invocation, Cause.PIN, message=held_back(target, invocation.principal))
 
 
 _SENDS_NOTHING = frozenset({"tasks/get", "tasks/result", "tasks/cancel"})

@@ -10,7 +10,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from mcpguard.core.advised import completed_in
+from mcpguard.core.advised import completed, completed_in
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json, Redacted
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce, authored
@@ -155,6 +155,10 @@ class Inspector:
             return self.redactor.inspect(completed_in(value, self._option))
         except InspectionError:
             return authored(refusals.error(REFUSED, "refused by mcpguard"))
+
+    def advice(self, text: str) -> str:
+        """A sentence of ours, with commands that work as they stand."""
+        return completed(text, self._option)
 
     def text(self, text: str) -> str:
         """A line of text that is not a message: an upstream's stderr, a name in a record. No more of it than

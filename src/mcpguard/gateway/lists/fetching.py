@@ -1,11 +1,11 @@
 """Lists upstreams: all pages, inspected, into the catalogue.
 
 Law of this file: one fetch of a list at a time, recorded before a server is started for it (law 5). If a
-list cannot be fetched, the old entries stay, and no server waits for another (law 8). A client that
-asks more often than the evidence has room for gets the previous list.
+list cannot be fetched, or not be compared with what was accepted, the old entries stay, and no server waits
+for another (law 8). A client that asks more often than the evidence has room for gets the previous list.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
 from msgspec import Struct
@@ -13,7 +13,9 @@ from msgspec import Struct
 from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Detection, Json, Listed, Permit, Redacted
 from mcpguard.core.policy import pdp
+from mcpguard.core.policy.pins import Standing
 from mcpguard.gateway.flight import Flight, Wait
+from mcpguard.gateway.lists.pinning import Pinning, as_they_stand
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.catalogue import KINDS, Catalogue, Kind
@@ -24,10 +26,6 @@ MAX_TEMPLATES = 256
 MAX_PAGES = 1_000
 MAX_ERROR = 300
 """Characters that are shown of the error with which an upstream answers a list."""
-MOST_NOTED = 20
-"""Changed definitions of one list that are noted one by one."""
-MOST_NAMED = 5
-"""Changed definitions of one list that the operator is told by name."""
 
 
 class _Fetched(Struct, frozen=True):
@@ -71,6 +69,7 @@ class Fetching:
         self._fetched: dict[_Key, _Fetched] = {}
         self._last: dict[_Key, str] = {}
         """Why the last fetch of a list failed, "" where it did not."""
+        self.pinning = Pinning(scope, self.catalogue)
 
     def running(self, server: str, kind: Kind) -> Wait[None] | None:
         """Over when the fetch of this list is that is under way; None for none."""
@@ -191,12 +190,15 @@ class Fetching:
             # To list may start the server with its credentials, so there is a record first (law 5).
             await scope.audit.write(scope.recorder.decided(permit))
             sent, clean, fetched = await self._inspected(permit, kind)
+            listed = None if clean is None else self._read(server, kind, sent, clean)
+            found = {} if listed is None else await self.pinning.standings(server, kind, listed)
             if self._running.get(key) is not mine:
                 raise UpstreamError(f"upstream '{server}' was changed in the configuration, or removed")
             behind = self.catalogue.overtook(server, kind.name)
-            if clean is not None:
-                self._take(server, kind, sent, clean)
+            if listed is not None:
+                self._take(server, kind, listed, found)
                 self._fetched[key] = fetched
+            self.pinning.look_later(server, kind, caller)
             self._contested(server, kind, behind)
             failure = None
         except McpGuardError as problem:
@@ -219,38 +221,20 @@ class Fetching:
                     said = f"left out of the list: {uri!r}, which '{holder}' listed first"
                     self._scope.report(other, said)
 
-    def _take(self, server: str, kind: Kind, sent: list[Json], clean: Redacted) -> None:
-        self._order(server, kind)
-        before = {entry.exposed: entry for entry in self.catalogue.entries(server, kind)}
+    def _read(self, server: str, kind: Kind, sent: list[Json], clean: Redacted) -> list[Listed]:
         listed = clean.value[kind.key]
         if clean.changed and kind.name == "resource":
             listed = self._scope.handles.aliased(server, sent, listed)
-        for sentence in self.catalogue.replace(server, kind, sent, listed):
+        entries, refused = self.catalogue.read(server, kind, sent, listed)
+        for sentence in refused:
             self._scope.report(server, f"left out of the list: {sentence}")
-        self._note_changes(server, kind, before)
         self._scope.report_cleaned(server, clean, f"{kind.name} descriptions")
+        return entries
 
-    def _note_changes(self, server: str, kind: Kind, before: dict[str, Listed]) -> None:
-        """Leave evidence of tools and prompts that have a different definition than `before`, or than in
-        earlier sessions."""
-        scope, changed, names = self._scope, list[str](), list[str]()
-        entries = self.catalogue.entries(server, kind) if kind.id_key == "name" else ()
-        earlier = scope.definitions(server, kind.name, {entry.name: entry.digest for entry in entries})
-        for entry in entries:
-            known = before.get(entry.exposed)
-            digest = earlier.get(entry.name, "") if known is None else known.digest
-            if digest not in ("", entry.digest):
-                changed.append(f"{kind.name} {entry.name}: sha256 {digest}, now {entry.digest}")
-                names.append(entry.name)
-        more = len(changed) - MOST_NOTED
-        said = changed[:MOST_NOTED] + ([f"{more} more {kind.name}s"] if more > 0 else [])
-        for one in said:
-            scope.audit.write(scope.recorder.noticed("pin-changed", server, one))
-        if len(names) == 1:
-            scope.report(server, f"the definition of the {kind.name} {names[0]} has changed")
-        elif names:
-            shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
-            scope.report(server, f"the definitions of {len(names)} {kind.name}s have changed: {shown}")
+    def _take(self, server: str, kind: Kind, listed: Iterable[Listed], found: Mapping[str, Standing]) -> None:
+        self._order(server, kind)
+        self.catalogue.replace(server, kind, as_they_stand(listed, found))
+        self.pinning.note(server, kind, found)
 
     def _order(self, server: str, kind: Kind) -> None:
         """Of servers that are listed for the first time together, which one is faster must not decide whose a

@@ -9,10 +9,17 @@ from functools import partial
 
 from msgspec import Struct
 
-from mcpguard.core.errors import InspectionError, McpGuardError, MessageError, UpstreamError
+from mcpguard.core.errors import (
+    InspectionError,
+    McpGuardError,
+    MessageError,
+    SessionError,
+    UpstreamError,
+)
 from mcpguard.core.model import Caller, Invocation, Json, Listed
 from mcpguard.core.policy import visibility
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.pins import held_back
 from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.inspection.inspector import Sealed
 from mcpguard.gateway.lists.fetching import Fetching
@@ -55,6 +62,7 @@ class Listing:
     def __init__(self, scope: ClientScope) -> None:
         self._scope = scope
         self.fetching = Fetching(scope, self.visible)
+        self.fetching.pinning.released = self._released
         self.catalogue = self.fetching.catalogue
         self.changed: Callable[[str, Kind, Caller], None] = lambda *_: None
         """Hears of each list that differs from what the client was given."""
@@ -155,7 +163,7 @@ class Listing:
         if known is not None and (known.turn, known.freshness, known.shown) == (turn, freshness, shown):
             return known.sealed
         size = sum(len(entry.exposed) + len(entry.about["description"]) for entry in entries)
-        page = {kind.key: [_described(*one) for one in shown], "ttlMs": freshness}
+        page = {kind.key: [self._described(*one) for one in shown], "ttlMs": freshness}
         sealed = await scope.inspector.seal(scope.result_for(caller, kind.method, page), size)
         self._answered[kind.name, caller.modern] = _Answered(shown, freshness, turn, sealed)
         return sealed
@@ -184,6 +192,15 @@ class Listing:
             _shown(before, scope.recorder.invocation("", server, entry)) != self._of(entry)
             for entry in self.catalogue.entries(server, kind)
         )
+
+    def _described(self, entry: Listed, asked: bool, name: str) -> dict[str, Json]:
+        """What a client gets of an entry. Conditions and pins know it as its server lists it; of one that is
+        held nothing that its server says is shown but its name."""
+        if not entry.held:
+            return _described(entry, asked, name)
+        said = held_back(entry, self._scope.recorder.principal)
+        shown = {"name": name, "description": self._scope.inspector.advice(f"Calls are refused: {said}")}
+        return {**shown, "inputSchema": {"type": "object"}} if entry.kind == "tool" else shown
 
     async def locate(self, kind: str, name: str, caller: Caller) -> Listed | None:
         """The entry that a client names, listed first where it is not known yet. Fails with McpGuardError
@@ -214,6 +231,11 @@ class Listing:
             found = find(name, visible)
         return found
 
+    async def looked_at(self, entry: Listed, caller: Caller) -> Listed:
+        """A tool or prompt that was held, as it stands by now."""
+        await self.fetching.pinning.look(entry.server, KINDS[entry.kind], caller)
+        return self.catalogue.named.get((entry.kind, entry.exposed), entry)
+
     async def _read_again(self, kind: Kind, servers: Iterable[str]) -> bool:
         """Wait, as long as a list does, until what these servers say has changed is read; False where none
         does."""
@@ -233,11 +255,11 @@ class Listing:
         awaited = catalogue.awaited(kind.name, name)
         silent = [one for one in awaited if (one, kind.name) not in self._left_out]
         done = await refresh(awaited)
-        if not self._is_of_others(kind, name, [*done.problems, *done.late]):
-            hung = {one: problem for one in done.late if (problem := self._hung(kind, name, one))}
+        if not await self._is_of_others(kind, name, [*done.problems, *done.late]):
+            hung = {one: why for one in done.late if (why := await self._hung(kind, name, one))}
             late = await refresh([one for one in done.late if one not in hung], patient=True)
             problems = done.problems | late.problems | hung
-            if not self._is_of_others(kind, name, [*problems]):
+            if not await self._is_of_others(kind, name, [*problems]):
                 raise UpstreamError(self._may_be_of(kind, name, problems))
         if any(answered == kind.name for answered, _ in self._answered):
             for server in silent:
@@ -245,19 +267,30 @@ class Listing:
                     self.changed(server, kind, caller)
         return catalogue.settle(kind.name, name, self.visible)
 
-    def _hung(self, kind: Kind, name: str, server: str) -> str:
+    async def _hung(self, kind: Kind, name: str, server: str) -> str:
         """Why no name is waited for that `server` might have, "" where it is: the name is for that server, or
         it has not failed yet, and a first start takes long."""
         problem = self.fetching.problem(server, kind)
-        its = name.startswith(f"{server}{SEPARATOR}") or self._scope.listed_before(server, kind.name, name)
-        return "" if its or not problem else f"{problem}; it is being tried again"
+        if not problem or name.startswith(f"{server}{SEPARATOR}") or await self._had(kind, name, [server]):
+            return ""
+        return f"{problem}; it is being tried again"
 
-    def _is_of_others(self, kind: Kind, name: str, missing: list[str]) -> bool:
+    async def _is_of_others(self, kind: Kind, name: str, missing: list[str]) -> bool:
         """Whether a name cannot be meant for one of the servers that are `missing` in a list."""
         if not missing:
             return True
-        had = any(self._scope.listed_before(server, kind.name, name) for server in missing)
-        return not had and bool(self.catalogue.alike(kind.name, name, self.visible))
+        others = bool(self.catalogue.alike(kind.name, name, self.visible))
+        return others and not await self._had(kind, name, missing)
+
+    async def _had(self, kind: Kind, name: str, servers: list[str]) -> bool:
+        """Whether one of these servers has listed the name before, as far as the store can say."""
+        store = self._scope.store
+        try:
+            return store is not None and any(
+                [await store.has_listed(one, kind.name, name) for one in servers]
+            )
+        except SessionError:
+            return True
 
     def _may_be_of(self, kind: Kind, name: str, problems: dict[str, str]) -> str:
         said = "; ".join(problems.values())
@@ -272,6 +305,9 @@ class Listing:
 
     def _unlisted(self, kind: Kind) -> list[str]:
         return [server for server in self.catalogue.servers if not self.catalogue.listed(server, kind.name)]
+
+    def _released(self, server: str, kind: Kind, caller: Caller) -> None:
+        self.changed(server, kind, caller)
 
     def reconfigured(self, kept: frozenset[str]) -> None:
         self.fetching.reconfigured(kept)
@@ -289,7 +325,6 @@ def _shown(policies: PolicySet, invocation: Invocation) -> _Shown:
 
 
 def _described(entry: Listed, asked: bool, name: str) -> dict[str, Json]:
-    """What a client gets of an entry. Conditions and pins know it as its server lists it."""
     shown = entry.descriptor if name == entry.exposed else {**entry.descriptor, "name": name}
     if not asked:
         return shown

@@ -278,10 +278,6 @@ async def test_our_audience_may_be_one_of_several() -> None:
         ({"exp": int(time.time()) - 40}, "expired"),
         ({"exp": None}, "lacks a required claim"),
         ({"exp": "soon"}, "not valid"),
-        ({"exp": str(int(time.time()) + 600)}, "`exp`, `nbf` or `iat`"),
-        ({"nbf": str(int(time.time()) - 600)}, "`exp`, `nbf` or `iat`"),
-        ({"nbf": True}, "`exp`, `nbf` or `iat`"),
-        ({"iat": str(int(time.time()) - 600)}, "`exp`, `nbf` or `iat`"),
         ({"nbf": int(time.time()) + 3600}, "not valid yet"),
         ({"sub": None}, "lacks a required claim"),
         ({"sub": ""}, "subject"),
@@ -298,11 +294,6 @@ async def test_a_token_with_a_wrong_claim_is_refused(changed: dict[str, Any], sa
 async def test_clocks_may_differ_a_little() -> None:
     now = int(time.time())
     assert (await verify(Issuer().verifier(), token(exp=now - 10, nbf=now + 10))).id == "ada"
-
-
-async def test_a_time_may_have_a_fraction() -> None:
-    now = time.time()
-    assert (await verify(Issuer().verifier(), token(exp=now + 600.5, nbf=now - 0.5, iat=now))).id == "ada"
 
 
 async def test_a_token_whose_end_is_no_time_is_refused() -> None:

@@ -1,0 +1,103 @@
+"""How the definition of a tool or a prompt stands to those that were accepted: a tool whose
+server changes its definition once people trust it (a "rug pull") is held back.
+
+Law of this file: what was never accepted is held, unless it is the first that was ever seen of its name and
+its server's entry lets that count, or the entry says that changes are only reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import unified_diff
+from typing import Literal
+
+from msgspec import DecodeError, Struct, json
+
+from mcpguard.core.model import Json, Listed, Principal
+
+Hold = Literal["changed", "all", "report"]
+"""What is held until a person accepts it: what has changed; that and whatever is new; or nothing."""
+
+_HELD = (
+    "this {} is held back, because its definition is not one that was accepted. {} can see what is "
+    "different, and accept it, with `mcpguard pins`."
+)
+
+
+def held_back(entry: Listed, principal: Principal) -> str:
+    """Why `entry` is of no use to that principal, and what helps: a sentence, or the rest of one."""
+    return _HELD.format(entry.kind, principal.operator)
+
+
+class Standing(Struct, frozen=True):
+    """How a definition stands that is not simply accepted: whether it is `held`; whether it `is_new`, never
+    seen before; and then the sha256 of the last one `before` it, "" for none. It `is_full`: there was no room
+    to remember it."""
+
+    held: bool
+    is_new: bool = False
+    before: str = ""
+    is_full: bool = False
+
+
+class Pin(Struct, frozen=True):
+    """A definition of a tool or a prompt (`kind`) that `server` listed; `place` tells servers of one name
+    apart. `digest` is its sha256 (hex) as it was sent, `text` its inspected JSON. It was first seen, or
+    accepted, `since` then (seconds since 1970); `by` is who accepted it, "" for nobody: it was the first."""
+
+    server: str
+    place: str
+    kind: str
+    name: str
+    digest: str
+    accepted: bool
+    since: float
+    by: str
+    text: str
+
+    @property
+    def subject(self) -> str:
+        """As people write it."""
+        return f"{self.server}/{'' if self.kind == 'tool' else f'{self.kind}:'}{self.name}"
+
+
+def difference(before: str, after: str) -> list[str]:
+    """What two definitions, as in `Pin.text`, differ in: the lines of both as in a unified diff, one for each
+    value by its path ("path: value"), and one for each line of a longer text ("path| line"). It is empty only
+    for two that are the same."""
+    found = unified_diff(_lines(before), _lines(after), n=0, lineterm="")
+    return [line for line in found if line not in ("--- ", "+++ ") and not line.startswith("@@ ")]
+
+
+def _lines(text: str) -> list[str]:
+    try:
+        return list(_members("", json.decode(text))) if text else []
+    except DecodeError:  # It was too long to be kept whole.
+        return text.split(",")
+
+
+def _members(path: str, value: Json) -> Iterator[str]:
+    if type(value) is dict and value:
+        for name, member in value.items():
+            part = name if name.isidentifier() else json.encode(name).decode()
+            yield from _members(f"{path}.{part}" if path else part, member)
+    elif type(value) is list and value:
+        for index, member in enumerate(value):
+            yield from _members(f"{path}[{index}]", member)
+    elif type(value) is str and "\n" in value:
+        for line in value.split("\n"):
+            yield f"{path}| {line}"
+    else:
+        yield f"{path}: {json.encode(value).decode()}"
+
+
+def standing(known: Mapping[str, bool], digest: str, hold: Hold) -> Standing | None:
+    """How the definition `digest` stands to those that are `known` of its name (digest -> whether it was
+    accepted, the latest last); None where it was accepted."""
+    if known.get(digest):
+        return None
+    if digest in known:
+        return Standing(held=True) if hold != "report" else None
+    if not known:
+        return Standing(held=hold == "all", is_new=True)
+    return Standing(held=hold != "report", is_new=True, before=list(known)[-1])

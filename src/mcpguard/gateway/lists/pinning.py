@@ -1,0 +1,133 @@
+"""Holds back the tools and prompts whose definitions are not those that were accepted.
+
+Law of this file: what cannot be compared is not used, unless the server's entry says that changes are only
+reported. What a person accepts counts within seconds, without a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+from msgspec import structs
+
+from mcpguard.core.errors import SessionError, UpstreamError
+from mcpguard.core.model import Caller, Listed
+from mcpguard.core.policy.pins import Standing
+from mcpguard.gateway.flight import Flight
+from mcpguard.gateway.scope import ClientScope
+from mcpguard.protocol.catalogue import Catalogue, Kind
+
+MOST_NOTED = 20
+"""Changed definitions of one list that are noted one by one."""
+MOST_NAMED = 5
+"""Those of one list that the operator is told by name."""
+LOOK_SECONDS = 2.0
+"""How often it is looked whether a person has accepted what is held."""
+_AT_ONCE = 500
+"""Definitions that are compared in one turn, so that others are not held up."""
+_CHANGED = "the definition of the {} {} has changed", "the definitions of {} {}s have changed: {}"
+_NEW = "the {} {} is new", "{} {}s are new: {}"
+_FULL = (
+    "too many definitions of it are remembered, so what is new is held back ({} of its {}s): "
+    "`mcpguard pins forget {}` has the next list count as the first"
+)
+_HELD = "; held back until a person accepts that: `mcpguard pins`"
+
+
+class Pinning:
+    """What one client's upstreams list, against what was accepted."""
+
+    def __init__(self, scope: ClientScope, catalogue: Catalogue) -> None:
+        self._scope = scope
+        self._catalogue = catalogue
+        self._looks: dict[tuple[str, str], Callable[[], None]] = {}
+        """What ends the next look at a list with entries that are held."""
+        self.released: Callable[[str, Kind, Caller], None] = lambda *_: None
+        """Hears of a list some of which was held and is accepted now."""
+
+    async def standings(self, server: str, kind: Kind, listed: Sequence[Listed]) -> Mapping[str, Standing]:
+        """Those of these tools or prompts that are held, or have changed. Raises UpstreamError where that
+        cannot be known."""
+        scope, here = self._scope, self._catalogue.entries(server, kind)
+        accepted = {one.name: one.digest for one in here if not one.held}
+        if scope.store is None or kind.id_key != "name":
+            return {}
+        open_ = [one for one in listed if accepted.get(one.name) != one.digest]
+        place, hold = scope.pinning(server)
+        found: dict[str, Standing] = {}
+        try:
+            for at in range(0, len(open_), _AT_ONCE):
+                if at:
+                    await scope.pause(0)
+                found |= await scope.store.pin(place, open_[at : at + _AT_ONCE], hold)
+            return found
+        except SessionError as problem:
+            said = f"its {kind.name}s cannot be compared with those that were accepted: {problem}"
+            if hold == "report":
+                scope.report(server, said)
+                return {}
+        raise UpstreamError(f"upstream '{server}' is not used: {said}")
+
+    async def look(self, server: str, kind: Kind, caller: Caller) -> None:
+        """Look whether anything that is held of a list is accepted by now; what cannot be known is not."""
+        entries = list(self._catalogue.entries(server, kind))
+        try:
+            found = await self.standings(server, kind, entries)
+        except UpstreamError:
+            return
+        now = as_they_stand(entries, found)
+        if now != entries and list(self._catalogue.entries(server, kind)) == entries:
+            self._catalogue.replace(server, kind, now)
+            self.released(server, kind, caller)
+
+    def look_later(self, server: str, kind: Kind, caller: Caller) -> None:
+        """Look, and look again, as long as anything of this list is held."""
+        if (stop := self._looks.pop((server, kind.name), None)) is not None:
+            stop()
+        if any(one.held for one in self._catalogue.entries(server, kind)):
+            again = partial(self._begin_look, server, kind, caller)
+            self._looks[server, kind.name] = self._scope.clock.later(LOOK_SECONDS, again)
+
+    def _begin_look(self, server: str, kind: Kind, caller: Caller) -> None:
+        Flight(self._looked(server, kind, caller))
+
+    async def _looked(self, server: str, kind: Kind, caller: Caller) -> None:
+        await self.look(server, kind, caller)
+        self.look_later(server, kind, caller)
+
+    def close(self) -> None:
+        """Look no more: the client is gone."""
+        while self._looks:
+            self._looks.popitem()[1]()
+
+    def note(self, server: str, kind: Kind, found: Mapping[str, Standing]) -> None:
+        """Leave evidence of what has another definition than ever before, and say what is held: `found` are
+        the standings of what is listed now."""
+        scope = self._scope
+        seen = {one.name: one for one in self._catalogue.entries(server, kind) if one.name in found}
+        changed = [name for name in seen if found[name].before]
+        for name in changed[:MOST_NOTED]:
+            said = f"{kind.name} {name}: sha256 {found[name].before}, now {seen[name].digest}"
+            scope.audit.write(scope.recorder.noticed("pin-changed", server, said))
+        if (more := len(changed) - MOST_NOTED) > 0:
+            scope.audit.write(scope.recorder.noticed("pin-changed", server, f"{more} more {kind.name}s"))
+        new = [name for name in seen if found[name].is_new and not found[name].before]
+        full = sum(found[name].is_full and found[name].held for name in seen)
+        for names, one, several in ((changed, *_CHANGED), (new, *_NEW)):
+            if names:
+                said = one.format(kind.name, names[0])
+                if len(names) > 1:
+                    shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+                    said = several.format(len(names), kind.name, shown)
+                scope.report(server, said + (_HELD if found[names[0]].held else ""))
+        if full:
+            scope.report(server, _FULL.format(full, kind.name, server))
+
+
+def as_they_stand(listed: Iterable[Listed], found: Mapping[str, Standing]) -> list[Listed]:
+    """These entries, each as it stands: `found` are those that are held or have changed."""
+    held = {name for name, one in found.items() if one.held}
+    return [
+        one if one.held is (one.name in held) else structs.replace(one, held=not one.held) for one in listed
+    ]

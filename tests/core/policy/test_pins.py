@@ -1,0 +1,95 @@
+"""How a definition stands to those that were accepted, and what two of them differ in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpguard.core.policy.pins import Hold, Pin, Standing, difference, standing
+from tests.rows import each
+
+HELD = Standing(held=True)
+
+
+@each(
+    ("known", "hold", "expected"),
+    [
+        ({}, "changed", Standing(held=False, is_new=True)),
+        ({}, "all", Standing(held=True, is_new=True)),
+        ({}, "report", Standing(held=False, is_new=True)),
+        ({"d": True}, "changed", None),
+        ({"d": True}, "all", None),
+        ({"d": False}, "changed", HELD),
+        ({"d": False}, "all", HELD),
+        ({"d": False}, "report", None),
+        ({"c": True}, "changed", Standing(held=True, is_new=True, before="c")),
+        ({"c": True, "b": False}, "all", Standing(held=True, is_new=True, before="b")),
+        ({"c": True}, "report", Standing(held=False, is_new=True, before="c")),
+    ],
+)
+def test_what_was_never_accepted_is_held_unless_it_is_the_first(
+    known: dict[str, bool], hold: Hold, expected: Standing | None
+) -> None:
+    assert standing(known, "d", hold) == expected
+
+
+@each(("kind", "subject"), [("tool", "one/read"), ("prompt", "one/prompt:read")])
+def test_a_definition_is_named_as_people_write_it(kind: str, subject: str) -> None:
+    assert Pin("one", "here", kind, "read", "d", True, 0.0, "", "{}").subject == subject
+
+
+def text(**members: Any) -> str:
+    return json.dumps({"name": "read", **members})
+
+
+@each(
+    ("before", "after", "expected"),
+    [
+        (text(description="a"), text(description="a"), []),
+        (
+            text(description="Reads."),
+            text(description="Sends."),
+            ['-description: "Reads."', '+description: "Sends."'],
+        ),
+        (text(description="a\nb\nc"), text(description="a\nx\nc"), ["-description| b", "+description| x"]),
+        (text(), text(description=""), ['+description: ""']),
+        (
+            text(inputSchema={"properties": {"a": {"type": "string"}}, "required": ["a"]}),
+            text(inputSchema={"properties": {"a": {"type": "number"}}, "required": []}),
+            [
+                '-inputSchema.properties.a.type: "string"',
+                '-inputSchema.required[0]: "a"',
+                '+inputSchema.properties.a.type: "number"',
+                "+inputSchema.required: []",
+            ],
+        ),
+        (text(n=1), text(n=True), ["-n: 1", "+n: true"]),
+        (text(n=1), text(n="1"), ["-n: 1", '+n: "1"']),
+        (text(a={"b": 1}), text(**{"a.b": 1}), ["-a.b: 1", '+"a.b": 1']),
+        ("", text(description="x"), ['+name: "read"', '+description: "x"']),
+    ],
+)
+def test_what_is_different_is_shown_by_the_path_of_each_value(
+    before: str, after: str, expected: list[str]
+) -> None:
+    assert difference(before, after) == expected
+
+
+def test_of_definitions_that_were_cut_the_parts_are_compared() -> None:
+    assert difference('{"a":1,"b":2,"c', '{"a":1,"b":3,"c') == ['-"b":2', '+"b":3']
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(_JSON, _JSON)
+def test_two_definitions_never_look_the_same_unless_they_are(before: Any, after: Any) -> None:
+    first, second = (json.dumps({"name": "x", "v": value}, sort_keys=True) for value in (before, after))
+    assert (difference(first, second) == []) is (json.loads(first) == json.loads(second) and first == second)
