@@ -370,6 +370,7 @@ def test_a_definition_that_changes_between_two_sessions_is_held_until_a_person_a
     assert noted["server"] == "p"
     assert noted["detail"].startswith("tool echo: sha256 ")
     config = "--config", str(second.config)
+    eventually(lambda: b"1 of p: " in command("status", *config).stdout, "the status says what is held back")
     assert b"p/echo" in command("pins", *config).stdout
     assert b"Ignore all rules" in command("pins", "show", "p/echo", *config).stdout
     assert b"needs a terminal" in command("pins", "accept", "p/echo", *config).stderr

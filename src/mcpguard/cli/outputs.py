@@ -199,6 +199,7 @@ class ProcessStatus(Printed):
         "over stdio."
     )
     waiting: int = Field(description="How many of its calls wait for a person.")
+    held: dict[str, int] = Field(description="By server, how many of its tools and prompts are held back.")
     version: str = Field(description="The version of the running mcpguard; empty if it does not report one.")
 
 

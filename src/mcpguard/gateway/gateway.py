@@ -190,6 +190,11 @@ class Gateway:
         if request is not None:
             request.cancel(reason)
 
+    @property
+    def held(self) -> Mapping[tuple[str, str], int]:
+        """How many definitions are held back, by server and kind."""
+        return self._listing.fetching.pinning.held
+
     def drain(self) -> None:
         """Begin nothing new. Open requests continue; those that are abandoned are answered from now on."""
         self._draining = True

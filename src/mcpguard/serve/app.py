@@ -36,7 +36,7 @@ from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.ports import LostAlerts
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.evidence import Exporting, upkeep
-from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of
+from mcpguard.serve.fronts import Front, HttpFront, StdioFront, healths_of, held_in
 from mcpguard.serve.handover import HandedConfig
 from mcpguard.serve.interventions import digests_of, passkeys_of
 from mcpguard.serve.reloading import Reloading
@@ -229,6 +229,7 @@ class _Process:
                 unrecognised=shared.recognising.problem,
                 in_use=front.in_use,
                 waiting=shared.store.waiting_calls,
+                held=held_in(front.worlds()),
                 in_force=digests_of(shared.judge.policies.asking, shared.settings.approvals.places),
             )
 

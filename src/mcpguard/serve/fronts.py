@@ -246,6 +246,19 @@ def healths_of(worlds: Iterable[World]) -> tuple[Health, ...]:
     return tuple(health for world in worlds for one in world.serving for health in one.healths)
 
 
+def held_in(worlds: Iterable[World]) -> dict[str, int]:
+    """How many definitions of each server are held back, where most are: each session has its own lists."""
+    most: dict[tuple[str, str], int] = {}
+    for world in worlds:
+        for key, count in world.gateway.held.items():
+            most[key] = max(count, most.get(key, 0))
+    found: dict[str, int] = {}
+    for (server, _), count in most.items():
+        if count:
+            found[server] = found.get(server, 0) + count
+    return found
+
+
 def _fetch(token: TokenTerms) -> Callable[[str], Awaitable[Json]]:
     """How keys are fetched: from the hosts that the configuration names, and from public addresses."""
     from mcpguard.adapters.network import fetch_json
@@ -280,7 +293,8 @@ class MetricsPage:
             await asyncio.to_thread(self._count)
             needs, front = self._shared.needs.look(), self._front
             clients, waiting = front.clients(), self._shared.store.waiting_calls
-            return page(self._counts, self._shared.sinks(), needs, clients, front.upstreams(), waiting)
+            held = held_in(front.worlds())
+            return page(self._counts, self._shared.sinks(), needs, clients, front.upstreams(), waiting, held)
 
     def _count(self) -> None:
         try:

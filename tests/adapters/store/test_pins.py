@@ -120,6 +120,18 @@ def test_what_a_person_accepts_counts_for_every_process_and_the_other_held_ones_
     assert found == {"read": Standing(held=True, is_new=True, before="d3")}
 
 
+def test_of_a_tool_that_is_as_it_was_accepted_again_nothing_is_held_any_more(shared: Make) -> None:
+    pin(shared(), tool(), tool("push"))
+    pin(shared(), tool(digest="d2"), tool("push", "d2"))
+    assert pin(shared(), tool(), tool("push", "d2")) == {"push": Standing(held=True)}
+    assert [(one.name, one.digest) for one in shared().pins(open_only=True)] == [
+        ("push", "d1"),
+        ("push", "d2"),
+    ]
+    found = pin(shared(), tool(digest="d2"))
+    assert found == {"read": Standing(held=True, is_new=True, before="d1")}
+
+
 def test_all_or_nothing_of_what_a_person_chose_is_accepted(shared: Make) -> None:
     pin(shared(), tool(), tool("push"))
     pin(shared(), tool(digest="d2"), tool("push", "d2"))

@@ -40,9 +40,11 @@ def test_all_that_was_counted_is_read_by_the_parser(tmp_path: Path) -> None:
             ClientCounts(4, {"streams": 2}, {"streams": 1}, 5, {"idle": 6}),
             upstreams,
             3,
+            {"git": 2, "notes": 1},
         )
     )
     assert found["mcpguard_waiting_calls"] == {(): 3}
+    assert found["mcpguard_held_definitions"] == {("git",): 2, ("notes",): 1}
     assert found["mcpguard_upstreams"] == {("git", "running"): 2, ("git", "failed"): 1}
     calls = found["mcpguard_calls_total"]
     assert calls["github", "get", "tools/call", "allow", "", "ok", ""] == 2

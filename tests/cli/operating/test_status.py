@@ -629,3 +629,20 @@ def test_what_clients_have_open_is_counted_in_words(folder: Path, capsys: Captur
     (folder / f"{pid}.json").write_bytes(encode(status))
     assert main(["status"]) == 0
     assert "1 connection, 0 streams, 2 sessions, 1 request" in capsys.readouterr().out
+
+
+def test_what_is_held_back_is_counted_for_each_server_with_the_command_that_shows_it(
+    folder: Path, capsys: Capture
+) -> None:
+    from msgspec.json import encode
+
+    folder.mkdir(exist_ok=True)
+    pid, held = os.getpid(), {"git": 2, "mail": 1}
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", held=held, version=__version__)
+    (folder / f"{pid}.json").write_bytes(encode(status))
+    assert main(["status"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "pins held back" in said
+    assert "2 of git, 1 of mail: `mcpguard pins --config /c` shows what is different" in said
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["running"][0]["held"] == held

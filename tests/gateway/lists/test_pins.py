@@ -202,6 +202,18 @@ def told(world: World) -> list[str]:
     return [one["method"] for one in world.client.sent if "method" in one]
 
 
+def test_it_is_counted_what_is_held_by_server_and_kind() -> None:
+    world = pinning()
+    changes(world, [turned(), turned("push")])
+    assert world.gateway.held["one", "tool"] == 2
+    changes(world, [tool("read"), turned("push")])
+    assert world.gateway.held["one", "tool"] == 1
+    world.store.accept("one", "push")
+    called(world, "push")
+    changes(world, [tool("read"), turned("push")])
+    assert world.gateway.held["one", "tool"] == 0
+
+
 def test_what_a_person_accepts_is_announced_without_a_call() -> None:
     world = pinning()
     changes(world, [turned(), tool("push")])

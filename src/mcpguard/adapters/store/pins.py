@@ -63,8 +63,10 @@ def pin(
     database: Database, place: str, listed: Sequence[Listed], hold: Hold, now: float
 ) -> tuple[bool, dict[str, Standing]]:
     """Whether anything was stored, and as `ports.Store.pin`."""
-    found = _standings(_known(database, place, listed), listed, hold)
-    if not any(one.is_new for one in found.values()):
+    known = _known(database, place, listed)
+    found = _standings(known, listed, hold)
+    is_back = _with_others_held(known, listed)
+    if not is_back and not any(one.is_new for one in found.values()):
         return False, found
     with alone(database):
         known = _known(database, place, listed)
@@ -83,6 +85,8 @@ def pin(
             left -= len(text)
             rows.append((one.server, place, one.kind, one.name, one.digest, int(not new.held), now, "", text))
             _make_room(database, place, one, known.get(one.name, {}), not new.held)
+        for one in is_back:
+            database.execute(_OTHERS, (one.server, place, one.kind, one.name))
         for at in range(0, len(rows), _AT_ONCE):
             some = rows[at : at + _AT_ONCE]
             cells = tuple(cell for row in some for cell in row)
@@ -102,6 +106,13 @@ def _standings(known: _Known, listed: Iterable[Listed], hold: Hold) -> dict[str,
     none: dict[str, bool] = {}
     found = ((one.name, standing(known.get(one.name, none), one.digest, hold)) for one in listed)
     return {name: one for name, one in found if one is not None}
+
+
+def _with_others_held(known: _Known, listed: Iterable[Listed]) -> list[Listed]:
+    """Those that are accepted as they are listed now, of whose names another definition is held: there is
+    nothing to decide about that any more."""
+    here = ((one, known.get(one.name, {})) for one in listed)
+    return [one for one, digests in here if digests.get(one.digest) and not all(digests.values())]
 
 
 def _make_room(database: Database, place: str, one: Listed, known: dict[str, bool], accepted: bool) -> None:

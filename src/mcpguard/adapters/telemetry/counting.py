@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -118,8 +119,10 @@ def page(
     clients: ClientCounts,
     upstreams: Iterable[Health] = (),
     waiting: int = 0,
+    held: Mapping[str, int] = MappingProxyType({}),
 ) -> bytes:
-    """All metrics of a process, of whose calls that many are `waiting` for a person."""
+    """All metrics of a process, of whose calls that many are `waiting` for a person, and of whose servers
+    (the names) that many definitions are `held` back."""
     sinks, needs = tuple(sinks), tuple(needs)
     families: tuple[Family, ...] = (
         ("build_info", "gauge", "The running version.", [("", {"version": __version__}, 1)]),
@@ -139,6 +142,7 @@ def page(
             [("", {}, counts.folded)] * bool(counts.folded),
         ),
         ("waiting_calls", "gauge", "Calls that wait for a person.", [("", {}, waiting)]),
+        ("held_definitions", "gauge", "Tools and prompts that are held back.", _named("server", held)),
         *_of_clients(clients),
         *_of_upstreams(upstreams, counts.lost),
         ("ready", "gauge", "1 if this requirement is met.", _needs(needs, "ok")),

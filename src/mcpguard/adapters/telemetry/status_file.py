@@ -92,6 +92,8 @@ class Status(Struct, frozen=True):
     """How many connections, streams, sessions and requests of HTTP clients are open; empty over stdio."""
     waiting: int = 0
     """How many calls wait for a person."""
+    held: Mapping[str, int] = {}
+    """By server, how many of its definitions are held back until a person accepts them."""
     version: str = ""
     """The version of the running mcpguard; "" if it does not report one."""
     in_force: tuple[str, ...] = ()

@@ -203,6 +203,9 @@ def _remarks(status: Status) -> Iterator[_Line]:
     if status.waiting:
         said = f"{counted(status.waiting, 'call')} for a person: `mcpguard approvals` lists what is asked"
         yield "approvals", "waiting", 0, said
+    if status.held:
+        which = ", ".join(f"{count} of {server}" for server, count in status.held.items())
+        yield "pins", "held back", 0, f"{which}: `mcpguard pins` shows what is different"
     if (late := status.not_in_force) is not None:
         yield late.what, late.state, late.since, late.problem
     from mcpguard.adapters.telemetry.status_file import is_outdated

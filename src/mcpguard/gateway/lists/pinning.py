@@ -43,6 +43,8 @@ class Pinning:
         self._catalogue = catalogue
         self._looks: dict[tuple[str, str], Callable[[], None]] = {}
         """What ends the next look at a list with entries that are held."""
+        self.held: dict[tuple[str, str], int] = {}
+        """By server and kind, how many are held."""
         self.released: Callable[[str, Kind, Caller], None] = lambda *_: None
         """Hears of a list some of which was held and is accepted now."""
 
@@ -85,7 +87,9 @@ class Pinning:
         """Look, and look again, as long as anything of this list is held."""
         if (stop := self._looks.pop((server, kind.name), None)) is not None:
             stop()
-        if any(one.held for one in self._catalogue.entries(server, kind)):
+        held = sum(one.held for one in self._catalogue.entries(server, kind))
+        self.held[server, kind.name] = held
+        if held:
             again = partial(self._begin_look, server, kind, caller)
             self._looks[server, kind.name] = self._scope.clock.later(LOOK_SECONDS, again)
 
