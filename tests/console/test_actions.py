@@ -13,10 +13,15 @@ import pytest
 from msgspec import structs
 
 from mcpguard.console import actions
+from mcpguard.core.errors import SessionError
+from mcpguard.core.model import Listed
+from mcpguard.core.policy.pins import Pin
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import TicketAnswer, arguments_digest
 from mcpguard.protocol.jsonrpc import encode
 from mcpguard.serve.interventions import give
+from mcpguard.serve.settings import pinned_as
+from tests.adapters.store.shared import given_by
 from tests.console.desk import DECIDED, Browser
 from tests.console.test_pages import ME, text_of, used
 
@@ -346,3 +351,55 @@ def test_only_our_own_words_can_be_said_by_an_address(browser: Browser) -> None:
     for path in ("/?said=<b>hacked</b>", "/sessions?said=hacked", "/?said="):
         assert "hacked" not in browser.see(path)
         assert 'class="said"' not in browser.see(path)
+
+
+def digest(said: str) -> str:
+    return sha256(said.encode()).hexdigest()
+
+
+def held(browser: Browser, text: str = "Sends.", name: str = "status") -> None:
+    """The server `git` lists a tool with another definition than before."""
+    place = pinned_as(browser.desk.config.served["git"])
+    for said in ("Reads.", text):
+        listed = Listed("git", name, name, {"name": name, "description": said}, {}, digest(said))
+        given_by(browser.desk.store.pin(place, [listed], "changed"))
+
+
+def test_a_definition_that_is_held_is_shown_with_what_is_different_and_accepted(browser: Browser) -> None:
+    held(browser, "Sends\u202e <b>it</b>.")
+    shown = browser.see("/servers")
+    assert "Held back" in shown
+    assert "Reads." in shown
+    assert "<b>it</b>" not in shown
+    assert "\u202e" not in shown
+    fields = {"kind": "tool", "name": "status", "digest": digest("Sends\u202e <b>it</b>.")}
+    answer = browser.post(f"{browser.root}/servers/git/accept", **fields)
+    assert answer.headers["location"] == f"{browser.root}/servers?said=accepted"
+    assert "The definition is accepted." in browser.see("/servers?said=accepted")
+    assert "Held back" not in browser.see("/servers")
+    assert browser.notices() == ["pin-accepted"]
+    (one,) = [one for one in browser.desk.store.pins() if one.by]
+    assert one.by == f"{browser.desk.person} (console)"
+
+
+def test_only_the_definition_that_was_shown_is_accepted(browser: Browser) -> None:
+    held(browser)
+    for server, said in (("git", "another"), ("git", "Reads."), ("far", "Sends.")):
+        fields = {"kind": "tool", "name": "status", "digest": digest(said)}
+        answer = browser.post(f"{browser.root}/servers/{server}/accept", **fields)
+        assert answer.status_code == 409
+        assert "is not held back any more" in answer.text, text_of(answer.text)
+    assert browser.notices() == []
+    assert "Held back" in browser.see("/servers")
+
+
+def test_where_the_store_cannot_be_read_the_servers_are_shown_without_what_is_held(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> list[Pin]:
+        raise SessionError("no disk")
+
+    monkeypatch.setattr(browser.desk.store, "pins", failing)
+    shown = browser.see("/servers")
+    assert "what is held back is unknown: no disk" in shown
+    assert "git-server" in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import anyio
@@ -37,7 +38,19 @@ async def test_each_subject_has_a_number_that_changes_with_it(
     await seen.look()
     assert seen.counts == {**before, "tickets": before["tickets"] + 1, "evidence": before["evidence"] + 1}
     assert seen.waiting == 1
-    assert seen.said.endswith(" waiting=1")
+    assert seen.said.endswith(" waiting=1 held=0")
+
+
+async def test_what_is_held_is_counted_for_the_processes_of_this_configuration(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.0)
+    mine = Status(1, 0.0, "", str(browser.desk.config.path), "stdio", held={"git": 2, "far": 1})
+    others = [structs.replace(mine, held={"git": 1}), structs.replace(mine, config="/other", held={"x": 9})]
+    monkeypatch.setattr(module, "running", lambda: [mine, *others])
+    await browser.desk.watch.look()
+    assert browser.desk.watch.held == 3
+    assert re.search(r'id="held-count"[^>]*>3<', browser.see("/"))
 
 
 async def test_what_a_process_has_in_force_changes_the_tickets_too(

@@ -1,5 +1,5 @@
 """What a person does on the page: answers a ticket, also with a passkey, ends an approval, clears a label,
-ends a session.
+ends a session, accepts a definition.
 
 Law of this file: each is a form of our own page, by whoever is logged in; what it changes is changed by
 `serve/interventions.py` and `authoring/suggest.py`, with evidence first. A rule is written only as it was
@@ -33,12 +33,14 @@ from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer, latest_end
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve.interventions import (
+    accept_pins,
     clear_state,
     end_answer,
     end_session,
     give,
     must_count,
     passkeys_of,
+    pins_of,
     taken,
     taken_or_ended,
     waiting_ticket,
@@ -188,6 +190,17 @@ def end(desk: Desk, request: Request, form: Form) -> Response:
     """A session starts over."""
     end_session(desk.config, desk.store, _session(desk, request), f"{desk.person} (console)")
     return _to(desk, "/sessions", "ended")
+
+
+@_or_else("Nothing was accepted")
+def accept(desk: Desk, request: Request, form: Form) -> Response:
+    """A definition that was shown and is held counts from now on."""
+    wanted = request.path_params["server"], *(first(form, name) for name in ("kind", "name", "digest"))
+    for one in pins_of(desk.config, desk.store, open_only=True):
+        if (one.server, one.kind, one.name, one.digest) == wanted and not one.accepted:
+            accept_pins(desk.config, desk.store, [one], f"{desk.person} (console)")
+            return _to(desk, "/servers", "accepted")
+    raise SessionError("this definition is not held back any more: open the page again")
 
 
 def _session(desk: Desk, request: Request) -> KnownSession:

@@ -74,6 +74,7 @@ def console_app(desk: Desk, port: int) -> ASGIApp:
         Route("/sessions/{session}/clear", _act(desk, actions.clear), methods=["POST"]),
         Route("/sessions/{session}/end", _act(desk, actions.end), methods=["POST"]),
         Route("/servers", _view(desk, servers.servers)),
+        Route("/servers/{server}/accept", _act(desk, actions.accept), methods=["POST"]),
         Route("/calls/{call}", _view(desk, story.story)),
         Route("/events", _events(desk)),
         Route("/logout", _act(desk, _leave), methods=["POST"]),

@@ -105,9 +105,11 @@ class DeskWatch:
     """Looks at the store, the evidence and the status files."""
 
     def __init__(
-        self, store: SharedState, evidence: Evidence, lock: Lock, policies: Callable[[], object]
+        self, config: Path, store: SharedState, evidence: Evidence, lock: Lock, policies: Callable[[], object]
     ) -> None:
-        """`lock` is held while the evidence changes; `policies` is what changes with them."""
+        """`config` is the file whose processes count; `lock` is held while the evidence changes; `policies`
+        is what changes with them."""
+        self._config = config.resolve()
         self._policies = policies
         self._store = store
         self._evidence = evidence
@@ -115,6 +117,8 @@ class DeskWatch:
         self._last: dict[Subject, object] = {}
         self.counts: dict[str, int] = {"tickets": 0, "evidence": 0, "sessions": 0, "servers": 0}
         self.waiting = 0
+        self.held = 0
+        """Definitions that are held back."""
         self._changed = anyio.Event()
         self.looking = 0
         self.closed = False
@@ -144,8 +148,10 @@ class DeskWatch:
 
     @property
     def said(self) -> str:
-        """What there was when it was looked at last: a number for each subject, and how many calls wait."""
-        return " ".join(f"{name}={count}" for name, count in {**self.counts, "waiting": self.waiting}.items())
+        """What there was when it was looked at last: a number for each subject, how many calls wait, and how
+        many definitions are held."""
+        found = {**self.counts, "waiting": self.waiting, "held": self.held}
+        return " ".join(f"{name}={count}" for name, count in found.items())
 
     async def wait(self) -> None:
         """Until something changes, or somebody logs out."""
@@ -167,7 +173,7 @@ class DeskWatch:
             "tickets": self._waiting,
             "evidence": lambda: self._evidence.revision,
             "sessions": self._sessions,
-            "servers": running,
+            "servers": self._servers,
         }
         changed = False
         for subject, look in looks.items():
@@ -190,6 +196,12 @@ class DeskWatch:
         # What is in force says which of them are void.
         return ids, unread, since, approved, self._policies(), [one.in_force for one in running()]
 
+    def _servers(self) -> object:
+        found = running()
+        mine = (one for one in found if one.config and Path(one.config).resolve() == self._config)
+        self.held = max((sum(one.held.values()) for one in mine), default=0)
+        return found
+
     def _sessions(self) -> object:
         try:
             return [(one.name, one.open, one.state) for one in self._store.known()]
@@ -208,7 +220,9 @@ class Desk:
         """Held by whoever reads the evidence, or changes what is kept of it."""
         self.evidence = Evidence(evidence_folder(config))
         self.rulebook = Rulebook(config)
-        self.watch = DeskWatch(self.store, self.evidence, self.lock, lambda: look_at(config.policy_paths))
+        self.watch = DeskWatch(
+            config.path, self.store, self.evidence, self.lock, lambda: look_at(config.policy_paths)
+        )
         self.visits = Visits(elapsed)
         # A cookie is sent to every port of a host. In a folder that nobody knows it goes to no other program.
         self.root = f"/{secrets.token_urlsafe(16)}"

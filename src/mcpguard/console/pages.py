@@ -53,6 +53,7 @@ def page(desk: Desk, request: Request, view: str, status: int = 200, **values: A
             option=config_option(desk.config.path, os.environ),
             observing=_observing(desk.config),
             waiting=desk.watch.waiting,
+            held=desk.watch.held,
             counts=counts,
             unreadable=desk.evidence.unreadable,
             audit=desk.evidence.folder,

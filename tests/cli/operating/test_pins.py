@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.store import pins as store_pins
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.cli import main
 from mcpguard.cli.operating import pins
 from mcpguard.config.loading import load_config
 from mcpguard.core.model import Listed
-from mcpguard.core.policy.pins import Hold, Standing
+from mcpguard.core.policy.pins import UNSHOWN, Hold, Standing
 from mcpguard.serve import interventions
 from mcpguard.serve.interventions import store_of
 from mcpguard.serve.settings import pinned_as
@@ -99,15 +98,15 @@ def test_a_definition_is_shown_as_what_is_different_in_it(home: Path, capsys: Ca
 def test_of_what_inspection_removed_it_is_said_that_it_is_not_shown(home: Path, capsys: Capture) -> None:
     listed(home, "read")
     listed(home, "read", digest="another")
-    assert pins.UNSHOWN in said(capsys)
-    assert said(capsys, "show", "files").splitlines()[1:] == [f"({pins.UNSHOWN})"]
+    assert UNSHOWN in said(capsys)
+    assert said(capsys, "show", "files").splitlines()[1:] == [f"({UNSHOWN})"]
 
 
 def test_of_a_definition_that_is_cut_it_is_said_that_it_is_longer(
     home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_pins, "MOST_TEXT", 30)
-    monkeypatch.setattr(pins, "MOST_TEXT", 30)
+    monkeypatch.setattr("mcpguard.adapters.store.pins.MOST_TEXT", 30)
+    monkeypatch.setattr("mcpguard.core.policy.pins.MOST_TEXT", 30)
     listed(home, "read")
     listed(home, "read", description="Sends.")
     assert "and this one is longer)" in said(capsys, "show", "files")

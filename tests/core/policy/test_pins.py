@@ -8,7 +8,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpguard.core.policy.pins import Hold, Pin, Standing, difference, standing
+from mcpguard.core.policy.pins import (
+    MOST_TEXT,
+    UNSHOWN,
+    Hold,
+    Pin,
+    Standing,
+    changes,
+    difference,
+    held_now,
+    standing,
+)
 from tests.rows import each
 
 HELD = Standing(held=True)
@@ -93,3 +103,27 @@ _JSON = st.recursive(
 def test_two_definitions_never_look_the_same_unless_they_are(before: Any, after: Any) -> None:
     first, second = (json.dumps({"name": "x", "v": value}, sort_keys=True) for value in (before, after))
     assert (difference(first, second) == []) is (json.loads(first) == json.loads(second) and first == second)
+
+
+def pin(digest: str, accepted: bool, said: str | None = None, name: str = "read") -> Pin:
+    whole = text(description=digest) if said is None else said
+    return Pin("one", "here", "tool", name, digest, accepted, 0.0, "", whole)
+
+
+def test_of_each_name_the_latest_definition_that_is_held_is_one_to_decide_about() -> None:
+    known = [pin("a", True), pin("b", False), pin("c", False), pin("x", True, name="push")]
+    assert held_now(known) == [known[2]]
+
+
+def test_a_person_reads_what_is_different_from_what_was_accepted_last() -> None:
+    known = [pin("a", True), pin("b", True), pin("c", False), pin("x", True, name="push")]
+    assert changes(known[2], known) == ['-description: "b"', '+description: "c"']
+    assert changes(known[2], known[2:]) == ['+name: "read"', '+description: "c"']
+
+
+def test_a_person_reads_that_something_is_not_shown() -> None:
+    same = text(description="a")
+    assert changes(pin("b", False, same), [pin("a", True, same)]) == [f"({UNSHOWN})"]
+    long = text(description="x" * MOST_TEXT)[:MOST_TEXT]
+    for cut in (long, ""):
+        assert "this one is longer" in changes(pin("b", False, cut), [pin("a", True)])[-1]

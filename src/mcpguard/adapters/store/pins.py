@@ -11,7 +11,7 @@ from typing import Any
 
 from mcpguard.adapters.store.tickets import Database, alone
 from mcpguard.core.model import Listed
-from mcpguard.core.policy.pins import Hold, Pin, Standing, standing
+from mcpguard.core.policy.pins import MOST_TEXT, Hold, Pin, Standing, standing
 from mcpguard.protocol.jsonrpc import ordered
 from mcpguard.protocol.names import alike
 
@@ -19,8 +19,6 @@ MOST_NAMES = 20_000
 """How many definitions are remembered of one server and kind."""
 MOST_HELD = 8
 """How many definitions of one name that nobody has accepted, and how many that were: the latest."""
-MOST_TEXT = 65_536
-"""Bytes that are kept of one definition."""
 MOST_TEXTS = 1 << 25
 """Bytes that are kept of all definitions of one server and kind; past them, only
 their digests."""

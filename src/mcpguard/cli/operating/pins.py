@@ -8,12 +8,11 @@ import re
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.store.pins import MOST_TEXT
 from mcpguard.adapters.system.terminal import broken, coloured, counted, plain, style, table
 from mcpguard.cli.parser import add_config, configured, confirmed, person_for, same_config
 from mcpguard.core.errors import SessionError
 from mcpguard.core.legible import utc
-from mcpguard.core.policy.pins import Pin, difference
+from mcpguard.core.policy.pins import UNSHOWN, Pin, accepted_before, changes, difference, held_now
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.state import SharedState
@@ -28,8 +27,6 @@ EXAMPLES = (
 )
 
 NONE = "nothing is held back"
-UNSHOWN = "a value that is not shown"
-"""What is different where inspection removed it."""
 _MEMBER = re.compile(r"\w+")
 _HEAD = ("HELD BACK", "SINCE", "WHAT IS DIFFERENT")
 _ALL = ("DEFINITION", "STATE", "SINCE", "BY")
@@ -97,7 +94,7 @@ def _accept(config: Config, store: SharedState, known: list[Pin], chosen: list[P
 
 
 def _list(known: list[Pin], every: bool, as_json: bool, option: str) -> None:
-    held = _latest_held(known)
+    held = held_now(known)
     if as_json:
         _print_json(known if every else held)
         return
@@ -122,32 +119,16 @@ def _print_json(pins: list[Pin]) -> None:
     print(PinList.model_validate({"pins": pins}).model_dump_json())
 
 
-def _latest_held(known: list[Pin]) -> list[Pin]:
-    """Of each name the latest definition that is held."""
-    latest = {(one.server, one.kind, one.name): one for one in known if not one.accepted}
-    return list(latest.values())
-
-
 def _chosen(known: list[Pin], name: str, option: str) -> list[Pin]:
-    found = [one for one in _latest_held(known) if name in (one.subject, one.server)]
+    found = [one for one in held_now(known) if name in (one.subject, one.server)]
     if not found:
         said = f"nothing called {plain(name)!r} is held back" if name else "name what you mean"
         raise SessionError(f"{said}; `mcpguard pins{option}` lists what is held")
     return found
 
 
-def _before(one: Pin, known: list[Pin]) -> str:
-    """The definition of that name which was accepted last, "" for none."""
-    same = [
-        other.text
-        for other in known
-        if other.accepted and (other.server, other.kind, other.name) == (one.server, one.kind, one.name)
-    ]
-    return same[-1] if same else ""
-
-
 def _summary(one: Pin, known: list[Pin]) -> str:
-    before = _before(one, known)
+    before = accepted_before(one, known)
     if not before:
         return "it is new"
     changed = (_MEMBER.match(line, 1) for line in difference(before, one.text))
@@ -155,8 +136,5 @@ def _summary(one: Pin, known: list[Pin]) -> str:
 
 
 def _shown(one: Pin, known: list[Pin]) -> str:
-    lines = difference(_before(one, known), one.text)
     head = style(plain(one.subject), "bold") + f", seen at {utc(one.since)}"
-    if len(one.text.encode()) >= MOST_TEXT or not one.text:
-        lines.append(f"(of a definition {MOST_TEXT // 1024} KB are kept at most, and this one is longer)")
-    return "\n".join([head, *(coloured(plain(line)) for line in lines or [f"({UNSHOWN})"])])
+    return "\n".join([head, *(coloured(plain(line)) for line in changes(one, known))])

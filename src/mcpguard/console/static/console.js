@@ -201,7 +201,9 @@ function heard(event) {
   const changed = Object.keys(now).filter((name) => now[name] !== seen[name]);
   const more = Number(now.waiting) > Number(seen.waiting);
   seen = now;
-  counted(Number(now.waiting));
+  counted("waiting-count", Number(now.waiting));
+  counted("held-count", Number(now.held));
+  titled(Number(now.waiting));
   const mine = (live.dataset.subjects || "").split(" ");
   const stale = document.body.dataset.stale === "yes";
   if (changed.some((name) => mine.includes(name)) || stale) refresh().then(() => more && announce());
@@ -209,10 +211,13 @@ function heard(event) {
   delete document.body.dataset.stale;
 }
 
-function counted(waiting) {
-  const pill = document.getElementById("waiting-count");
-  pill.textContent = String(waiting);
-  pill.hidden = waiting === 0;
+function counted(id, count) {
+  const pill = document.getElementById(id);
+  pill.textContent = String(count);
+  pill.hidden = count === 0;
+}
+
+function titled(waiting) {
   document.title = (waiting ? "(" + waiting + ") " : "") + document.title.replace(/^\(\d+\) /, "");
 }
 

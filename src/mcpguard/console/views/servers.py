@@ -16,9 +16,14 @@ from mcpguard.config.servers import viewers
 from mcpguard.config.urls import literal_host
 from mcpguard.console.desk import Desk
 from mcpguard.console.pages import page
+from mcpguard.console.rendering.diffs import DiffLine
+from mcpguard.console.rendering.texts import marked
 from mcpguard.console.views.decisions import effect_of
+from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal, split_principal
+from mcpguard.core.policy.pins import Pin, changes, held_now
 from mcpguard.gateway.ports import Health
+from mcpguard.serve.interventions import pins_of
 
 MOST_THINGS = 200
 """Tools, prompts and resources of a server on the page."""
@@ -34,6 +39,13 @@ class SeenThing(Struct, frozen=True):
     reach: Reach | None
 
 
+class HeldThing(Struct, frozen=True):
+    """A definition that is held back, and what is different in it."""
+
+    pin: Pin
+    lines: list[DiffLine]
+
+
 class ServerCard(Struct, frozen=True):
     """A server. `how` says what it is; `healths` are those in running processes, with their process
     and how many are alike there; `seen_by` are the clients that see it."""
@@ -41,6 +53,7 @@ class ServerCard(Struct, frozen=True):
     server: Server
     how: str
     healths: list[tuple[Status, Health, int]]
+    held: list[HeldThing]
     things: list[SeenThing]
     more: int
     seen_by: list[str]
@@ -57,11 +70,14 @@ def servers(desk: Desk, request: Request) -> Response:
     principal = asked if asked in known else desk.person
     path = desk.config.path.resolve()
     mine = [one for one in running() if one.config and Path(one.config).resolve() == path]
+    pins, unread = _pins(desk)
     return page(
         desk,
         request,
         "servers",
-        cards=[_card(desk, one, mine, counts, principal) for one in desk.config.servers.values()],
+        cards=[_card(desk, one, mine, counts, principal, pins) for one in desk.config.servers.values()],
+        unread=unread,
+        said=SAID.get(request.query_params.get("said", ""), ""),
         since=desk.evidence.since,
         principals=known,
         principal=principal,
@@ -70,6 +86,18 @@ def servers(desk: Desk, request: Request) -> Response:
         with_clients=bool(desk.config.clients),
         trouble=TROUBLE,
     )
+
+
+SAID = {"accepted": "The definition is accepted. Calls pass again where rules allow them."}
+"""What the page may be asked to say first."""
+
+
+def _pins(desk: Desk) -> tuple[list[Pin], str]:
+    """The definitions of names of which one is held, and why they cannot be read."""
+    try:
+        return pins_of(desk.config, desk.store, open_only=True), ""
+    except SessionError as problem:
+        return [], str(problem)
 
 
 Counts = dict[tuple[str, str, str], Counter[str]]
@@ -89,7 +117,20 @@ def _counted(desk: Desk) -> tuple[Counts, set[str]]:
     return counts, principals
 
 
-def _card(desk: Desk, server: Server, mine: list[Status], counts: Counts, principal: str) -> ServerCard:
+def _held(pins: list[Pin], server: str) -> list[HeldThing]:
+    held = [one for one in held_now(pins) if one.server == server]
+    return [HeldThing(one, [*map(_line, changes(one, pins))]) for one in held]
+
+
+def _line(said: str) -> DiffLine:
+    if said[0] == "+" or said[0] == "-":
+        return DiffLine("+" if said[0] == "+" else "-", marked(said[1:]))
+    return DiffLine("@", said)
+
+
+def _card(
+    desk: Desk, server: Server, mine: list[Status], counts: Counts, principal: str, pins: list[Pin]
+) -> ServerCard:
     healths = [
         (status, one, count) for status in mine for one, count in status.alike() if one.name == server.name
     ]
@@ -109,6 +150,7 @@ def _card(desk: Desk, server: Server, mine: list[Status], counts: Counts, princi
         server,
         _how(server),
         healths,
+        _held(pins, server.name),
         things,
         max(0, len(names) - MOST_THINGS),
         viewers(desk.config.clients, server.name),

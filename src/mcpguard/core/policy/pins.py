@@ -7,7 +7,7 @@ its server's entry lets that count, or the entry says that changes are only repo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import unified_diff
 from typing import Literal
 
@@ -18,6 +18,11 @@ from mcpguard.core.model import Json, Listed, Principal
 Hold = Literal["changed", "all", "report"]
 """What is held until a person accepts it: what has changed; that and whatever is new; or nothing."""
 
+MOST_TEXT = 65_536
+"""Bytes that are kept of one definition."""
+UNSHOWN = "a value that is not shown"
+"""What is different where inspection removed it."""
+_CUT = f"(of a definition {MOST_TEXT // 1024} KB are kept at most, and this one is longer)"
 _HELD = (
     "this {} is held back, because its definition is not one that was accepted. {} can see what is "
     "different, and accept it, with `mcpguard pins`."
@@ -59,6 +64,27 @@ class Pin(Struct, frozen=True):
     def subject(self) -> str:
         """As people write it."""
         return f"{self.server}/{'' if self.kind == 'tool' else f'{self.kind}:'}{self.name}"
+
+
+def held_now(known: Iterable[Pin]) -> list[Pin]:
+    """Of each name in `known`, where the latest is last, the latest definition that is held."""
+    return [*{(one.server, one.kind, one.name): one for one in known if not one.accepted}.values()]
+
+
+def accepted_before(one: Pin, known: Iterable[Pin]) -> str:
+    """The text of the definition that was accepted last of the name of `one`, "" for none."""
+    name = one.server, one.kind, one.name
+    texts = [
+        other.text for other in known if other.accepted and (other.server, other.kind, other.name) == name
+    ]
+    return texts[-1] if texts else ""
+
+
+def changes(one: Pin, known: Iterable[Pin]) -> list[str]:
+    """What a person reads before they accept `one`: its `difference` to what was accepted last, and whether
+    anything of it cannot be shown."""
+    lines = difference(accepted_before(one, known), one.text) or [f"({UNSHOWN})"]
+    return [*lines, _CUT] if len(one.text.encode()) >= MOST_TEXT or not one.text else lines
 
 
 def difference(before: str, after: str) -> list[str]:
