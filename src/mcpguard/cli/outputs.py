@@ -266,7 +266,7 @@ class PinShown(Printed):
     """A definition of a tool or a prompt."""
 
     server: str = Field(description="The upstream.")
-    kind: str = Field(description="`tool` or `prompt`.")
+    kind: str = Field(description="`tool`, `prompt`, or `server` for its instructions.")
     name: str = Field(description="Its name, as the server lists it.")
     digest: str = Field(description="The sha256 of the definition, as the server sent it.")
     accepted: bool = Field(description="False while it is held back.")

@@ -1,21 +1,18 @@
 """The policy enforcement point: takes each message of one client, checks that it is in order, and passes it
-to the one path (`path.py`), or to the lists and subscriptions (`lists/`). It answers the handshake with
-what may be requested, and with the servers' own instructions.
+to the one path (`path.py`), to the lists and subscriptions (`lists/`), or to the greeting (`welcome.py`).
 
 Law of this file: a method without a row in the table of methods is refused, and so is any request that
-fails on the way. A handshake starts only servers that the configuration marks as eager, each
-with a record before and after (law 5), and their instructions are inspected like everything else (law 6).
+fails on the way.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-from mcpguard.core.errors import AuditError, ExportError, InspectionError, McpGuardError, MessageError
-from mcpguard.core.model import Caller, Invocation, Json, Origin, Permit
-from mcpguard.core.policy import pdp
+from mcpguard.core.errors import AuditError, ExportError, MessageError
+from mcpguard.core.model import Caller, Json, Origin, Permit
 from mcpguard.core.redaction.redactor import authored
-from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.flight import Cancelled, Flight
 from mcpguard.gateway.inspection.inspector import EMPTY
 from mcpguard.gateway.lists.listing import Listing
 from mcpguard.gateway.lists.notices import Notices
@@ -28,6 +25,7 @@ from mcpguard.gateway.questions.round_trips import RoundTrips
 from mcpguard.gateway.recorder import StepTimes
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
+from mcpguard.gateway.welcome import Welcome
 from mcpguard.protocol import eras, headers, jsonrpc, refusals
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
 from mcpguard.protocol.trace import TRACEPARENT, traceparent_of
@@ -39,9 +37,6 @@ NOT_SERVED = (
     "method is not served by mcpguard. If it belongs to an extension of the protocol, the owner of the "
     "configuration can list it under `extensions`"
 )
-GREETING_SECONDS = 10.0
-"""How long a greeting waits for eager servers at least, if they take that long: unlike a list, what they say
-cannot follow. Clients wait 30 seconds or more."""
 STOPPING = "mcpguard is stopping and accepts no new requests"
 STOPPED = (
     "mcpguard stopped before this request was finished. It may have taken effect: check before you retry"
@@ -66,9 +61,9 @@ class Gateway:
         """A legacy client after `initialize`; a modern one after its first request."""
         self._welcomed = True
         """Whether a legacy client has its answer to `initialize`: before it hears nothing else."""
-        self._welcome = Welcome(scope)
         tasks = self._tasks = Tasks(scope)
         listing = self._listing = Listing(scope)
+        self._welcome = Welcome(scope, listing.fetching.pinning)
         self._questions = Questions(scope)
         self._trips = RoundTrips(scope, self._questions)
         self._attribution = Attribution(scope, self._questions, self._trips.parked)
@@ -353,96 +348,3 @@ class Gateway:
             scope.upstreams[server].prepare(permit)
         await scope.audit.write(scope.recorder.outcome(permit.invocation, "ok", started))
         scope.client.reply(request.id, EMPTY)
-
-
-class Welcome:
-    """Answers `initialize` and `server/discover` (specification 2025-11-25: basic/lifecycle; 2026-07-28:
-    server/discover). Eager servers are waited for, together, for `GREETING_SECONDS`, or longer where lists
-    wait longer; the instructions of one that is late, or cannot be inspected, are left out alone (law 8)."""
-
-    def __init__(self, scope: ClientScope) -> None:
-        self._scope = scope
-        self.declares_logging = True
-        """Whether the client was told that it may set the level of log messages."""
-        self._greeted: set[str] = set()
-
-    async def reply(self, request: Request) -> None:
-        scope = self._scope
-        await self._start(request)
-        known = [scope.upstreams[server].capabilities for server in scope.servers]
-        capabilities = eras.capabilities(request.caller.modern, known, scope.extension_ids)
-        self.declares_logging = "logging" in capabilities
-        result: dict[str, Json] = {"capabilities": capabilities}
-        if request.caller.modern:
-            result["supportedVersions"] = list(eras.MODERN_VERSIONS)
-        else:
-            name, version = scope.identity
-            result["protocolVersion"] = request.caller.version
-            result["serverInfo"] = {"name": name, "version": version}
-        result = scope.result_for(request.caller, request.method, result)
-        instructions = await self._instructions()
-        try:
-            answer = scope.inspector.seal_now({**result, **instructions})[0]
-        except InspectionError as problem:
-            scope.report("", f"the instructions of the servers were left out: {problem}")
-            answer = scope.inspector.ours(result)
-        scope.client.reply(request.id, answer)
-
-    async def _start(self, request: Request) -> None:
-        scope, started = self._scope, self._scope.recorder.seconds()
-        # It may be another one after the records.
-        eager = [one for one in scope.eager if one not in self._greeted or scope.recorder.asks(one)]
-        self._greeted.update(eager)
-        invocations = [scope.asked(request, server) for server in eager]
-        undone: list[Invocation] = []
-        try:
-            for invocation in invocations:
-                await scope.admit(pdp.permit_protocol(invocation), started)
-                undone.append(invocation)
-            waits = [scope.upstreams[server].ready() for server in eager]
-            most = max(GREETING_SECONDS, scope.list_seconds)
-            for invocation, wait in zip(invocations, waits, strict=True):
-                left = started + most - scope.recorder.seconds()
-                in_time = await scope.within(left, wait)
-                undone.remove(invocation)
-                if in_time:
-                    await (await self._noted(invocation, wait, started))
-                else:
-                    said = f"its instructions were left out: it did not start within {most:g} seconds"
-                    scope.report(invocation.server, said)
-                    Flight(self._noted(invocation, wait, started))
-        except Cancelled as why:
-            for invocation in undone:
-                scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
-            raise
-
-    async def _noted(self, invocation: Invocation, wait: Wait[None], started: float) -> Wait[None]:
-        """Record how the start of a server ended; over when that is durable."""
-        scope, status, said = self._scope, "ok", ""
-        try:
-            await wait
-        except McpGuardError as problem:
-            status, said = "unavailable", str(problem)
-            scope.report(invocation.server, said)
-        return scope.audit.write(scope.recorder.outcome(invocation, status, started, error=said))
-
-    async def _instructions(self) -> dict[str, Json]:
-        scope, said = self._scope, dict[str, str]()
-        for name in scope.servers:
-            text = scope.upstreams[name].instructions
-            if not text:
-                continue
-            try:
-                clean, _ = await scope.inspector.seal({"instructions": text}, len(text), server=name)
-            except InspectionError as problem:
-                scope.report(name, f"its instructions were left out: {problem}")
-                continue
-            scope.report_cleaned(name, clean, "instructions")
-            said[name] = clean.value["instructions"]
-        if not said:
-            return {}
-        if not scope.several:
-            return {"instructions": next(iter(said.values()))}
-        # Quoted, so that no server can begin what looks like the part of another.
-        quoted = {name: "\n".join(f"> {line}" for line in text.splitlines()) for name, text in said.items()}
-        return {"instructions": "\n\n".join(f"# {name}\n\n{text}" for name, text in quoted.items())}

@@ -30,7 +30,10 @@ NONE = "nothing is held back"
 _MEMBER = re.compile(r"\w+")
 _HEAD = ("HELD BACK", "SINCE", "WHAT IS DIFFERENT")
 _ALL = ("DEFINITION", "STATE", "SINCE", "BY")
-_OF = "the server (`github`), one of its tools (`github/create_issue`) or prompts (`github/prompt:triage`)"
+_OF = (
+    "the server (`github`), one of its tools (`github/create_issue`) or prompts (`github/prompt:triage`), or "
+    "its instructions (`github/server:instructions`)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -45,10 +45,15 @@ class Standing(Struct, frozen=True):
     is_full: bool = False
 
 
+INSTRUCTIONS = "instructions"
+"""The name under which the instructions of a server are kept, of the kind "server"."""
+
+
 class Pin(Struct, frozen=True):
-    """A definition of a tool or a prompt (`kind`) that `server` listed; `place` tells servers of one name
-    apart. `digest` is its sha256 (hex) as it was sent, `text` its inspected JSON. It was first seen, or
-    accepted, `since` then (seconds since 1970); `by` is who accepted it, "" for nobody: it was the first."""
+    """A definition of a tool or a prompt (`kind`) that `server` listed, or its instructions; `place` tells
+    servers of one name apart. `digest` is its sha256 (hex) as it was sent, `text` its inspected JSON. It was
+    first seen, or accepted, `since` then (seconds since 1970); `by` is who accepted it, "" for nobody: it was
+    the first."""
 
     server: str
     place: str

@@ -1,4 +1,5 @@
-"""Holds back the tools and prompts whose definitions are not those that were accepted.
+"""Holds back the tools and prompts whose definitions are not those that were accepted, and the instructions
+of servers alike.
 
 Law of this file: what cannot be compared is not used, unless the server's entry says that changes are only
 reported. What a person accepts counts within seconds, without a restart.
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 
 from msgspec import structs
 
 from mcpguard.core.errors import SessionError, UpstreamError
-from mcpguard.core.model import Caller, Listed
-from mcpguard.core.policy.pins import Standing
+from mcpguard.core.model import Caller, Json, Listed
+from mcpguard.core.policy.pins import INSTRUCTIONS, Standing
 from mcpguard.gateway.flight import Flight
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.protocol.catalogue import Catalogue, Kind
@@ -28,6 +30,7 @@ _AT_ONCE = 500
 """Definitions that are compared in one turn, so that others are not held up."""
 _CHANGED = "the definition of the {} {} has changed", "the definitions of {} {}s have changed: {}"
 _NEW = "the {} {} is new", "{} {}s are new: {}"
+_INSTRUCTIONS = "its instructions are not those that were accepted"
 _FULL = (
     "too many definitions of it are remembered, so what is new is held back ({} of its {}s): "
     "`mcpguard pins forget {}` has the next list count as the first"
@@ -43,6 +46,8 @@ class Pinning:
         self._catalogue = catalogue
         self._looks: dict[tuple[str, str], Callable[[], None]] = {}
         """What ends the next look at a list with entries that are held."""
+        self._instructions: dict[str, tuple[str, str]] = {}
+        """By server, its place and the digest of those that were accepted."""
         self.held: dict[tuple[str, str], int] = {}
         """By server and kind, how many are held."""
         self.released: Callable[[str, Kind, Caller], None] = lambda *_: None
@@ -51,25 +56,53 @@ class Pinning:
     async def standings(self, server: str, kind: Kind, listed: Sequence[Listed]) -> Mapping[str, Standing]:
         """Those of these tools or prompts that are held, or have changed. Raises UpstreamError where that
         cannot be known."""
-        scope, here = self._scope, self._catalogue.entries(server, kind)
-        accepted = {one.name: one.digest for one in here if not one.held}
-        if scope.store is None or kind.id_key != "name":
+        if kind.id_key != "name":
             return {}
+        accepted = {one.name: one.digest for one in self._catalogue.entries(server, kind) if not one.held}
         open_ = [one for one in listed if accepted.get(one.name) != one.digest]
+        try:
+            return await self._compared(server, f"{kind.name}s", open_)
+        except UpstreamError as problem:
+            raise UpstreamError(f"upstream '{server}' is not used: {problem}") from None
+
+    async def _compared(self, server: str, what: str, listed: Sequence[Listed]) -> Mapping[str, Standing]:
+        scope = self._scope
+        if scope.store is None:
+            return {}
         place, hold = scope.pinning(server)
         found: dict[str, Standing] = {}
         try:
-            for at in range(0, len(open_), _AT_ONCE):
+            for at in range(0, len(listed), _AT_ONCE):
                 if at:
                     await scope.pause(0)
-                found |= await scope.store.pin(place, open_[at : at + _AT_ONCE], hold)
+                found |= await scope.store.pin(place, listed[at : at + _AT_ONCE], hold)
             return found
         except SessionError as problem:
-            said = f"its {kind.name}s cannot be compared with those that were accepted: {problem}"
+            said = f"its {what} cannot be compared with those that were accepted: {problem}"
             if hold == "report":
                 scope.report(server, said)
                 return {}
-        raise UpstreamError(f"upstream '{server}' is not used: {said}")
+        raise UpstreamError(said)
+
+    async def passes(self, server: str, sent: str, inspected: str) -> bool:
+        """Whether the client may read the instructions of a server, as they were `sent` and `inspected`. Else
+        it is reported why not."""
+        digest = sha256(sent.encode("utf-8", "surrogatepass")).hexdigest()
+        place, _ = self._scope.pinning(server)
+        if self._instructions.get(server) == (place, digest):
+            return True
+        shown: dict[str, Json] = {"instructions": inspected}
+        one = Listed(server, INSTRUCTIONS, INSTRUCTIONS, shown, {}, digest, "server")
+        try:
+            found = await self._compared(server, INSTRUCTIONS, [one])
+        except UpstreamError as problem:
+            self._scope.report(server, f"its instructions were left out: {problem}")
+            return False
+        self._note(server, "server", {one.name: one for one in [one] if found}, found)
+        if any(standing.held for standing in found.values()):
+            return False
+        self._instructions[server] = place, digest
+        return True
 
     async def look(self, server: str, kind: Kind, caller: Caller) -> None:
         """Look whether anything that is held of a list is accepted by now; what cannot be known is not."""
@@ -108,25 +141,30 @@ class Pinning:
     def note(self, server: str, kind: Kind, found: Mapping[str, Standing]) -> None:
         """Leave evidence of what has another definition than ever before, and say what is held: `found` are
         the standings of what is listed now."""
+        entries = self._catalogue.entries(server, kind)
+        self._note(server, kind.name, {one.name: one for one in entries if one.name in found}, found)
+
+    def _note(
+        self, server: str, kind: str, seen: Mapping[str, Listed], found: Mapping[str, Standing]
+    ) -> None:
         scope = self._scope
-        seen = {one.name: one for one in self._catalogue.entries(server, kind) if one.name in found}
         changed = [name for name in seen if found[name].before]
         for name in changed[:MOST_NOTED]:
-            said = f"{kind.name} {name}: sha256 {found[name].before}, now {seen[name].digest}"
+            said = f"{kind} {name}: sha256 {found[name].before}, now {seen[name].digest}"
             scope.audit.write(scope.recorder.noticed("pin-changed", server, said))
         if (more := len(changed) - MOST_NOTED) > 0:
-            scope.audit.write(scope.recorder.noticed("pin-changed", server, f"{more} more {kind.name}s"))
+            scope.audit.write(scope.recorder.noticed("pin-changed", server, f"{more} more {kind}s"))
         new = [name for name in seen if found[name].is_new and not found[name].before]
         full = sum(found[name].is_full and found[name].held for name in seen)
         for names, one, several in ((changed, *_CHANGED), (new, *_NEW)):
             if names:
-                said = one.format(kind.name, names[0])
+                said = (_INSTRUCTIONS if kind == "server" else one).format(kind, names[0])
                 if len(names) > 1:
                     shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
-                    said = several.format(len(names), kind.name, shown)
+                    said = several.format(len(names), kind, shown)
                 scope.report(server, said + (_HELD if found[names[0]].held else ""))
         if full:
-            scope.report(server, _FULL.format(full, kind.name, server))
+            scope.report(server, _FULL.format(full, kind, server))
 
 
 def as_they_stand(listed: Iterable[Listed], found: Mapping[str, Standing]) -> list[Listed]:
