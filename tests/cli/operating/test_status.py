@@ -414,6 +414,16 @@ def test_what_an_upstream_said_steers_no_terminal(folder: Path, capsys: Capture)
     assert len(out.splitlines()) == 3
 
 
+def test_a_process_whose_parent_has_not_noticed_its_end_does_not_run(folder: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    put(folder, process.pid)
+    assert [one.pid for one in running(folder)] == [process.pid]
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert running(folder) == []
+    process.communicate()
+
+
 def test_the_file_of_a_process_that_has_ended_is_removed(folder: Path, dead: int) -> None:
     gone, here = put(folder, dead), put(folder, os.getpid())
     assert [status.pid for status in running()] == [os.getpid()]

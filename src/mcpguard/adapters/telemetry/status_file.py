@@ -302,9 +302,11 @@ def is_outdated(status: Status) -> bool:
 
 
 def birth_of(pid: int) -> str:
-    """What the system calls the start of a process (Linux: field 22 of /proc/PID/stat), "" if unknown."""
+    """What the system calls the start of a process (Linux: field 22 of /proc/PID/stat), "" if unknown, and
+    for one that has ended and is kept only until its parent asks how (a zombie)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
+        found = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        return "" if found[0] in ("Z", "X") else found[19]
     except (OSError, IndexError):
         return ""
 
