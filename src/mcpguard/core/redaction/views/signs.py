@@ -11,7 +11,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.core.redaction.detectors.format import REACH
 from mcpguard.core.redaction.detectors.named import accounts, documents, pairs
-from mcpguard.core.redaction.detectors.named.around import groups, items
+from mcpguard.core.redaction.detectors.named.around import groups, labels
 from mcpguard.core.redaction.engine.matching import Matcher, Visit, compile_literals, stop
 from mcpguard.core.redaction.engine.patterns import Pattern, compile_patterns, shape
 from mcpguard.core.redaction.removal.neutral import literals as hidden
@@ -68,7 +68,7 @@ _ALL = (
     (PAIR, Pattern(pairs.WORDS, pairs.REST, any_case=True)),
     (LINES, shape(accounts.LINE, once=False)),
     (TABLES, shape(documents.TABLE, once=False)),
-    (LABELS, Pattern(items.LABELS, items.BELOW_LABEL, any_case=True)),
+    (LABELS, Pattern(labels.LABELS, labels.BEHIND_LABEL, any_case=True)),
     (GROUPS, Pattern(groups.NAMES, groups.GROUPED, any_case=True)),
     (URL, Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]""")),
     *((RARE, shape(one)) for one in _rare()[:-1]),

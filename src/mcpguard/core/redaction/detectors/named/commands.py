@@ -101,7 +101,7 @@ _LOGIN = expression(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
 
 _WORDED = expression(
     rb"""[ \t]{0,64}(?:REG_SZ[ \t]{1,24})?(["']?)(?=[^\s0-9\x00-\x1f\xff]{0,64}[0-9])"""
-    rb"""(?!\|)([^\s"';\x00-\x1f\xff]{6,1024})\1;?(?=[\s,)]|""" + ENDS.encode() + rb")"
+    rb"""(?![|(])([^\s"';\x00-\x1f\xff]{6,1024})\1;?(?=[\s,)]|""" + ENDS.encode() + rb")"
 )
 _ENDS_LINE = expression(ENDS.encode())
 _FIRST = expression(rb"(?:^|[\r\n\x1f\xff])[ \t]*$")

@@ -41,6 +41,8 @@ _PAIRS: dict[tuple[str, str], Signal] = {
     ("access", "code"): "token",
     ("password", "hash"): "token",
     ("pass", "phrase"): "password",
+    ("pass", "code"): "password",
+    **{(owner, "pin"): "password" for owner in ("admin", "user", "login", "account", "card", "sim", "so")},
     ("secret", "string"): "password",
     ("secret", "binary"): "password",
     ("api", "hash"): "weak",
@@ -48,13 +50,14 @@ _PAIRS: dict[tuple[str, str], Signal] = {
 }
 _OF_AWS = ["secret", "string"], ["secret", "binary"]
 """Whatever a person keeps there."""
+_CHOSEN = frozenset(("shared", "preshared", "wifi", "wlan"))
 _PASSES = WORDS["passes"]
 _PUBLIC = frozenset(("public", "publishable"))
 _ABOUT = WORDS["about"]
 _OF_SCHEMAS = WORDS["of schemas"]
 _WHICH = WORDS["which"]
 _STEMS = (
-    "key|pas[sc]|pw|psk|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
+    "key|pin|pas[sc]|pw|psk|mnem|tok|sec|cred|auth|bear|pat|sas|jwt|cook|dsn|ses|sig|bot|salt|seed|otp|login|hook"
     "|sid|csrf|ct0|ak|sk|hash|pepper"
 )
 _STEM = expression(_STEMS)
@@ -133,7 +136,7 @@ def signal_of(name: str, words: list[str], of_secrets: list[str] | None = None) 
 def _of_key(last: str, before: str) -> Signal:
     if before in _COLUMNS:
         return ""
-    if before in ("shared", "preshared") and last == "key":
+    if before in _CHOSEN and last == "key":
         return "password"  # People choose those of wireless networks and tunnels.
     return "token" if before in _KEYS and last == "key" else "weak"
 

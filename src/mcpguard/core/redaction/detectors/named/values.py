@@ -105,6 +105,11 @@ _MOST_WORDS = 8
 _SAY_LITTLE = WORDS["say little"]
 
 
+_MARKED = expression(r"[^\w.-]$|[ _](?:for|of)[ _]")
+_ASIDE = expression(r"[ _]*(?:\([^()]*\)|\[[^\[\]]*\]|[^\w.-]+|[ _](?:for|of)[ _].*)$")
+"""What says of a label which one it is: `Password (initial)`, `Password *`, `Token for CI`."""
+
+
 def said(name: str) -> Signal:
     """What the name of a pair says."""
     if len(name) > _LONGEST_NAME:
@@ -115,6 +120,8 @@ def said(name: str) -> Signal:
 
 @lru_cache(4096)
 def _said_by(name: str) -> Signal:
+    if _MARKED.search(name):
+        name = _ASIDE.sub("", name)
     # Most of what is not a name goes up and down more often than a name, and is not taken apart.
     words = words_of(name) if may_end_so(name) and len(_HUMPS.findall(name)) < _MOST_WORDS else []
     if not words or len(words) > _MOST_WORDS or (len(words) == 1 and words[0] in _SAY_LITTLE):

@@ -1,8 +1,7 @@
-"""Secrets in the line below their label, in the items of a list below its heading, and in columns that have
-but one name.
+"""Secrets in the items of a list below its heading, and in columns that have but one name.
 
 Law of this file: that of `apart`, whose readers these are. An item is one word with a digit, and the list
-ends at the first line that has anything else. A label is a few words, the last of which says so.
+ends at the first line that has anything else.
 """
 
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.around.beside import Seen, singular
 from mcpguard.core.redaction.detectors.named.around.columns import barred, columns_of
-from mcpguard.core.redaction.detectors.named.around.statements import Statements
+from mcpguard.core.redaction.detectors.named.around.labels import Labels
 from mcpguard.core.redaction.detectors.named.values import DIGIT, Found, name_at_end, said
 
 _BREAK = r"(?:\r?\n|(?:\\{1,4}r)?\\{1,4}n)"
@@ -28,31 +27,6 @@ _FIRST = expression(rf"{ITEMS}{_WORD}{_END}".encode())
 _ITEM = expression(
     rf"[ \t]{{0,8}}{_BREAK}(?:[ \t]{{0,8}}{_BREAK})?[ \t>]{{0,8}}{_BULLET}{_WORD}{_END}".encode()
 )
-LABELS = "password", "passwd", "passphrase", "passcode", "pwd", "token", "secret", "key", "credential"
-"""How a label ends, in lower case."""
-_NO_WORD = r"[^0-9A-Za-z\n\x1f\xff]"
-BELOW_LABEL = (
-    rf"s?{_NO_WORD}{{0,40}}(?:\n|\\n)(?:{_NO_WORD}{{0,80}}(?:`[a-z]{{1,12}})?\n){{0,2}}"
-    rf"{_NO_WORD}{{0,24}}[^\s0-9\x00-\x1f\xff]{{0,48}}[0-9]"
-)
-"""What stands behind that up to the first digit of the next line with a word, which may be of a value."""
-_SIGN = r"(?:(?:[|!:;>$]{1,3}|[-=]>)[ \t]{0,4}){0,2}"
-_LABEL = expression(
-    rf"[ \t]{{0,64}}({_SIGN}(?:{_POINT})?{_SIGN}[-#=*_~\"'`\[( ]{{0,16}})"
-    r"(/?(?!BEGIN )(?:[A-Za-z][\w./-]{0,32}[ ]){0,4}[A-Za-z][\w./-]{0,48})"
-    r"([-\]\"'`*_:=?~)| \t\r]{0,40})".encode()
-)
-_SOLE_WORD = expression(
-    rf"[ \t]{{0,64}}{_SIGN}({_POINT})?{_SIGN}(?:<[a-z]{{1,8}}>|[\"'`*<\[(]){{0,3}}"
-    r"(?=[^\s\x00-\x1f\xff]{0,64}[0-9])([^\s\x00-\x1f\xff]{6,512}?)"
-    rf"(?:</[a-z]{{1,8}}>|[\"'`*>\])|]){{0,3}}{_END}".encode()
-)
-_BREAKS, _OF_WORDS = expression(_BREAK.encode()), expression(rb"[^0-9A-Za-z]*+(?<!```)[0-9A-Za-z]")
-_QUOTED = b" \t\r\"'`"
-_ABOVE, _LINES_ABOVE = 320, 4
-"""Bytes and lines above a value in which its label may be."""
-_IN_A_MEMBER = expression(rb"""^[^"]{0,40}(?:"[^"]{0,40}"[^"]{0,40}){0,4}[:\[]\s{0,4}"(?=[^"]+$)""")
-"""Before a label in a text of JSON."""
 _HEADING = expression(rb"(?:#{1,6}[ \t]|\*\*|__)[^\n\x1f\xff]{0,80}\Z")
 _SOLE = expression(
     rb"[0-9]{1,7}[ ]{2,40}(?=[^\s\x00-\x1f\xff]{0,64}[0-9])([^\s\x00-\x1f\xff]{4,512})"
@@ -64,7 +38,7 @@ _ROWS = 64
 """Of a series, of which pandas shows 60."""
 
 
-class Items(Statements):
+class Items(Labels):
     """What stands in lists and columns of one text. Each public method reads from the end of a literal on."""
 
     __slots__ = ()
@@ -76,24 +50,6 @@ class Items(Statements):
     def below(self, at: int) -> Seen:
         """The same behind a colon."""
         return self._first_of(at, super().below)
-
-    def labelled(self, at: int) -> Seen:
-        """A secret alone in its line below a label such as "Password" or `- API key`, from one of its bytes
-        on; also below an underline or an empty line, in a fence, or as the next item of a list."""
-        start = max(self._start_of_line(at), self._text.rfind(b"\\n", max(0, at - _ABOVE), at) + 2)
-        found = _SOLE_WORD.match(self._text, start)
-        above = self._text[max(0, start - _ABOVE) : start] if found else b""
-        above = above[max(above.rfind(b"\x1f"), above.rfind(b"\xff")) + 1 :]
-        lines = [one for one in _BREAKS.split(above)[-_LINES_ABOVE:] if _OF_WORDS.match(one)]
-        label = _LABEL.fullmatch(_IN_A_MEMBER.sub(b"", lines[-1])) if lines else None
-        if found is None or label is None:
-            return [], at
-        ahead, behind = label[1].strip(_QUOTED), label[3].strip(_QUOTED)
-        # An item stands below a heading or another item, and an entry beside its name.
-        is_entry = not ahead and (behind.endswith(b"=") or bool(found[1] and not behind))
-        strength = "" if is_entry else said(singular(label[2].decode().replace(" ", "_")))
-        hit = self._secret(*found.span(2), strength, known_end=False) if strength else None
-        return [hit] if hit else [], at
 
     def _first_of(self, at: int, other: Callable[[int], Seen]) -> Seen:
         hits, end = self.itemised(at)
