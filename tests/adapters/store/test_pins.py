@@ -3,8 +3,10 @@ database has."""
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,20 @@ def test_more_definitions_than_there_is_room_for_are_held(
     assert found == {name: Standing(held=True, is_full=True) for name in ("t3", "t4")}
     assert pin(shared(), tool("t4"), hold="report") == {}
     assert [one.name for one in shared().pins()] == ["t0", "t1", "t2"]
+
+
+def test_what_there_is_no_room_for_waits_for_nobody_who_writes(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pins, "MOST_NAMES", 1)
+    with making("sqlite", tmp_path, request) as made:
+        store = made()
+        pin(store, tool())
+        with closing(sqlite3.connect(tmp_path / "state.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert pin(store, tool("other"), tool(digest="d2")) == dict.fromkeys(
+                ("other", "read"), Standing(held=True, is_full=True)
+            )
 
 
 def test_many_definitions_are_stored_with_few_statements(shared: Make) -> None:

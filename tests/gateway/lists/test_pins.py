@@ -346,6 +346,31 @@ def test_more_definitions_than_fit_a_turn_are_compared_in_several(monkeypatch: p
     assert len(changes(world, [turned(name) for name in names])) == 5
 
 
+def test_a_call_of_what_is_held_compares_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["read", "push", "new"]
+    world = pinning(tools={"one": [tool(name) for name in names]})
+    changes(world, [turned(name) for name in names])
+    compared: list[list[str]] = []
+    pin = world.store.pin
+    monkeypatch.setattr(
+        world.store,
+        "pin",
+        lambda place, some, hold: compared.append([x.name for x in some]) or pin(place, some, hold),
+    )
+    assert "held back" in called(world, "push")
+    assert compared == [["push"]]
+
+
+def test_the_longer_the_list_that_is_held_the_more_seldom_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcpguard.gateway.lists.pinning._AT_ONCE", 2)
+    names = [f"t{n}" for n in range(5)]
+    world = pinning(tools={"one": [tool(name) for name in names]})
+    changes(world, [turned(name) for name in names])
+    assert [alarm[0] for alarm in world.clock.alarms] == [3 * LOOK_SECONDS]
+
+
 def test_a_modern_client_is_refused_alike() -> None:
     world = pinning()
     changes(world, [turned()])

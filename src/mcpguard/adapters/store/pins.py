@@ -31,7 +31,11 @@ TABLE = (
     " text BLOB NOT NULL, PRIMARY KEY (server, place, kind, name, digest)"
     ")"
 )
-_KNOWN = "SELECT name, digest, accepted FROM pins WHERE server = ? AND place = ? AND kind = ? ORDER BY since"
+_KNOWN = (
+    "SELECT name, digest, accepted FROM pins WHERE server = ? AND place = ? AND kind = ? AND name IN ({})"
+    " ORDER BY since"
+)
+_COUNT = "SELECT count(*) FROM pins WHERE server = ? AND place = ? AND kind = ?"
 _NAMES = "SELECT DISTINCT name FROM pins WHERE server = ? AND kind = ?"
 _TEXTS = "SELECT sum(length(text)) FROM pins WHERE server = ? AND place = ? AND kind = ?"
 _ALL = "SELECT * FROM pins ORDER BY server, kind, name, since"
@@ -66,18 +70,20 @@ def pin(
     is_back = _with_others_held(known, listed)
     if not is_back and not any(one.is_new for one in found.values()):
         return False, found
+    where = listed[0].server, place, listed[0].kind
+    if _count(database, where) >= MOST_NAMES:  # Nothing is locked for what cannot be stored.
+        return False, _changed({name: _unstored(one, hold) for name, one in found.items()})
     with alone(database):
         known = _known(database, place, listed)
         found = _standings(known, listed, hold)
-        room = MOST_NAMES - sum(map(len, known.values()))
-        where = listed[0].server, place, listed[0].kind
-        left = MOST_TEXTS - (database.execute(_TEXTS, where).fetchone()[0] or 0)
+        count = _count(database, where)
+        left = _room_for_texts(database, where, count + len(listed))
         rows = list[tuple[object, ...]]()
         for one in listed:
             if (new := found.get(one.name)) is None or not new.is_new:
                 continue
-            if len(rows) >= room:
-                found[one.name] = Standing(held=hold != "report", is_full=True)
+            if count + len(rows) >= MOST_NAMES:
+                found[one.name] = _unstored(new, hold)
                 continue
             text = ordered({**one.descriptor, "name": one.name})[: max(0, min(MOST_TEXT, left))]
             left -= len(text)
@@ -89,13 +95,37 @@ def pin(
             some = rows[at : at + _AT_ONCE]
             cells = tuple(cell for row in some for cell in row)
             database.execute(_INSERT + ", ".join([_ROW] * len(some)), cells)
-    return True, {name: one for name, one in found.items() if one.held or one.before}
+    return True, _changed(found)
+
+
+def _changed(found: dict[str, Standing]) -> dict[str, Standing]:
+    return {name: one for name, one in found.items() if one.held or one.before}
+
+
+def _unstored(one: Standing, hold: Hold) -> Standing:
+    """How a definition stands if there is no room to remember it."""
+    return Standing(held=hold != "report", is_full=True) if one.is_new else one
+
+
+def _count(database: Database, where: tuple[str, str, str]) -> int:
+    return int(database.execute(_COUNT, where).fetchone()[0])
+
+
+def _room_for_texts(database: Database, where: tuple[str, str, str], count: int) -> int:
+    """Bytes; where so many definitions fit however long they are, they are not added up."""
+    if count * MOST_TEXT <= MOST_TEXTS:
+        return MOST_TEXTS
+    return MOST_TEXTS - int(database.execute(_TEXTS, where).fetchone()[0] or 0)
 
 
 def _known(database: Database, place: str, listed: Sequence[Listed]) -> _Known:
+    """What is known of these names."""
     known: _Known = {}
-    where = listed[0].server, place, listed[0].kind
-    for name, digest, accepted in database.execute(_KNOWN, where).fetchall():
+    names = [one.name for one in listed]
+    where = listed[0].server, place, listed[0].kind, *names
+    for name, digest, accepted in database.execute(
+        _KNOWN.format(", ".join("?" * len(names))), where
+    ).fetchall():
         known.setdefault(name, {})[digest] = bool(accepted)
     return known
 

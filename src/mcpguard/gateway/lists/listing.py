@@ -233,7 +233,7 @@ class Listing:
 
     async def looked_at(self, entry: Listed, caller: Caller) -> Listed:
         """A tool or prompt that was held, as it stands by now."""
-        await self.fetching.pinning.look(entry.server, KINDS[entry.kind], caller)
+        await self.fetching.pinning.look(entry.server, KINDS[entry.kind], caller, entry.name)
         return self.catalogue.named.get((entry.kind, entry.exposed), entry)
 
     async def _read_again(self, kind: Kind, servers: Iterable[str]) -> bool:

@@ -25,9 +25,12 @@ MOST_NOTED = 20
 MOST_NAMED = 5
 """Those of one list that the operator is told by name."""
 LOOK_SECONDS = 2.0
-"""How often it is looked whether a person has accepted what is held."""
-_AT_ONCE = 500
+"""How often it is looked whether a person has accepted what is held: as often, times the number of turns
+that takes, so that a list which is long and held costs no more than a short one."""
+_AT_ONCE = 100
 """Definitions that are compared in one turn, so that others are not held up."""
+_REST_SECONDS = 0.002
+"""Between two such turns: a message of another server takes several turns."""
 _CHANGED = "the definition of the {} {} has changed", "the definitions of {} {}s have changed: {}"
 _NEW = "the {} {} is new", "{} {}s are new: {}"
 _INSTRUCTIONS = "its instructions are not those that were accepted"
@@ -74,7 +77,7 @@ class Pinning:
         try:
             for at in range(0, len(listed), _AT_ONCE):
                 if at:
-                    await scope.pause(0)
+                    await scope.pause(_REST_SECONDS)
                 found |= await scope.store.pin(place, listed[at : at + _AT_ONCE], hold)
             return found
         except SessionError as problem:
@@ -104,14 +107,17 @@ class Pinning:
         self._instructions[server] = place, digest
         return True
 
-    async def look(self, server: str, kind: Kind, caller: Caller) -> None:
-        """Look whether anything that is held of a list is accepted by now; what cannot be known is not."""
+    async def look(self, server: str, kind: Kind, caller: Caller, only: str = "") -> None:
+        """Look whether anything that is held of a list, or `only` the one of that name, is accepted by now;
+        what cannot be known is not."""
         entries = list(self._catalogue.entries(server, kind))
+        asked = [one for one in entries if one.held and only in ("", one.name)]
         try:
-            found = await self.standings(server, kind, entries)
+            found = await self.standings(server, kind, asked)
         except UpstreamError:
             return
-        now = as_they_stand(entries, found)
+        passing = {one.name for one in asked} - {name for name, one in found.items() if one.held}
+        now = [structs.replace(one, held=False) if one.name in passing else one for one in entries]
         if now != entries and list(self._catalogue.entries(server, kind)) == entries:
             self._catalogue.replace(server, kind, now)
             self.released(server, kind, caller)
@@ -124,7 +130,8 @@ class Pinning:
         self.held[server, kind.name] = held
         if held:
             again = partial(self._begin_look, server, kind, caller)
-            self._looks[server, kind.name] = self._scope.clock.later(LOOK_SECONDS, again)
+            seconds = LOOK_SECONDS * -(-held // _AT_ONCE)
+            self._looks[server, kind.name] = self._scope.clock.later(seconds, again)
 
     def _begin_look(self, server: str, kind: Kind, caller: Caller) -> None:
         Flight(self._looked(server, kind, caller))
