@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+from hashlib import sha256
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.attack.test_http_front import WAYS, untouched
 from tests.servers.web import text
 from tests.wire.http_session import META
 from tests.wire.session import eventually, puppet
+from tests.wire.warm import command
 
 
 @pytest.fixture
@@ -137,6 +139,28 @@ def test_who_acts_for_whom_is_on_record_as_the_token_says_and_claims_stand_apart
     (one,) = [one for one in guard.records("decision") if one.get("tool") == "echo"]
     assert (one["human"], one["actor"], one["client"]) == (f"{issuer.url}:ada", "bot-7", "admin/1")
     assert "root" not in {one.get(key) for one in guard.records("decision") for key in ("human", "actor")}
+
+
+def test_it_is_on_record_which_token_a_call_came_with(guarded, issuer):
+    guard = guarded()
+    tokens = [issuer.token(sub="ada", jti=name) for name in ("t-1", None)]
+    client = guard.legacy(authorization=f"Bearer {tokens[0]}")
+    assert client.text("a__echo", text="x") == "x"
+    client.headers["authorization"] = f"Bearer {tokens[1]}"
+    assert client.text("a__echo", text="y") == "y"
+    calls = [one for one in guard.records("decision") if one.get("tool") == "echo"]
+    digest = f"sha256:{sha256(tokens[1].encode()).hexdigest()[:16]}"
+    assert [one["token"] for one in calls] == ["t-1", digest]
+    assert {one["session"] for one in calls} == {calls[0]["session"]}
+    for one in calls:
+        found = command(
+            "audit", "query", f'token == "{one["token"]}"', "--json", "--config", str(guard.config)
+        )
+        asked = json.loads(found.stdout)["calls"]
+        tools = [call["id"] for call in asked if call["tool"]["name"]]
+        assert tools == [one["id"]]
+    story = command("audit", "show", calls[0]["id"], "--config", str(guard.config)).stdout.decode()
+    assert "asked for it: the verified token t-1 says who that is." in " ".join(story.split())
 
 
 def test_rules_decide_by_the_subject_of_the_token_alone(guarded, issuer):

@@ -120,11 +120,13 @@ class Caller(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True):
-    """Where a request came from, for evidence: claims, inspected. `request` is its JSON-RPC id as text, ""
-    for what no request of the client began, and `trace` its W3C `traceparent`, "" for none."""
+    """Where a request came from, for evidence. `request` is its JSON-RPC id as text, "" for what no request
+    of the client began, and `trace` its W3C `traceparent`, "" for none: claims, inspected. `token` tells the
+    verified token that it came with from others, "" for none."""
 
     request: str = ""
     trace: str = ""
+    token: str = ""
 
 
 NOWHERE = Origin()

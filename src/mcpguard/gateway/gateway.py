@@ -140,7 +140,9 @@ class Gateway:
 
     # --- from the client -------------------------------------------------------------------------
 
-    def receive(self, message: dict[str, Json], headers: Mapping[str, str] | None = None) -> None:
+    def receive(
+        self, message: dict[str, Json], headers: Mapping[str, str] | None = None, token: str = ""
+    ) -> None:
         """Take one well-formed message of the client."""
         method = message.get("method")
         if method is None:
@@ -160,7 +162,7 @@ class Gateway:
             self.refuse_message(problem)
             return
         scope = self._scope
-        origin, times = self._origin_of(request_id, params, headers), StepTimes(scope.clock.seconds())
+        origin, times = self._origin_of(request_id, params, headers, token), StepTimes(scope.clock.seconds())
         request = scope.requests[request_id] = Request(
             request_id, method, params, caller, headers, origin, times
         )
@@ -235,7 +237,7 @@ class Gateway:
         return self._legacy_caller(method, row is not None and row.era is Era.MODERN, params)
 
     def _origin_of(
-        self, request_id: RequestId, params: dict[str, Json], headers: Mapping[str, str] | None
+        self, request_id: RequestId, params: dict[str, Json], headers: Mapping[str, str] | None, token: str
     ) -> Origin:
         """Where a request of the client comes from. A trace that contains something to be redacted is
         ignored."""
@@ -246,7 +248,7 @@ class Gateway:
         meta, given = params.get("_meta"), "" if headers is None else headers.get(TRACEPARENT, "")
         said = meta.get(TRACEPARENT, given) if type(meta) is dict else given
         trace = traceparent_of(said) if said else ""
-        return Origin(name, trace if trace and self._scope.inspector.text(trace) == trace else "")
+        return Origin(name, trace if trace and self._scope.inspector.text(trace) == trace else "", token)
 
     def _modern_caller(self, message: dict[str, Json], given: Mapping[str, str] | None) -> Caller:
         method, params = message["method"], message.get("params", {})

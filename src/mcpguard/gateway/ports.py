@@ -188,9 +188,12 @@ class Receiver(Protocol):
     """What a transport gives a client's messages to (the gateway). `request_id` is the transport's own
     where several requests of one client may carry the same."""
 
-    def receive(self, message: dict[str, Json], headers: Mapping[str, str] | None = None) -> None:
+    def receive(
+        self, message: dict[str, Json], headers: Mapping[str, str] | None = None, token: str = ""
+    ) -> None:
         """Take one well-formed message. `headers` are those of its HTTP request, names in lower case,
-        None where there are none; what they say must agree with the body."""
+        None where there are none; what they say must agree with the body. `token` tells the verified token
+        that it came with from others, for evidence."""
 
     def refuse_message(self, problem: MessageError) -> None:
         """Answer a message that is refused before a decision, and leave a note of it."""

@@ -194,6 +194,7 @@ class Recorder:
             self._kinds_of(credentials) if self.kinds else {},
             verdict.began,
             *(self._of_token() if self._has_token else NO_IDENTITY),
+            origin.token,
         )
 
     def _refused(self, deny: Deny, effect: str = "deny") -> Decided:
@@ -225,6 +226,7 @@ class Recorder:
             actor=self.principal.actor,
             groups=groups,
             claims=claims,
+            token=origin.token,
         )
 
     def _about(

@@ -25,7 +25,8 @@ from mcpguard.serve.worlds import Shared, World
 
 if TYPE_CHECKING:
     from mcpguard.adapters.transports.http import HttpClient
-    from mcpguard.adapters.transports.http.bearer import RefusedTokens, TokenVerifier
+    from mcpguard.adapters.transports.http.bearer import TokenVerifier
+    from mcpguard.adapters.transports.http.unverified import RefusedTokens
 
 
 FEW_WORLDS = 8
@@ -131,7 +132,8 @@ class HttpFront:
         self._server = HttpServer(endpoint, shared.diagnostics.report)
 
     def _verifying(self, token: TokenTerms) -> TokenVerifier:
-        from mcpguard.adapters.transports.http.bearer import RefusedTokens, TokenVerifier
+        from mcpguard.adapters.transports.http.bearer import TokenVerifier
+        from mcpguard.adapters.transports.http.unverified import RefusedTokens
 
         shared = self._shared
         report, changed = shared.diagnostics.report, shared.upstream_changed

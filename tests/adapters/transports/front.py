@@ -70,6 +70,7 @@ class FakeReceiver:
         self.principal = principal
         self.heard: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str] | None] = []
+        self.tokens: list[str] = []
         self.cancelled: list[tuple[Any, str]] = []
         self.refused: list[MessageError] = []
         self.left: bool | None = None
@@ -77,8 +78,11 @@ class FakeReceiver:
         self.idle = True
         self.thinking = False
 
-    def receive(self, message: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
+    def receive(
+        self, message: dict[str, Any], headers: Mapping[str, str] | None = None, token: str = ""
+    ) -> None:
         self.heard.append(message)
+        self.tokens.append(token)
         self.headers.append(headers)
         self.door.script(self, message)
         self.door.stir()
@@ -147,15 +151,16 @@ class FakeDoor:
 
 
 class FakeVerifier:
-    """The token is the name; one that ends in `.brief` has expired by the next sign of life."""
+    """The token is the name, up to a dot; one that ends in `.brief` has expired by the next sign of life."""
 
     async def verify(self, token: str) -> Verified:
         if token == "bad":
             raise BearerError("the token is not valid")
         if token == "poor":
             raise BearerError("the token lacks a required scope", 403, "insufficient_scope")
-        name, _, brief = token.partition(".")
-        return Verified(Principal(name, "https://issuer.example"), NOW if brief else inf)
+        name, _, rest = token.partition(".")
+        until = NOW if rest == "brief" else inf
+        return Verified(Principal(name, "https://issuer.example"), until, f"t-{token}")
 
 
 async def settled(happened: Callable[[], Any]) -> None:

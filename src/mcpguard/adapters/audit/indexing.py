@@ -36,7 +36,7 @@ before that of the one that it continues."""
 _FOLDED = b'"what":"refusals-folded"'
 _MOST = 1 << 50
 """Of milliseconds and bytes; the database has room for larger numbers than that, and no call has them."""
-FORM = 15
+FORM = 16
 """Of the tables; an index of another one is made again."""
 _TABLES = """
 CREATE TABLE chains(number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, read INTEGER NOT NULL,
@@ -137,6 +137,7 @@ class _Read(Struct):
     approval: Raw = Raw()
     ticket: Raw = Raw()
     trace: Raw = Raw()
+    token: Raw = Raw()
     message: Raw = Raw()
     error: Raw = Raw()
 
@@ -347,7 +348,7 @@ class ChainReading:
         self._passage.decided(at, end, found.arguments)
         self._passage.said(subject=found.subject, message=found.message)
         texts = (found.arguments, found.credentials, found.subject, found.approval, found.ticket, found.trace)
-        self._passage.add(b'"%b"' % found.id.encode(), *texts, found.message)
+        self._passage.add(b'"%b"' % found.id.encode(), *texts, found.token, found.message)
         if found.effect == "deny":
             self._calls.append((self._rows.number_of(facts), at, place, None, 0, 0, None))
             return

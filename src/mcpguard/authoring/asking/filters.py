@@ -24,7 +24,7 @@ from mcpguard.core.model import Json
 
 _DECISION = b'{"kind":"decision"'
 _DECIDED: dict[str, Json] = {
-    **dict.fromkeys(("id", "subject", "approval", "ticket", "trace"), ""),
+    **dict.fromkeys(("id", "subject", "approval", "ticket", "trace", "token"), ""),
     "credentials": [],
 }
 _ENDED: dict[str, Json] = {"error": "", "sent": 0, "received": 0}

@@ -306,6 +306,7 @@ def view_of(call: FoundCall, facts: CallFacts) -> dict[str, Json]:
         "message": decision.message or (outcome.message if outcome else ""),
         "error": outcome.error if outcome else "",
         "trace": decision.trace,
+        "token": decision.token,
         "sent": outcome.sent if outcome else 0,
         "received": outcome.received if outcome else 0,
     }

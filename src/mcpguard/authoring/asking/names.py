@@ -46,6 +46,7 @@ VOCABULARY = Vocabulary(
         "error": "string",
         "policy": "string",
         "trace": "string",
+        "token": "string",
         "sent": "number",
         "received": "number",
     },
@@ -71,7 +72,7 @@ observed, and rules in shadow mode, would have refused."""
 
 SHARED = frozenset(VOCABULARY.names) - {
     *("id", "at", "subject", "prompt", "resource", "args", "ms", "credentials", "approval", "ticket"),
-    *("message", "error", "trace", "sent", "received"),
+    *("message", "error", "trace", "token", "sent", "received"),
 }
 """What is known of a call from its facts alone."""
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mcpguard.core.conditions.cel_python import PythonEngine
 
 DECIDED = frozenset(
-    ["args", "subject", "prompt", "resource", "credentials", "approval", "ticket", "trace", "id"]
+    ["args", "subject", "prompt", "resource", "credentials", "approval", "ticket", "trace", "token", "id"]
 )
 """Names of what stands in the record of a decision only."""
 ENDED = frozenset(["message", "error"])

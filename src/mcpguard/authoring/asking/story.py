@@ -130,7 +130,8 @@ def _who(decision: Decided) -> Iterator[str]:
     elif decision.principal == "http:anonymous":
         yield "Somebody without a token asked for it over HTTP (http:anonymous)."
     else:
-        yield f"{_name(decision.principal)} asked for it: a verified token says who that is."
+        token = f"the verified token {_name(decision.token)}" if decision.token else "a verified token"
+        yield f"{_name(decision.principal)} asked for it: {token} says who that is."
     if decision.human:
         acting = f" by the agent {_name(decision.actor)}" if decision.actor else ""
         yield f"It was done{acting} for the person {_name(decision.human)}: the verified token names them."

@@ -114,6 +114,7 @@ class QueriedCall(Printed):
     error: str = Field(description="What went wrong.")
     policy: str = Field(description="sha256 (hex) of the policies in force.")
     trace: str = Field(description="The W3C `traceparent`.")
+    token: str = Field(description="Its verified token: the `jti`, or the beginning of the sha256.")
     sent: int = Field(description="Bytes to the server.")
     received: int = Field(description="Bytes of its answer.")
     file: str = Field(description="The chain that has the decision.")

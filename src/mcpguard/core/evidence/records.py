@@ -79,8 +79,8 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     except where the client was asked in the answer to its request. `credentials` are the names of the
     references that the upstream holds, never values.
 
-    Verified are `principal`, `human`, `actor`, `groups` and `claims`; `agent`, `client`, `request` and
-    `trace` are what somebody says.
+    Verified are `principal`, `human`, `actor`, `groups`, `claims` and `token`; `agent`, `client`, `request`
+    and `trace` are what somebody says.
     """
 
     at: Aware
@@ -125,6 +125,7 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     began: str = ""
     groups: tuple[str, ...] | None = None
     claims: dict[str, Any] | None = None
+    token: str = ""
 
 
 class Steps(Struct, frozen=True, gc=False, omit_defaults=True):

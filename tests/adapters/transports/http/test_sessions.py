@@ -77,6 +77,20 @@ async def test_a_session_is_nobody_elses() -> None:
         assert world.principal == Principal("ada", "https://issuer.example")
 
 
+async def test_the_gateway_learns_for_evidence_which_token_each_message_came_with() -> None:
+    async with serving(HttpEntry(token=TOKEN), FakeVerifier()) as front:
+        first, second = {"authorization": "Bearer ada"}, {"authorization": "Bearer ada.2"}
+        key = await front.session(**first)
+        await front.post(call("x"), mcp_session_id=key, **second)
+        await front.post(notice("notifications/x"), mcp_session_id=key, **first)
+        for one in (first, second):
+            await front.post(call("ping", _meta=ENVELOPE), mcp_protocol_version=MODERN, **one)
+        legacy, modern = front.door.worlds
+        assert [one for one in legacy.tokens if one != legacy.tokens[0]] == ["t-ada.2"]
+        assert legacy.tokens[-1] == legacy.tokens[0] == "t-ada"
+        assert modern.tokens == ["t-ada", "t-ada.2"]
+
+
 async def test_each_principal_has_a_modern_world_of_its_own() -> None:
     async with serving(HttpEntry(token=TOKEN), FakeVerifier()) as front:
         for name in ("ada", "eve", "ada"):

@@ -11,13 +11,16 @@ from mcpguard.adapters.transports.http import quotas, unverified
 from mcpguard.adapters.transports.http.quotas import MOST_CONNECTIONS, room_for_connections
 from mcpguard.adapters.transports.http.unverified import (
     IDLE_SAID,
+    MOST_PEERS,
     SAID,
     UNUSED_SAID,
+    RefusedTokens,
     UnverifiedConnections,
     network_of,
 )
 from mcpguard.config.file import HttpEntry, TokenEntry
 from tests.adapters.transports.front import FakeVerifier, Front, Wire, serving
+from tests.fakes import FixedClock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -183,3 +186,52 @@ def test_half_an_address_of_ipv6_is_one_party() -> None:
 def test_connections_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch, files: int, room: int) -> None:
     monkeypatch.setattr(quotas.resource, "getrlimit", lambda _: (files, resource.RLIM_INFINITY))
     assert room_for_connections() == room
+
+
+class Told:
+    """Refused tokens, and what was told of them."""
+
+    def __init__(self) -> None:
+        self.clock, self.said = FixedClock(), list[str]()
+        self.tokens = RefusedTokens(self.clock, self.said.append)
+
+    def minute(self) -> list[str]:
+        """What is told when the next minute is over."""
+        before = len(self.said)
+        self.clock.ring()
+        return self.said[before:]
+
+
+def test_the_first_refused_token_is_told_at_once_and_the_others_once_a_minute() -> None:
+    told = Told()
+    for why, peer in (("it has expired", "10.0.0.1"), ("it has expired", "10.0.0.2"), ("no JWT", "10.0.0.2")):
+        told.tokens.add(why, peer)
+    assert told.said == ["1 request with a bearer token was refused: it has expired (1); from 10.0.0.1 (1)"]
+    assert told.tokens.warning() == "requests with bearer tokens that are not accepted come in"
+    assert told.minute() == [
+        "2 requests with bearer tokens were refused in the last minute: it has expired (1), no JWT (1); "
+        "from 10.0.0.2 (2)"
+    ]
+    assert told.minute() == []
+    assert (told.tokens.warning(), told.tokens.count) == ("", 3)
+    told.tokens.add("no JWT", "10.0.0.3")
+    assert told.said[-1] == "1 request with a bearer token was refused: no JWT (1); from 10.0.0.3 (1)"
+
+
+def test_addresses_that_send_refused_tokens_are_counted_and_named_up_to_a_bound() -> None:
+    told = Told()
+    told.tokens.add("no JWT", "10.0.0.0")
+    for number in range(MOST_PEERS + 10):
+        told.tokens.add("no JWT", f"10.0.1.{number}")
+        told.tokens.add("no JWT", "10.0.2.1")
+    assert told.minute()[0].endswith("from 10.0.2.1 (74), others (11), 10.0.1.0 (1)")
+
+
+def test_at_the_end_the_refused_tokens_that_nobody_has_heard_of_are_told() -> None:
+    told = Told()
+    told.tokens.close()
+    told.tokens.add("no JWT", "10.0.0.1")
+    told.tokens.add("no JWT", "10.0.0.1")
+    told.tokens.close()
+    assert len(told.said) == 2
+    assert told.clock.alarms == []

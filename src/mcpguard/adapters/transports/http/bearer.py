@@ -7,7 +7,6 @@ which issuer and which audience are right stands in our configuration, and no se
 import asyncio
 import re
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from math import inf
@@ -24,7 +23,6 @@ from mcpguard.config.terms import ALGORITHMS, TokenTerms
 from mcpguard.config.urls import metadata_urls
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Json, Principal
-from mcpguard.gateway.ports import Clock
 
 FRESH_SECONDS = 3600.0
 """Keys older than this are fetched again."""
@@ -43,11 +41,6 @@ REMEMBERED_SECONDS = 60.0
 """How long a token that was verified is not verified again, but never beyond its `exp`."""
 REMEMBERED = 1000
 """How many of them are remembered; the oldest go first."""
-QUIET_SECONDS = 60.0
-"""How long refused tokens are only counted after some were reported."""
-MOST_PEERS, MOST_NAMED = 64, 3
-"""How many addresses that sent them are counted, and how many of these are named."""
-_SINCE = " in the last minute"
 RSA_BITS = 2048
 """Shorter keys of RSA are not used (RFC 7518, sections 3.3 and 3.5)."""
 TOKEN_BYTES = 16 * 1024
@@ -57,6 +50,7 @@ _UNKNOWN_KEY = (
     "the token's key is not among those of its issuer, which are fetched again at most once a minute"
 )
 _NO_KEYS = "no token can be verified, since the keys of the issuer are not available; try again later"
+_PLAIN = re.compile(r"[A-Za-z0-9._:@/+=~-]{1,128}")
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
 _NEEDED = ["exp", "iss", "aud", "sub"]
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
@@ -75,10 +69,12 @@ _WRONG = (
 
 
 class Verified(Struct, frozen=True):
-    """Whom a good token was issued for, and until when it is accepted, in seconds since 1970."""
+    """Whom a good token was issued for, and until when it is accepted, in seconds since 1970. `token` is its
+    `jti` (RFC 7519, section 4.1.7) if that is a plain word, else the beginning of its digest."""
 
     principal: Principal
     until: float = inf
+    token: str = ""
 
 
 class BearerError(McpGuardError):
@@ -97,59 +93,6 @@ def bearer_of(authorization: str) -> str:
     if found is None:
         raise BearerError("the Authorization header contains no bearer token")
     return found[1]
-
-
-class RefusedTokens:
-    """Reports requests whose tokens were refused: the first one at once, then once a minute how many."""
-
-    def __init__(self, clock: Clock, told: Callable[[str], None]) -> None:
-        """`told(sentence)` takes each report."""
-        self.count = 0
-        """How many there were."""
-        self._clock = clock
-        self._told = told
-        self._why: Counter[str] = Counter()
-        self._peers: Counter[str] = Counter()
-        self._stop: Callable[[], None] | None = None
-
-    def add(self, why: str, peer: str) -> None:
-        """One from the address `peer`; `why` is a fixed text of ours."""
-        self.count += 1
-        self._why[why] += 1
-        self._peers[peer if peer in self._peers or len(self._peers) < MOST_PEERS else "others"] += 1
-        if self._stop is None:
-            self._tell("")
-            self._stop = self._clock.later(QUIET_SECONDS, self._minute)
-
-    def close(self) -> None:
-        """Report those that are only counted so far."""
-        if self._stop is not None:
-            self._stop()
-            self._stop = None
-        self._tell(_SINCE)
-
-    def warning(self) -> str:
-        """That there were some a moment ago, "" if not."""
-        return "requests with bearer tokens that are not accepted come in" if self._stop is not None else ""
-
-    def _minute(self) -> None:
-        self._stop = self._clock.later(QUIET_SECONDS, self._minute) if self._why else None
-        self._tell(_SINCE)
-
-    def _tell(self, since: str) -> None:
-        number = self._why.total()
-        if not number:
-            return
-        were = (
-            "1 request with a bearer token was"
-            if number == 1
-            else f"{number} requests with bearer tokens were"
-        )
-        why = ", ".join(f"{one} ({of})" for one, of in self._why.most_common())
-        peers = ", ".join(f"{one} ({of})" for one, of in self._peers.most_common(MOST_NAMED))
-        self._why.clear()
-        self._peers.clear()
-        self._told(f"{were} refused{since}: {why}; from {peers}")
 
 
 class TokenVerifier:
@@ -216,7 +159,9 @@ class TokenVerifier:
         verified = self._remembered(digest)
         if verified is None:
             claims = await self._claims(token)
-            verified = Verified(self._principal(claims), self._end_of(claims))
+            jti = claims.get("jti")
+            name = jti if type(jti) is str and _PLAIN.fullmatch(jti) else f"sha256:{digest.hex()[:16]}"
+            verified = Verified(self._principal(claims), self._end_of(claims), name)
             self._remember(digest, verified)
         return verified
 

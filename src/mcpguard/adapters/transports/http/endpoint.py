@@ -160,6 +160,7 @@ class Endpoint:
         request.connection.doubt()
         verified = await self._identify(verifier, request)
         request.principal, request.until = verified.principal, verified.until
+        request.token = verified.token
         request.in_use = in_use = self.quotas.of(verified.principal)
         request.connection.welcome(in_use)
         waits = in_use.turn()

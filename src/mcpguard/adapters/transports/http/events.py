@@ -74,36 +74,36 @@ class Events:
         world = self._world(request)
         client = world.client
         if not is_request(message):
-            tell(world, self._turn, message, request.headers)
+            tell(world, self._turn, message, request)
         elif message["id"] in client.numbers:
-            self._refuse(world, MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"]))
+            self._refuse(world, request, MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"]))
         else:
             original, message["id"] = message["id"], client.expect(message["id"], None)
             await client.admitted([message["id"]], self._intake.seconds)
             self._world(request)
             if not client.awaits(message["id"]):
                 raise _not_taken(original)
-            hand_in(world, self._turn, message, request.headers)
+            hand_in(world, self._turn, message, request)
 
     async def _refused(self, request: HttpRequest, problem: MessageError) -> None:
         world = self._world(request)
         if not isinstance(problem, jsonrpc.Batch) or not world.receiver.batches:
-            self._refuse(world, problem)
+            self._refuse(world, request, problem)
             return
         batch = jsonrpc.take_apart(problem)
         check_room(world.client, batch)
         for one in batch:
             if isinstance(one, MessageError):
-                self._refuse(self._world(request), one)
+                self._refuse(self._world(request), request, one)
             else:
                 await self._take(request, one)
 
-    def _refuse(self, world: HttpWorld, problem: MessageError) -> None:
+    def _refuse(self, world: HttpWorld, request: HttpRequest, problem: MessageError) -> None:
         # What is refused comes without limit, so it waits for nobody and nothing of it waits.
         if world.client.full:
             raise _not_taken(problem.request_id)
         problem.request_id = world.client.expect(problem.request_id, None, malformed=True)
-        hand_in(world, self._turn, problem, {})
+        hand_in(world, self._turn, problem, request)
 
 
 def _not_taken(request_id: RequestId | None) -> HttpRefusal:

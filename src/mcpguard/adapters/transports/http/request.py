@@ -198,6 +198,8 @@ class HttpRequest(Struct, eq=False):
     principal: Principal = ANONYMOUS
     until: float = inf
     """When its token is accepted no more, in seconds since 1970."""
+    token: str = ""
+    """What tells its token from others, as in `bearer.Verified`."""
     cors: Headers = ()
     kept: Body | None = None
     """Its body, if that counts among those that are kept, until `let_go`."""

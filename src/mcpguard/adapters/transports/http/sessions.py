@@ -14,7 +14,7 @@ from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import HttpClient, too_busy
 from mcpguard.adapters.transports.http.quotas import InUse, Quotas
-from mcpguard.adapters.transports.http.request import CLOSE, HttpRefusal
+from mcpguard.adapters.transports.http.request import CLOSE, HttpRefusal, HttpRequest
 from mcpguard.adapters.transports.http.stream import HttpAnswer
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json, Principal
@@ -254,7 +254,7 @@ def is_request(message: Message) -> bool:
     return "id" in message and "method" in message
 
 
-def tell(world: HttpWorld, turn: Turn, message: Message, headers: dict[str, str]) -> None:
+def tell(world: HttpWorld, turn: Turn, message: Message, request: HttpRequest) -> None:
     """Give a notification or an answer to the gateway. A cancellation goes by our number of the request;
     one of a request that is not open is dropped, as the specification has it."""
     client = world.client
@@ -267,7 +267,7 @@ def tell(world: HttpWorld, turn: Turn, message: Message, headers: dict[str, str]
         params["requestId"] = number
     turn.inside = True
     try:
-        world.receiver.receive(message, headers)
+        world.receiver.receive(message, request.headers, request.token)
         if number is not None:
             client.cancelled(number)
     finally:
@@ -303,16 +303,16 @@ def number(client: HttpClient, outlet: HttpAnswer, batch: list[Taken]) -> list[t
     return found
 
 
-def hand_in(world: HttpWorld, turn: Turn, one: Taken, headers: dict[str, str]) -> None:
+def hand_in(world: HttpWorld, turn: Turn, one: Taken, request: HttpRequest) -> None:
     """Give one message of a batch to the gateway."""
     if isinstance(one, dict) and not is_request(one):
-        tell(world, turn, one, headers)
+        tell(world, turn, one, request)
         return
     turn.inside = True
     try:
         if isinstance(one, MessageError):
             world.receiver.refuse_message(one)
         else:
-            world.receiver.receive(one, headers)
+            world.receiver.receive(one, request.headers, request.token)
     finally:
         turn.end()

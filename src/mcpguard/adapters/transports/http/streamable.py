@@ -169,7 +169,7 @@ class Streamable:
                 await self._batch(request, world, batch)
             else:
                 for one in batch:
-                    hand_in(world, self._turn, one, request.headers)
+                    hand_in(world, self._turn, one, request)
                 request.respond(202)
         finally:
             self._worlds.release(world)
@@ -184,7 +184,7 @@ class Streamable:
             await client.admitted(numbers, self._intake.seconds)
             for one, message in numbered:
                 if not world.ended and (one is None or client.awaits(one)):
-                    hand_in(world, self._turn, message, request.headers)
+                    hand_in(world, self._turn, message, request)
             request.let_go()
             await request.over()
         finally:
@@ -224,7 +224,7 @@ class Streamable:
             elif isinstance(message, MessageError):
                 world.receiver.refuse_message(message)
             else:
-                world.receiver.receive(message, request.headers)
+                world.receiver.receive(message, request.headers, request.token)
         finally:
             turn.end()
         if held:
@@ -239,11 +239,11 @@ class Streamable:
         """Hand a request in once its client takes again what it is given."""
         await world.client.admitted([number], self._intake.seconds)
         if world.client.awaits(number) and not world.ended:
-            hand_in(world, self._turn, message, request.headers)
+            hand_in(world, self._turn, message, request)
 
     def _told(self, request: HttpRequest, world: HttpWorld, message: Message) -> None:
         world.uses += 1
-        tell(world, self._turn, message, request.headers)
+        tell(world, self._turn, message, request)
         self._worlds.release(world)
         request.respond(202)
 

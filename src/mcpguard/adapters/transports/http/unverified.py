@@ -1,4 +1,5 @@
-"""Connections whose clients have not shown yet who they are, and those that are idle between two requests.
+"""Connections whose clients have not shown yet who they are, and those that are idle between two requests;
+and who shows tokens that are refused.
 
 Law of this file: these keep nobody out. The first share a part of the connections, and where that is used up,
 the address that holds most of them loses its oldest one. A connection is one of them until the token of the
@@ -9,16 +10,22 @@ that has been silent ends, else the one that has been idle longest, and only the
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv6Address
 from math import inf
 from operator import itemgetter
 from typing import Protocol
 
+from mcpguard.gateway.ports import Clock
+
 SILENT_SECONDS = 1.0
 """Whoever has not shown a token for this long is silent."""
 QUIET_SECONDS = 60.0
-"""How long the warning is not repeated."""
+"""How long the warning is not repeated, and refused tokens are only counted after some were reported."""
+MOST_PEERS, MOST_NAMED = 64, 3
+"""How many addresses that sent refused tokens are counted, and how many of these are named."""
+_SINCE = " in the last minute"
 IDLE_SAID = (
     "as many connections are open as mcpguard serves at once: for each new one, the one that has been idle "
     "longest is closed"
@@ -117,3 +124,56 @@ def network_of(peer: str) -> bytes | str:
         return peer
     address = IPv6Address(peer.partition("%")[0])
     return address.packed[:8] if address.ipv4_mapped is None else str(address.ipv4_mapped)
+
+
+class RefusedTokens:
+    """Reports requests whose tokens were refused: the first one at once, then once a minute how many."""
+
+    def __init__(self, clock: Clock, told: Callable[[str], None]) -> None:
+        """`told(sentence)` takes each report."""
+        self.count = 0
+        """How many there were."""
+        self._clock = clock
+        self._told = told
+        self._why: Counter[str] = Counter()
+        self._peers: Counter[str] = Counter()
+        self._stop: Callable[[], None] | None = None
+
+    def add(self, why: str, peer: str) -> None:
+        """One from the address `peer`; `why` is a fixed text of ours."""
+        self.count += 1
+        self._why[why] += 1
+        self._peers[peer if peer in self._peers or len(self._peers) < MOST_PEERS else "others"] += 1
+        if self._stop is None:
+            self._tell("")
+            self._stop = self._clock.later(QUIET_SECONDS, self._minute)
+
+    def close(self) -> None:
+        """Report those that are only counted so far."""
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
+        self._tell(_SINCE)
+
+    def warning(self) -> str:
+        """That there were some a moment ago, "" if not."""
+        return "requests with bearer tokens that are not accepted come in" if self._stop is not None else ""
+
+    def _minute(self) -> None:
+        self._stop = self._clock.later(QUIET_SECONDS, self._minute) if self._why else None
+        self._tell(_SINCE)
+
+    def _tell(self, since: str) -> None:
+        number = self._why.total()
+        if not number:
+            return
+        were = (
+            "1 request with a bearer token was"
+            if number == 1
+            else f"{number} requests with bearer tokens were"
+        )
+        why = ", ".join(f"{one} ({of})" for one, of in self._why.most_common())
+        peers = ", ".join(f"{one} ({of})" for one, of in self._peers.most_common(MOST_NAMED))
+        self._why.clear()
+        self._peers.clear()
+        self._told(f"{were} refused{since}: {why}; from {peers}")
