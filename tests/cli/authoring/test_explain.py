@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from mcpguard.authoring.asking.story import CAUSES
+from mcpguard.authoring.explain.explainer import WHY
 from mcpguard.cli import main
 from mcpguard.config.loading import evidence_folder
 from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies
 from mcpguard.core.evidence.records import Decided, FoldedRecords, Noticed, Outcome, Record
-from mcpguard.core.model import Principal
+from mcpguard.core.model import Cause, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.redaction.detectors import OPT_IN
@@ -377,6 +379,16 @@ def test_a_call_that_waits_or_was_taken_back_is_told_as_such(
 ) -> None:
     record(folder, decision({}, effect=effect, cause=cause))
     assert explain("n-1").startswith(f"recorded: deny ({cause})  tools/call git/push\n")
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_refusal_for_whatever_cause_is_explained(explain: Explain, folder: Path, cause: str) -> None:
+    record(folder, decision({}, effect="deny", cause=cause))
+    assert explain("n-1").startswith(f"recorded: deny ({cause})  tools/call git/push\n")
+
+
+def test_every_cause_of_a_verdict_is_explained() -> None:
+    assert set(WHY) == set(Cause)
 
 
 def test_a_call_that_was_taken_back_while_a_person_was_asked_is_explained_by_the_rules_that_asked(

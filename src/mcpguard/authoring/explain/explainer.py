@@ -42,6 +42,8 @@ WHY = {
     Cause.ARGUMENTS: "arguments that do not match the tool's schema are refused before any rule is evaluated",
     Cause.CREDENTIAL: "a held credential is only sent to servers that it is bound to, whatever the rules say",
     Cause.PLACEHOLDER: "a tool would overwrite the original with a placeholder of mcpguard",
+    Cause.PIN: "it is held back, since its definition is not one that was accepted: `mcpguard pins` shows "
+    "what is different",
     Cause.LIMIT: "rules allow it, but one of their limits is reached",
     Cause.ERROR: "a deny rule that cannot be evaluated refuses the call, since errors fail closed",
 }
