@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,8 @@ from mcpguard.adapters.store.state import SharedState
 from mcpguard.core.model import Listed
 from mcpguard.core.policy.pins import Hold, Standing
 from mcpguard.gateway.ports import Store
-from tests.adapters.store.shared import KINDS, Make, given_by, making
+from tests.adapters.store.shared import Make, given_by, making
 from tests.database import installed
-from tests.fakes import MemoryStore
-
-
-@pytest.fixture(params=KINDS)
-def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    """Makes databases that share their state, as processes do."""
-    with making(request.param, tmp_path, request) as made:
-        yield made
-
-
-@pytest.fixture(params=[*KINDS, "memory"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Any]]:
-    """The same, of each that keeps the contract."""
-    if request.param == "memory":
-        memory = MemoryStore()
-        yield lambda: memory
-        return
-    with making(request.param, tmp_path, request) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,17 +44,6 @@ def labels(store: Store, invocation: Invocation = ADA, add: str = "") -> list[st
 
     found: list[str] = given_by(store.change(invocation, change))
     return found
-
-
-@pytest.fixture(params=[*KINDS, "memory"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Any]]:
-    """Makes stores that share their state, as processes do."""
-    if request.param == "memory":
-        memory = MemoryStore()
-        yield lambda: memory
-        return
-    with making(request.param, tmp_path, request) as made:
-        yield made
 
 
 def test_what_was_done_is_there_for_the_next_process(make: Callable[[], Any]) -> None:
