@@ -52,6 +52,20 @@ def test_marks_tags_buttons_and_commands_between_a_label_and_its_value_hide_noth
     assert found == form.format("[REDACTED:password#1]"), found
 
 
+SHELL = [
+    *("echo '{}' > /run/secrets/db_password", 'echo -n "{}" >> ~/.token', "printf '%s' '{}' > .secret"),
+    *("echo {} | sudo tee /etc/app/api_key", "$ echo $DB_PASSWORD\n{}\n", '$ echo "$DB_PASSWORD"\n{}\n'),
+    *('PASSWORDS=("{}")', "DB_PASSWORD=({})", "echo ${{DB_PASSWORD:?{}}}", "read -r DB_PASSWORD <<< {}"),
+    *("DB_PASSWORD=$(cat <<EOF\n{}\nEOF\n)\n", "$ pass show db_password\n{}\n"),
+]
+
+
+@each("form", SHELL)
+def test_what_a_shell_keeps_sets_and_prints_is_found(form: str) -> None:
+    found = str(cleaned(form.format("vK8-tR2-mB5x")))
+    assert found == form.format("[REDACTED:password#1]"), found
+
+
 WRAPPED = [
     *('token: ApiKey("{}"),', 'token: Some(Secret("{}")),', 'Token:main.Secret("{}")}}', '"token":[]byte("{}")'),
     *("token = lib.mkForce \"{}\";", 'token: string | *"{}"', 'token: *"{}" | string', 'let token : Text = "{}"'),
@@ -72,6 +86,7 @@ def test_what_languages_write_around_a_text_hides_nothing(form: str) -> None:
     "text",
     [
         *("Password (min. 8 characters):\nat least 1 digit\n", "Token (type):\nBearer2\n", "Password\nCopy\nUse 12 or more"),
+        *("echo river2.txt > token.log", "echo $PW > password.txt", "API_TOKEN=(a b)", "echo ${TOKEN:?is not set}"),
         *("Token\ndefault-token-x7k2p\n", "Secret\ngithub-actions-2024\n", "Token\nETH-0x52908400098527886E0F7030069857D2E4169EE7"),
         *("Key\nCtrl+Shift+F5\n", "API key for production\n2024-01-02\n", "ClientToken?: __stringMin1Max64PatternS;", "token == 'q7Zt2Wb9Kx4Lm8Rv1Yd5'"),
         *("the token (x)\nq7Zt2Wb9Kx4Lm8Rv1Yd5\n", "token: hash(q7Zt2Wb9Kx4Lm8Rv1Yd5)", "checksum/secret *: q7Zt2Wb9Kx4Lm8Rv1Yd5"),

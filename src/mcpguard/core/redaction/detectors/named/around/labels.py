@@ -47,7 +47,8 @@ _PIECES = (
     _BREAK,
     # What languages write around a text: calls, types, prefixes, brackets.
     r"(?:\[\]|[A-Za-z_&])[\w.:<>]{0,40}(?:[ ]\{\}|\[\w{0,12}\])?[({]\s{0,16}(?=[\"'`A-Z])",
-    r"\((?=[\"']|\s{1,16}[\"'])|(?i:string|text|str)\b(?=[ ]?[|&=])|(?:lib\.)?mk[A-Z]\w{2,12}(?=[ ]\")",
+    r"\((?=[\"']|\s{1,16}[\"'])|(?<=[A-Z]=)\((?=\w)|\$\(cat[ ]",
+    r"(?i:string|text|str)\b(?=[ ]?[|&=])|(?:lib\.)?mk[A-Z]\w{2,12}(?=[ ]\")",
     r"(?:[fbrunFBRUN@$]{1,2}|~[a-z]|<<)(?=[\"'`])|(?:%?q{1,2}|~[a-z])[(\[{|]|\[\[|\|{3}",
     r"\((?:len=[0-9]{1,5}|string|str)\)|\{[ ]get;[ ](?:(?:private[ ])?(?:set|init);[ ])?\}",
     r"<(?!t[rhb]|h[1-6]|label|option)/?[A-Za-z][^<>\n\x1f\xff]{0,200}>",
@@ -55,8 +56,9 @@ _PIECES = (
     r"(?<=[\n ])(?:>{1,3}(?=[ ])|[=~^+*#-]{3,80}(?=\r?\n))",
     r"\[/?[a-z*]{1,8}(?:=[^\[\]\n\"'\x1f\xff]{0,40})?\]|\[[ ]\]",
     # `=` that compares, and `:` of a name with colons in it, part nothing.
-    r"(?<![=!<>~])(?:=>|[:?+]{0,2}=(?![=~])|[+?]?:{1,3}[+?]?(?![/\w])|:(?=[\w.]{1,40}[({]\s{0,16}[\"'`]))",
-    r"->|\.{2,64}|[-|&,?]",
+    r"(?<![=!<>~])(?:=>|[:?+]{0,2}=(?![=~])|[+?]?:{1,3}[+?]?(?![/\w]))",
+    r":(?=[\w.]{1,40}(?:[ ]\{\})?[({]\s{0,16}[\"'`])",
+    r"->|<<<|\.{2,64}|[-|&,?]",
     r"[\"'`*~]{1,3}|__(?=\s)|(?<=```)[a-z]{1,12}(?=\n)|(?:(?<=\n)|(?<=\n[ ]))[0-9]{1,3}[.)][ ]",
     r"\\f[A-Z]|\\[a-z]{2,12}(?:\{|[|+!])|@(?:tab\b|[a-z]{2,9}\{)|\{(?:noformat|code)[^{}\n]{0,20}\}|\{\{",
     r"(?<=\n)\.[A-Z][A-Za-z]?[ ]",
@@ -78,9 +80,9 @@ _BARE = expression(
 )
 _OPENS = b'"', b"'", b"`"
 _STRONG = expression(rb"[:=]")
-_PARTS = expression(rf"[|&\t>]|\],|->|[ ][-][ ]|[ ]{{2}}|\.{{3}}|@tab|{_SIGN}|{_BREAK}".encode())
+_PARTS = expression(rf"[|&\t>]|\],|->|<<<|[ ][-][ ]|[ ]{{2}}|\.{{3}}|@tab|{_SIGN}|{_BREAK}".encode())
 _LABEL = expression(
-    rb"([\w.-]{1,64}(?:/[\w.~-]{0,32}){0,6}(?:[ ][\w.-]{0,32}?[A-Za-z](?![A-Za-z0-9.-])){0,4})[$]?"
+    rb"([\w.-]{1,64}(?:/[\w.~-]{0,32}){0,6}(?:[$][\"']?)?(?:[ ][\w.-]{0,32}?[A-Za-z](?![A-Za-z0-9.-])){0,4})"
 )
 _ALONE = expression(
     rb"[^A-Za-z0-9\n]{0,24}?(?:[.):][0-9]{1,3}[^A-Za-z0-9\n]{0,8}?)?"
@@ -90,7 +92,7 @@ _ALONE = expression(
 _ARTICLE = expression(rb"(?i)(?:the|an?|this|that) ")
 _ITEM = expression(rb"\n[ ]?[0-9]{1,3}[.)][ ]")
 _OF_TYPES = b"::"
-_PLAIN = expression(rb"[\"'`]{0,2}[ \t]{0,32}[:=][ \t]{0,32}[\"'`]{0,2}[^\s\"'`\\(\[{<>]{1,64}")
+_PLAIN = expression(rb"[\"'`]{0,2}[ \t]{0,32}[:=][ \t]{0,32}[\"'`]{0,2}(?!\?)[^\s\"'`\\(\[{<>]{1,64}")
 """A pair that is found as such."""
 _BEHIND = expression(
     rf"[\"'`*_~)\]}}|=@.]{{0,6}}(?:\\f[A-Z])?[ \t]{{0,80}}(?:{_BREAK}|[\x1f\xff<}}|]|$|\[/|\\\\"
@@ -145,7 +147,7 @@ class Labels(Statements):
         last, _, folder = label[1].partition(b"/")
         name = (last if folder and b" " not in last else label[1])[::-1]
         name = name.rpartition(_OF_TEXTS)[2]  # `public string Token { get; set; }`
-        strength = said(singular(name.decode().replace(" ", "_")))
+        strength = said(singular(name.translate(None, b"$\"'").decode().replace(" ", "_")))
         if not strength or back.startswith(b"<", label.end()):
             return ""
         if _STRONG.search(between):
