@@ -292,7 +292,7 @@ class ViewReading:
     def _label(self, _text: bytes, end: int) -> bool:
         """Whether a value that has one of its first bytes before `end` stands behind a label or below."""
         label = self._beside.label(end - 1)
-        self._trigger(_COST_OF_A_LABEL if label >= 0 else _COST_OF_NO_LABEL)
+        self._trigger(_COST_OF_A_LABEL + (end - label) // 3 if label >= 0 else _COST_OF_NO_LABEL)
         if label < 0 or self._joined:
             return False
         return any([self._found(hit) for hit in self._beside.labelled(label)])
