@@ -106,10 +106,9 @@ def test_of_a_definition_that_is_cut_it_is_said_that_it_is_longer(
     home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcpguard.adapters.store.pins.MOST_TEXT", 30)
-    monkeypatch.setattr("mcpguard.core.policy.pins.MOST_TEXT", 30)
     listed(home, "read")
     listed(home, "read", description="Sends.")
-    assert "and this one is longer)" in said(capsys, "show", "files")
+    assert "too long to be kept whole" in said(capsys, "show", "files")
 
 
 def test_programs_read_what_is_held_as_json(home: Path, capsys: Capture) -> None:

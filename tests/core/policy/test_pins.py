@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mcpguard.core.policy.pins import (
     MOST_TEXT,
@@ -126,4 +127,23 @@ def test_a_person_reads_that_something_is_not_shown() -> None:
     assert changes(pin("b", False, same), [pin("a", True, same)]) == [f"({UNSHOWN})"]
     long = text(description="x" * MOST_TEXT)[:MOST_TEXT]
     for cut in (long, ""):
-        assert "this one is longer" in changes(pin("b", False, cut), [pin("a", True)])[-1]
+        assert "too long to be kept whole" in changes(pin("b", False, cut), [pin("a", True)])[-1]
+
+
+def test_of_a_definition_of_which_only_a_short_part_was_kept_it_is_said_that_more_is_not_shown() -> None:
+    whole = Pin("one", "here", "tool", "read", "d1", False, 0.0, "", '{"description":"Reads, then sends."}')
+    for kept in range(len(whole.text)):
+        part = structs.replace(whole, text=whole.text[:kept])
+        assert changes(part, [part])[-1].endswith("the rest of it is not shown)")
+    assert changes(whole, [whole]) == ['+description: "Reads, then sends."']
+
+
+def test_no_tool_is_written_as_a_prompt_is() -> None:
+    prompt = Pin("one", "here", "prompt", "read", "d1", False, 0.0, "", "{}")
+    tool = structs.replace(prompt, kind="tool", name="prompt:read")
+    other = structs.replace(tool, name="tool:prompt:read")
+    assert [one.subject for one in (prompt, tool, other)] == [
+        "one/prompt:read",
+        "one/tool:prompt:read",
+        "one/tool:tool:prompt:read",
+    ]

@@ -22,7 +22,7 @@ MOST_TEXT = 65_536
 """Bytes that are kept of one definition."""
 UNSHOWN = "a value that is not shown"
 """What is different where inspection removed it."""
-_CUT = f"(of a definition {MOST_TEXT // 1024} KB are kept at most, and this one is longer)"
+_CUT = "(this definition is too long to be kept whole: the rest of it is not shown)"
 _HELD = (
     "this {} is held back, because its definition is not one that was accepted. {} can see what is "
     "different, and accept it, with `mcpguard pins`."
@@ -67,8 +67,9 @@ class Pin(Struct, frozen=True):
 
     @property
     def subject(self) -> str:
-        """As people write it."""
-        return f"{self.server}/{'' if self.kind == 'tool' else f'{self.kind}:'}{self.name}"
+        """As people write it; a tool's name is never read as a prompt's."""
+        plain = self.kind == "tool" and not self.name.startswith(("tool:", "prompt:", "server:"))
+        return f"{self.server}/{'' if plain else f'{self.kind}:'}{self.name}"
 
 
 def held_now(known: Iterable[Pin]) -> list[Pin]:
@@ -89,7 +90,16 @@ def changes(one: Pin, known: Iterable[Pin]) -> list[str]:
     """What a person reads before they accept `one`: its `difference` to what was accepted last, and whether
     anything of it cannot be shown."""
     lines = difference(accepted_before(one, known), one.text) or [f"({UNSHOWN})"]
-    return [*lines, _CUT] if len(one.text.encode()) >= MOST_TEXT or not one.text else lines
+    return lines if _is_whole(one.text) else [*lines, _CUT]
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it was not cut: the beginning of a JSON object is not valid JSON."""
+    try:
+        json.decode(text)
+    except DecodeError:
+        return False
+    return True
 
 
 def difference(before: str, after: str) -> list[str]:
