@@ -35,7 +35,7 @@ from mcpguard.core.errors import AuditError, ConfigError, CredentialError, Sessi
 from mcpguard.core.evidence.changes import ANSWER_VOID, VOID, void_of
 from mcpguard.core.evidence.records import FORMAT, Anchor, Closed, Noticed, Opened
 from mcpguard.core.legible import plain, utc
-from mcpguard.core.policy.pins import Pin
+from mcpguard.core.policy.pins import Pin, in_evidence
 from mcpguard.core.policy.session import ServerPlaces, StoredSession, without_folder
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 from mcpguard.serve.state import state_of
@@ -313,7 +313,9 @@ def accept_pins(config: Config, store: SharedState, chosen: Sequence[Pin], by: s
     Raises as `clear_state`."""
     for at in range(0, len(chosen), MOST_PINS):
         some = chosen[at : at + MOST_PINS]
-        said = "; ".join(f"{one.kind} {one.name} of {one.server}: sha256 {one.digest}" for one in some)
+        said = "; ".join(
+            f"{one.kind} {in_evidence(one.name)} of {one.server}: sha256 {one.digest}" for one in some
+        )
         _change(config, "pin-accepted", f"{said}, by {by}", partial(store.accept, some, by))
 
 

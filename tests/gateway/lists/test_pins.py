@@ -96,6 +96,13 @@ def test_a_tool_whose_definition_changes_is_noted_with_both_digests() -> None:
     assert changes(world, [turned(), tool("push"), tool("new")]) == []
 
 
+def test_no_name_passes_for_a_part_of_the_evidence_about_it() -> None:
+    name = "read: sha256 0000, now 1111"
+    world = pinning(tools={"one": [tool(name)]})
+    (said,) = changes(world, [turned(name)])
+    assert said.startswith(f'tool "{name}": sha256 ')
+
+
 def test_so_many_changed_definitions_are_noted_one_by_one() -> None:
     names = [f"t{n}" for n in range(23)]
     world = pinning(tools={"one": [tool(name) for name in names]})

@@ -72,6 +72,11 @@ class Pin(Struct, frozen=True):
         return f"{self.server}/{'' if plain else f'{self.kind}:'}{self.name}"
 
 
+def in_evidence(name: str) -> str:
+    """A name of a server's choice within a sentence of evidence, so that it cannot pass for more of it."""
+    return name if all(mark.isalnum() or mark in "_-./" for mark in name) else json.encode(name).decode()
+
+
 def held_now(known: Iterable[Pin]) -> list[Pin]:
     """Of each name in `known`, where the latest is last, the latest definition that is held."""
     return [*{(one.server, one.kind, one.name): one for one in known if not one.accepted}.values()]

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from mcpguard.core.errors import SessionError, UpstreamError
 from mcpguard.core.model import Caller, Json, Listed
-from mcpguard.core.policy.pins import INSTRUCTIONS, Standing
+from mcpguard.core.policy.pins import INSTRUCTIONS, Standing, in_evidence
 from mcpguard.gateway.flight import Flight
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.protocol.catalogue import Catalogue, Kind
@@ -157,7 +157,7 @@ class Pinning:
         scope = self._scope
         changed = [name for name in seen if found[name].before]
         for name in changed[:MOST_NOTED]:
-            said = f"{kind} {name}: sha256 {found[name].before}, now {seen[name].digest}"
+            said = f"{kind} {in_evidence(name)}: sha256 {found[name].before}, now {seen[name].digest}"
             scope.audit.write(scope.recorder.noticed("pin-changed", server, said))
         if (more := len(changed) - MOST_NOTED) > 0:
             scope.audit.write(scope.recorder.noticed("pin-changed", server, f"{more} more {kind}s"))
