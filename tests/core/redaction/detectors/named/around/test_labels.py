@@ -37,6 +37,7 @@ def test_what_says_of_a_label_which_one_it_is_hides_nothing(label: str) -> None:
 
 BETWEEN = [
     *("Password\nCopy\n{}\n", "Password\nShow password\n{}\n", "Password Copy\n{}\n", "Password\n* required\n{}"),
+    *("Password\n[Copy]\n{}\n", "Password\n(click to copy)\n{}\n"),
     *("Your password is:\n{}\n", "Pass phrase: {}", "Pass code = {}", "Admin PIN: {}"),
     *("<div>Password</div><button>Copy</button><code>{}</code>", "<b>Password</b><br>{}<br>"),
     *('- text: Password\n- button "Show" [ref=e3]\n- code: {}\n', "[b]Password:[/b] {}", "*Password*\n{{noformat}}\n{}\n"),

@@ -41,7 +41,7 @@ _WHICH = (
 )
 """What says of a label which one it is, or that its value has to be there."""
 _BUTTONS = "|".join(sorted(WORDS["buttons"], key=len, reverse=True)).replace("_", " ")
-_BUTTON = rf"(?i:\b(?:{_BUTTONS})\b)(?![\w.@=/(-])[!?]?"
+_BUTTON = rf"(?:[\[(](?i:{_BUTTONS})[\])]|(?i:\b(?:{_BUTTONS})\b)(?![\w.@=/(-])[!?]?)"
 _PIECES = (
     r"[ \t]{1,80}",
     _BREAK,
