@@ -304,6 +304,14 @@ def pins_of(config: Config, store: SharedState, open_only: bool = False) -> list
     return [one for one in store.pins(open_only) if places.get(one.server) == one.place]
 
 
+def full_of_pins(config: Config, store: SharedState) -> list[str]:
+    """The configured servers of which no more definitions can be remembered. Raises SessionError."""
+    from mcpguard.serve.settings import pinned_as
+
+    full = store.full_of_pins()
+    return [name for name, server in config.served.items() if (name, pinned_as(server)) in full]
+
+
 MOST_PINS = 20
 """How many definitions are accepted with one record."""
 

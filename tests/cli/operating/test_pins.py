@@ -219,3 +219,18 @@ def test_of_a_server_that_is_started_otherwise_now_nothing_is_listed(home: Path,
     config = home / "mcpguard.yaml"
     config.write_text(config.read_text().replace("command: x", "command: z"))
     assert said(capsys) == f"{pins.NONE}\n"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_server_of_which_nothing_more_can_be_remembered_is_named_with_what_helps(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpguard.adapters.store.pins.MOST_NAMES", 2)
+    listed(home, "a", "b", "c")
+    listed(home, "a", server="mail")
+    shown = " ".join(said(capsys).split())
+    assert shown.startswith(f"{pins.NONE} of files no more definitions can be remembered")
+    assert "`mcpguard pins forget files` has the next list count as the first" in shown
+    assert "mail" not in shown
+    said(capsys, "forget", "files")
+    assert said(capsys) == f"{pins.NONE}\n"

@@ -43,6 +43,7 @@ _OPEN = (
     "SELECT * FROM pins WHERE (server, place, kind, name) IN"
     " (SELECT server, place, kind, name FROM pins WHERE accepted = 0) ORDER BY server, kind, name, since"
 )
+_FULL = "SELECT DISTINCT server, place FROM pins GROUP BY server, place, kind HAVING count(*) >= ?"
 _INSERT = "INSERT INTO pins VALUES "
 _ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _HELD = (
@@ -160,6 +161,11 @@ def every(database: Database, open_only: bool) -> list[Pin]:
     """All definitions that are known, or those of names of which one is held; by server and name, the latest
     of each name last."""
     return [_pin(*row) for row in database.execute(_OPEN if open_only else _ALL).fetchall()]
+
+
+def full(database: Database) -> list[tuple[str, str]]:
+    """The servers, each with its place, of which no more definitions can be remembered."""
+    return [(str(server), str(place)) for server, place in database.execute(_FULL, (MOST_NAMES,)).fetchall()]
 
 
 def _pin(server: str, place: str, kind: str, name: str, digest: str, *more: Any) -> Pin:

@@ -159,6 +159,11 @@ class SharedState(ABC):
         latest of each name last. Raises SessionError."""
         return self._patient(lambda: pins.every(self._open(), open_only))
 
+    def full_of_pins(self) -> list[tuple[str, str]]:
+        """The servers, each with its place, of which no more definitions can be remembered: what is new of
+        them is held. Raises SessionError."""
+        return self._patient(lambda: pins.full(self._open()))
+
     def accept(self, chosen: Sequence[Pin], by: str) -> bool:
         """Accept definitions that are held, for `by`; false, and nothing is changed, where one of them is not
         held any more. Raises SessionError."""

@@ -27,6 +27,10 @@ EXAMPLES = (
 )
 
 NONE = "nothing is held back"
+FULL = (
+    "of {server} no more definitions can be remembered, so what is new is held back without being listed: "
+    "`mcpguard pins forget {server}{option}` has the next list count as the first"
+)
 _MEMBER = re.compile(r"\w+")
 _HEAD = ("HELD BACK", "SINCE", "WHAT IS DIFFERENT")
 _ALL = ("DEFINITION", "STATE", "SINCE", "BY")
@@ -55,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0; 1 where the person does not accept anything, 2 where nothing has that name, or where a change is not
     made from a terminal."""
-    from mcpguard.serve.interventions import forget_pins, pins_of, store_of
+    from mcpguard.serve.interventions import forget_pins, full_of_pins, pins_of, store_of
 
     config, option = configured(args.config), same_config(args.config)
     with closing(store_of(config)) as store:
@@ -69,6 +73,8 @@ def execute(args: argparse.Namespace) -> int:
         known = pins_of(config, store, open_only=args.what is not None or not args.all)
         if args.what is None:
             _list(known, args.all, args.json, option)
+            for name in [] if args.json else full_of_pins(config, store):
+                print(broken(FULL.format(server=name, option=option)))
             return 0
         chosen = _chosen(known, args.name, option)
         if args.what == "accept":
