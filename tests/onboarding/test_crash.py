@@ -183,6 +183,21 @@ def test_a_step_that_fails_takes_back_what_was_done(
     assert [key for key in backend.entries if key[0] == "mcpguard"] == []
 
 
+def test_an_import_that_cannot_be_recorded_changes_nothing_and_says_so(
+    person: Person, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = start_over(person, backend)
+
+    def full(source: Any, target: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert main(["import", "--yes"]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("move.json cannot be written: No space left on device; nothing was changed\n")
+    assert files(person) == before
+
+
 def test_where_taking_back_fails_too_the_way_out_is_told(
     person: Person, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,14 +97,17 @@ def carry_out(
         steps=[one.step for one in todo],
         marks={one: mark(key, value) for one, value in secrets.items()},
     )
+    begun = False
     try:
         journal.keep(move)
+        begun = True
         _steps(journal, move, vault, key, secrets, todo)
     except KeyboardInterrupt:
         take_back(journal, move)
         raise
     except McpGuardError as error:
-        raise MoveError(f"{error}; {_taken_back(journal, move)}") from None
+        said = _taken_back(journal, move) if begun else "nothing was changed"
+        raise MoveError(f"{error}; {said}") from None
     return move
 
 
