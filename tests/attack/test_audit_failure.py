@@ -48,8 +48,8 @@ NO_PYC = {"PYTHONDONTWRITEBYTECODE": "1"}
 @pytest.mark.parametrize("durability", ["flush", "fsync", "group"])
 def test_a_full_disk_refuses_every_call_before_the_upstream_sees_it(session, tmp_path, durability):
     log = tmp_path / "calls"
-    # The limit is on files, and the upstream inherits it: its log is raised again.
-    entry = puppet("--log", str(log), env=NO_PYC)
+    # The limit is on files, and the upstream inherits it: its log is raised again. There is no room for the state.
+    entry = puppet("--log", str(log), env=NO_PYC, pins="report")
     small = {resource.RLIMIT_FSIZE: 20_000}
     guard = session({"p": entry}, ulimits=small, audit={"path": "audit", "durability": durability})
     answers = [guard.call("echo", text=f"{n}") for n in range(60)]

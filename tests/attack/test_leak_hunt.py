@@ -253,9 +253,11 @@ def guard(serve, hunt, stages):
             "command": sys.executable,
             "args": words,
             "env": {"TOKEN_OWN": own["env"]},
+            "pins": "report",  # Their lists tell secrets too, so definitions change.
         }
         url = stages[f"web-{era}"].web.url.replace("/mcp", f"/{own['path']}/mcp?key={own['query']}")
-        servers[f"web-{era}"] = {"type": "http", "url": url, "headers": {"X-Own": own["header"]}}
+        headers = {"X-Own": own["header"]}
+        servers[f"web-{era}"] = {"type": "http", "url": url, "headers": headers, "pins": "report"}
     entries = hunt.entries(list(servers))
     config = write_config(hunt.folder, servers, rules(), credentials=entries)
     code, said = run_login(config, hunt.environment, name="oauth")

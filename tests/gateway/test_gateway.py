@@ -204,7 +204,9 @@ def test_a_server_is_not_even_listed_while_evidence_cannot_be_written() -> None:
     world.audit.fail = True
     world.call("read")
     assert world.upstreams["one"].requests == []
-    assert "audit log" in world.client.sent[0]["error"]["message"]
+    assert (
+        "cannot write its audit log, so this request was refused" in world.client.sent[0]["error"]["message"]
+    )
 
 
 @pytest.mark.parametrize("answer", [{"tools": "no"}, {"tools": {}}, {}, "no"])
@@ -365,9 +367,10 @@ def test_a_result_whose_outcome_cannot_be_recorded_is_withheld() -> None:
     world = World(ALLOW_READ).listed()
     world.call("read")
     world.audit.fail = True
-    world.answer(text("effect"))
+    world.answer(text("done and said"))
     assert world.trace == ["decision allow", "request read", "refuse 1"]
-    assert "effect" not in str(world.client.sent)
+    assert "the answer to this request was withheld. It may have taken effect" in str(world.client.sent)
+    assert "done and said" not in str(world.client.sent)
 
 
 def test_a_cancelled_call_is_cancelled_upstream_recorded_and_never_answered() -> None:

@@ -41,6 +41,7 @@ STOPPING = "mcpguard is stopping and accepts no new requests"
 STOPPED = (
     "mcpguard stopped before this request was finished. It may have taken effect: check before you retry"
 )
+_WITHHELD = "the answer to this request was withheld. It may have taken effect: check before you retry"
 STOPPED_WAITING = (
     "mcpguard stopped while the call waited for an approval (ticket {}); nothing was sent. Make it again,"
     " with the same arguments"
@@ -307,18 +308,18 @@ class Gateway:
             del scope.requests[request.id]
 
     def _refuse(self, request: Request, error: BaseException) -> None:
-        scope = self._scope
+        scope, done = self._scope, _WITHHELD if request.server else "this request was refused"
         if isinstance(error, MessageError):
             error.request_id = request.id
             self.refuse_message(error)
         elif isinstance(error, AuditError):
             why = str(error) if isinstance(error, ExportError) else "mcpguard cannot write its audit log"
-            said = f"{why}, so this request was refused; `mcpguard status` shows an operator why"
+            said = f"{why}, so {done}; `mcpguard status` shows an operator why"
             scope.refuse(request.id, refusals.error(jsonrpc.REFUSED, said))
         elif not isinstance(error, Cancelled):
             # Closed by default: a defect of ours is a refusal, and its text may hold anything.
-            scope.report("", f"internal error ({type(error).__name__}); the request was refused")
-            said = "internal error in mcpguard; the request was refused"
+            scope.report("", f"internal error ({type(error).__name__}): {done}")
+            said = f"internal error in mcpguard: {done}"
             scope.client.refuse(request.id, authored(refusals.error(jsonrpc.INTERNAL_ERROR, said)))
 
     async def _once_known(self, request: Request) -> None:
