@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.console import actions
+from mcpguard.console.views import servers
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Listed
 from mcpguard.core.policy.pins import Pin
@@ -380,6 +381,17 @@ def test_a_definition_that_is_held_is_shown_with_what_is_different_and_accepted(
     assert browser.notices() == ["pin-accepted"]
     (one,) = [one for one in browser.desk.store.pins() if one.by]
     assert one.by == f"{browser.desk.person} (console)"
+
+
+def test_of_many_definitions_that_are_held_the_page_shows_some_and_says_how_to_see_the_others(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "MOST_HELD", 2)
+    for name in ("a", "b", "c"):
+        held(browser, name=name)
+    shown = browser.see("/servers")
+    assert shown.count("Accept the definition") == 2
+    assert "1 more: <code>mcpguard pins" in shown
 
 
 def test_only_the_definition_that_was_shown_is_accepted(browser: Browser) -> None:

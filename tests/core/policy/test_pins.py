@@ -15,7 +15,6 @@ from mcpguard.core.policy.pins import (
     Hold,
     Pin,
     Standing,
-    changes,
     difference,
     held_now,
     standing,
@@ -113,29 +112,47 @@ def pin(digest: str, accepted: bool, said: str | None = None, name: str = "read"
 
 def test_of_each_name_the_latest_definition_that_is_held_is_one_to_decide_about() -> None:
     known = [pin("a", True), pin("b", False), pin("c", False), pin("x", True, name="push")]
-    assert held_now(known) == [known[2]]
+    assert [one.pin for one in held_now(known)] == [known[2]]
+
+
+def changes(*known: Pin) -> list[str]:
+    """What a person reads of the one that is held."""
+    (held,) = held_now(known)
+    return held.changes
 
 
 def test_a_person_reads_what_is_different_from_what_was_accepted_last() -> None:
     known = [pin("a", True), pin("b", True), pin("c", False), pin("x", True, name="push")]
-    assert changes(known[2], known) == ['-description: "b"', '+description: "c"']
-    assert changes(known[2], known[2:]) == ['+name: "read"', '+description: "c"']
+    assert changes(*known) == ['-description: "b"', '+description: "c"']
+    assert changes(*known[2:]) == ['+name: "read"', '+description: "c"']
 
 
 def test_a_person_reads_that_something_is_not_shown() -> None:
     same = text(description="a")
-    assert changes(pin("b", False, same), [pin("a", True, same)]) == [f"({UNSHOWN})"]
+    assert changes(pin("a", True, same), pin("b", False, same)) == [f"({UNSHOWN})"]
     long = text(description="x" * MOST_TEXT)[:MOST_TEXT]
     for cut in (long, ""):
-        assert "too long to be kept whole" in changes(pin("b", False, cut), [pin("a", True)])[-1]
+        assert "too long to be kept whole" in changes(pin("a", True), pin("b", False, cut))[-1]
 
 
 def test_of_a_definition_of_which_only_a_short_part_was_kept_it_is_said_that_more_is_not_shown() -> None:
     whole = Pin("one", "here", "tool", "read", "d1", False, 0.0, "", '{"description":"Reads, then sends."}')
     for kept in range(len(whole.text)):
         part = structs.replace(whole, text=whole.text[:kept])
-        assert changes(part, [part])[-1].endswith("the rest of it is not shown)")
-    assert changes(whole, [whole]) == ['+description: "Reads, then sends."']
+        assert changes(part)[-1].endswith("the rest of it is not shown)")
+    assert changes(whole) == ['+description: "Reads, then sends."']
+
+
+def test_of_very_long_definitions_it_is_shown_which_lines_go_and_come() -> None:
+    names = [f"m{at}" for at in range(1_000)]
+    before, after = text(a=dict.fromkeys(names, 1)), text(a=dict.fromkeys([*names[1:], "new"], 1))
+    assert difference(before, after) == ["-a.m0: 1", "+a.new: 1"]
+    lines = [str(at) for at in range(1_000)]
+    moved = text(a="\n".join([*lines[1:], lines[0]]))
+    assert difference(text(a="\n".join(lines)), moved) == [
+        "(the same lines as before, in another order or number)"
+    ]
+    assert difference(moved, moved) == []
 
 
 def test_no_tool_is_written_as_a_prompt_is() -> None:

@@ -12,7 +12,7 @@ from mcpguard.adapters.system.terminal import broken, coloured, counted, plain, 
 from mcpguard.cli.parser import add_config, configured, confirmed, person_for, same_config
 from mcpguard.core.errors import SessionError
 from mcpguard.core.legible import utc
-from mcpguard.core.policy.pins import UNSHOWN, Pin, accepted_before, changes, difference, held_now
+from mcpguard.core.policy.pins import UNSHOWN, HeldPin, Pin, held_now
 
 if TYPE_CHECKING:
     from mcpguard.adapters.store.state import SharedState
@@ -31,7 +31,7 @@ FULL = (
     "of {server} no more definitions can be remembered, so what is new is held back without being listed: "
     "`mcpguard pins forget {server}{option}` has the next list count as the first"
 )
-_MEMBER = re.compile(r"\w+")
+_MEMBER = re.compile(r'[+-](\w+|"[^"]*")')
 _HEAD = ("HELD BACK", "SINCE", "WHAT IS DIFFERENT")
 _ALL = ("DEFINITION", "STATE", "SINCE", "BY")
 _OF = (
@@ -78,26 +78,26 @@ def execute(args: argparse.Namespace) -> int:
             return 0
         chosen = _chosen(known, args.name, option)
         if args.what == "accept":
-            return _accept(config, store, known, chosen)
+            return _accept(config, store, chosen)
         if args.json:
-            _print_json(chosen)
+            _print_json([one.pin for one in chosen])
             return 0
         for one in chosen:
-            print(_shown(one, known))
+            print(_shown(one))
     return 0
 
 
-def _accept(config: Config, store: SharedState, known: list[Pin], chosen: list[Pin]) -> int:
+def _accept(config: Config, store: SharedState, chosen: list[HeldPin]) -> int:
     from mcpguard.serve.interventions import accept_pins
 
     by = person_for("`mcpguard pins accept`")
     for one in chosen:
-        print(_shown(one, known))
-    what = plain(chosen[0].subject) if len(chosen) == 1 else counted(len(chosen), "definition")
+        print(_shown(one))
+    what = plain(chosen[0].pin.subject) if len(chosen) == 1 else counted(len(chosen), "definition")
     if not confirmed(f"accept {what}? [y/N] "):
         print("nothing is accepted")
         return 1
-    accept_pins(config, store, chosen, by)
+    accept_pins(config, store, [one.pin for one in chosen], by)
     print(f"{style('accepted', 'green')} {what}: listed again, and called where rules allow it")
     return 0
 
@@ -105,7 +105,7 @@ def _accept(config: Config, store: SharedState, known: list[Pin], chosen: list[P
 def _list(known: list[Pin], every: bool, as_json: bool, option: str) -> None:
     held = held_now(known)
     if as_json:
-        _print_json(known if every else held)
+        _print_json(known if every else [one.pin for one in held])
         return
     if every:
         rows = [
@@ -117,8 +117,8 @@ def _list(known: list[Pin], every: bool, as_json: bool, option: str) -> None:
     if not held:
         print(NONE)
         return
-    print(table([_HEAD, *((one.subject, utc(one.since), _summary(one, known)) for one in held)]))
-    first = f"{plain(held[0].subject)}{option}"
+    print(table([_HEAD, *((one.pin.subject, utc(one.pin.since), _summary(one)) for one in held)]))
+    first = f"{plain(held[0].pin.subject)}{option}"
     print(broken(f"`mcpguard pins show {first}` shows it, and `mcpguard pins accept {first}` accepts it"))
 
 
@@ -128,22 +128,21 @@ def _print_json(pins: list[Pin]) -> None:
     print(PinList.model_validate({"pins": pins}).model_dump_json())
 
 
-def _chosen(known: list[Pin], name: str, option: str) -> list[Pin]:
-    found = [one for one in held_now(known) if name in (one.subject, one.server)]
+def _chosen(known: list[Pin], name: str, option: str) -> list[HeldPin]:
+    found = [one for one in held_now(known) if name in (one.pin.subject, one.pin.server)]
     if not found:
         said = f"nothing called {plain(name)!r} is held back" if name else "name what you mean"
         raise SessionError(f"{said}; `mcpguard pins{option}` lists what is held")
     return found
 
 
-def _summary(one: Pin, known: list[Pin]) -> str:
-    before = accepted_before(one, known)
-    if not before:
+def _summary(one: HeldPin) -> str:
+    if not one.before:
         return "it is new"
-    changed = (_MEMBER.match(line, 1) for line in difference(before, one.text))
-    return ", ".join(dict.fromkeys(found[0] for found in changed if found)) or UNSHOWN
+    changed = (_MEMBER.match(line) for line in one.changes)
+    return ", ".join(dict.fromkeys(found[1] for found in changed if found)) or UNSHOWN
 
 
-def _shown(one: Pin, known: list[Pin]) -> str:
-    head = style(plain(one.subject), "bold") + f", seen at {utc(one.since)}"
-    return "\n".join([head, *(coloured(plain(line)) for line in changes(one, known))])
+def _shown(one: HeldPin) -> str:
+    head = style(plain(one.pin.subject), "bold") + f", seen at {utc(one.pin.since)}"
+    return "\n".join([head, *(coloured(plain(line)) for line in one.changes)])

@@ -21,12 +21,16 @@ from mcpguard.console.rendering.texts import marked
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal, split_principal
-from mcpguard.core.policy.pins import Pin, changes, held_now
+from mcpguard.core.policy.pins import HeldPin, Pin, held_now
 from mcpguard.gateway.ports import Health
 from mcpguard.serve.interventions import pins_of
 
 MOST_THINGS = 200
 """Tools, prompts and resources of a server on the page."""
+
+
+MOST_HELD = 50
+"""Of its definitions that are held."""
 
 
 class SeenThing(Struct, frozen=True):
@@ -54,6 +58,7 @@ class ServerCard(Struct, frozen=True):
     how: str
     healths: list[tuple[Status, Health, int]]
     held: list[HeldThing]
+    more_held: int
     things: list[SeenThing]
     more: int
     seen_by: list[str]
@@ -92,10 +97,10 @@ SAID = {"accepted": "The definition is accepted. Calls pass again where rules al
 """What the page may be asked to say first."""
 
 
-def _pins(desk: Desk) -> tuple[list[Pin], str]:
-    """The definitions of names of which one is held, and why they cannot be read."""
+def _pins(desk: Desk) -> tuple[list[HeldPin], str]:
+    """The definitions that are held, and why they cannot be read."""
     try:
-        return pins_of(desk.config, desk.store, open_only=True), ""
+        return held_now(pins_of(desk.config, desk.store, open_only=True)), ""
     except SessionError as problem:
         return [], str(problem)
 
@@ -117,11 +122,6 @@ def _counted(desk: Desk) -> tuple[Counts, set[str]]:
     return counts, principals
 
 
-def _held(pins: list[Pin], server: str) -> list[HeldThing]:
-    held = [one for one in held_now(pins) if one.server == server]
-    return [HeldThing(one, [*map(_line, changes(one, pins))]) for one in held]
-
-
 def _line(said: str) -> DiffLine:
     if said[0] == "+" or said[0] == "-":
         return DiffLine("+" if said[0] == "+" else "-", marked(said[1:]))
@@ -129,12 +129,13 @@ def _line(said: str) -> DiffLine:
 
 
 def _card(
-    desk: Desk, server: Server, mine: list[Status], counts: Counts, principal: str, pins: list[Pin]
+    desk: Desk, server: Server, mine: list[Status], counts: Counts, principal: str, pins: list[HeldPin]
 ) -> ServerCard:
     healths = [
         (status, one, count) for status in mine for one, count in status.alike() if one.name == server.name
     ]
     seen = {(kind, name): count for (of, kind, name), count in counts.items() if of == server.name}
+    held = [one for one in pins if one.pin.server == server.name]
     policies = desk.rulebook.policies
     named: set[tuple[str, str]] = set()
     if policies is not None:
@@ -150,7 +151,8 @@ def _card(
         server,
         _how(server),
         healths,
-        _held(pins, server.name),
+        [HeldThing(one.pin, [*map(_line, one.changes)]) for one in held[:MOST_HELD]],
+        max(0, len(held) - MOST_HELD),
         things,
         max(0, len(names) - MOST_THINGS),
         viewers(desk.config.clients, server.name),

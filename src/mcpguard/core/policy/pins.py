@@ -23,6 +23,9 @@ MOST_TEXT = 65_536
 UNSHOWN = "a value that is not shown"
 """What is different where inspection removed it."""
 _CUT = "(this definition is too long to be kept whole: the rest of it is not shown)"
+_OTHERWISE = "(the same lines as before, in another order or number)"
+_MOST_COMPARED = 250_000
+"""Of more pairs of lines, as a hostile definition has them, the order is not compared: that takes seconds."""
 _HELD = (
     "this {} is held back, because its definition is not one that was accepted. {} can see what is "
     "different, and accept it, with `mcpguard pins`."
@@ -77,25 +80,31 @@ def in_evidence(name: str) -> str:
     return name if all(mark.isalnum() or mark in "_-./" for mark in name) else json.encode(name).decode()
 
 
-def held_now(known: Iterable[Pin]) -> list[Pin]:
+class HeldPin(Struct, frozen=True):
+    """A definition that is held, and the text of the one that was accepted last of its name, "" for none."""
+
+    pin: Pin
+    before: str
+
+    @property
+    def changes(self) -> list[str]:
+        """What a person reads before they accept it: its `difference` to what was accepted, and whether
+        anything of it cannot be shown."""
+        lines = difference(self.before, self.pin.text) or [f"({UNSHOWN})"]
+        return lines if _is_whole(self.pin.text) else [*lines, _CUT]
+
+
+def held_now(known: Iterable[Pin]) -> list[HeldPin]:
     """Of each name in `known`, where the latest is last, the latest definition that is held."""
-    return [*{(one.server, one.kind, one.name): one for one in known if not one.accepted}.values()]
-
-
-def accepted_before(one: Pin, known: Iterable[Pin]) -> str:
-    """The text of the definition that was accepted last of the name of `one`, "" for none."""
-    name = one.server, one.kind, one.name
-    texts = [
-        other.text for other in known if other.accepted and (other.server, other.kind, other.name) == name
-    ]
-    return texts[-1] if texts else ""
-
-
-def changes(one: Pin, known: Iterable[Pin]) -> list[str]:
-    """What a person reads before they accept `one`: its `difference` to what was accepted last, and whether
-    anything of it cannot be shown."""
-    lines = difference(accepted_before(one, known), one.text) or [f"({UNSHOWN})"]
-    return lines if _is_whole(one.text) else [*lines, _CUT]
+    held: dict[tuple[str, str, str], Pin] = {}
+    accepted: dict[tuple[str, str, str], str] = {}
+    for one in known:
+        name = one.server, one.kind, one.name
+        if one.accepted:
+            accepted[name] = one.text
+        else:
+            held[name] = one
+    return [HeldPin(one, accepted.get(name, "")) for name, one in held.items()]
 
 
 def _is_whole(text: str) -> bool:
@@ -111,8 +120,13 @@ def difference(before: str, after: str) -> list[str]:
     """What two definitions, as in `Pin.text`, differ in: the lines of both as in a unified diff, one for each
     value by its path ("path: value"), and one for each line of a longer text ("path| line"). It is empty only
     for two that are the same."""
-    found = unified_diff(_lines(before), _lines(after), n=0, lineterm="")
-    return [line for line in found if line not in ("--- ", "+++ ") and not line.startswith("@@ ")]
+    old, new = _lines(before), _lines(after)
+    if len(old) * len(new) > _MOST_COMPARED:
+        gone, come = set(old) - set(new), set(new) - set(old)
+        found = [*(f"-{line}" for line in old if line in gone), *(f"+{line}" for line in new if line in come)]
+        return found or [_OTHERWISE] * (old != new)
+    compared = list(unified_diff(old, new, n=0, lineterm=""))[2:]
+    return [line for line in compared if not line.startswith("@@ ")]
 
 
 def _lines(text: str) -> list[str]:
