@@ -78,7 +78,8 @@ def _call(one: EvidenceEvent, record: Decided, host: str) -> dict[str, Any]:
 def _actor(record: Decided) -> dict[str, Any]:
     source, who = split_principal(record.principal)
     issuer = {"domain": source} if "://" in source else {}
-    actor: dict[str, Any] = {"user": {"uid": record.principal, "name": who} | issuer}
+    token = {"credential_uid": record.token} if record.token else {}
+    actor: dict[str, Any] = {"user": {"uid": record.principal, "name": who} | issuer | token}
     if name := record.client or record.agent:
         actor["app_name"] = name
     if record.session:

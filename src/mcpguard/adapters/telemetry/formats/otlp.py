@@ -49,7 +49,7 @@ _SAME = (
     ("server", "mcpguard.server"), ("effect", "mcpguard.effect"), ("cause", "mcpguard.cause"),
     ("principal", "user.id"), ("human", "mcpguard.human"), ("actor", "mcpguard.actor"),
     ("agent", "gen_ai.agent.name"), ("client", "mcpguard.client"),
-    ("policy_digest", "mcpguard.policy.digest"),
+    ("token", "mcpguard.token"), ("policy_digest", "mcpguard.policy.digest"),
     ("credentials", "mcpguard.credentials"), ("credential", "mcpguard.credential"),
 )  # fmt: skip
 """What is the same in many calls: field of the record, and name."""

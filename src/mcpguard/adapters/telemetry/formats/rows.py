@@ -10,7 +10,7 @@ COLUMNS = (
     "principal", "human", "actor", "agent", "client", "session", "request", "trace", "credentials",
     "approval", "labels", "findings", "unredacted", "ms", "sent", "received", "message", "error", "what",
     "detail", "args", "result", "policy_digest", "version", "host", "chain", "hash", "observed", "shadow",
-    "ticket", "credential",
+    "ticket", "credential", "token",
 )  # fmt: skip
 """As fields of records; `kind` is `call` for a decision, `status` that of `EvidenceEvent`."""
 

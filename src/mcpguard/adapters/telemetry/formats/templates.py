@@ -23,7 +23,7 @@ LONGEST = 40
 _SAME = attrgetter(
     "effect", "cause", "rules", "server", "tool", "subject", "method", "principal", "human", "actor", "agent",
     "client", "session", "credentials", "approval", "ticket", "labels", "message", "policy_digest",
-    "observed", "shadow", "credential",
+    "observed", "shadow", "credential", "token",
 )  # fmt: skip
 _SAME_AFTER = attrgetter("status", "rules", "labels", "error", "message", "observed", "shadow")
 _PLAIN = (ascii_letters + digits + " -").encode()
