@@ -46,7 +46,9 @@ async def test_records_that_a_sink_never_gets_are_counted_and_said(
     found.follow(folder, Telemetry(sinks=(to, SinkTerms(str(tmp_path / "out"), "csv"))), None, ())
     old = chain(folder, DECIDED, OUTCOME)
     name = "jsonl to http://127.0.0.1:9/in"
-    await until(lambda: found.unsent(old) == (name,))
+    # A sink that has not begun has nothing unsent either.
+    out = tmp_path / "out"
+    await until(lambda: out.exists() and DECIDED.id in out.read_text() and found.unsent(old) == (name,))
     found.lose([old], old.name)
     await until(lambda: bool(noted))
     why = "removed by `audit.keep_days` or `audit.keep_bytes` before they had arrived"
