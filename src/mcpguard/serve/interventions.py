@@ -296,20 +296,24 @@ def end_session(config: Config, store: SharedState, session: KnownSession, by: s
 
 
 def pins_of(config: Config, store: SharedState, open_only: bool = False) -> list[Pin]:
-    """The definitions that are known of the servers that are configured now, or those of names of which one
-    is held; the latest of each name last. Raises SessionError."""
-    from mcpguard.serve.settings import pinned_as
+    """The definitions that are known of the servers that are configured now or were started by `mcpguard
+    wrap`, or those of names of which one is held; the latest of each name last. Raises SessionError."""
+    here = _places(config)
+    return [one for one in store.pins(open_only) if here(one.server, one.place)]
+
+
+def _places(config: Config) -> Callable[[str, str], bool]:
+    """Whether a server with that place is one of these."""
+    from mcpguard.serve.settings import WRAPPED, pinned_as
 
     places = {name: pinned_as(server) for name, server in config.served.items()}
-    return [one for one in store.pins(open_only) if places.get(one.server) == one.place]
+    return lambda name, place: place.startswith(WRAPPED) or places.get(name) == place
 
 
 def full_of_pins(config: Config, store: SharedState) -> list[str]:
-    """The configured servers of which no more definitions can be remembered. Raises SessionError."""
-    from mcpguard.serve.settings import pinned_as
-
-    full = store.full_of_pins()
-    return [name for name, server in config.served.items() if (name, pinned_as(server)) in full]
+    """Those of these servers of which no more definitions can be remembered. Raises SessionError."""
+    here = _places(config)
+    return [name for name, place in store.full_of_pins() if here(name, place)]
 
 
 MOST_PINS = 20

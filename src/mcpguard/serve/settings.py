@@ -121,10 +121,14 @@ def parts_of(config: Config) -> dict[str, ServerParts]:
     }
 
 
-def pinned_as(server: Server) -> str:
+WRAPPED = "wrap "
+"""Begins the place of a server that `mcpguard wrap` starts, which stands in no configuration."""
+
+
+def pinned_as(server: Server, wrapped: bool = False) -> str:
     """What tells it from another server of its name, for pins: how it is started or reached."""
     written = DIGESTS, server.command, server.args, server.url and server.url.texts
-    return sha256(repr(written).encode()).hexdigest()[:16]
+    return f"{WRAPPED if wrapped else ''}{sha256(repr(written).encode()).hexdigest()[:16]}"
 
 
 def places_of(config: Config) -> ServerPlaces:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from sys import maxsize
 
 from msgspec import structs
@@ -128,8 +129,9 @@ class Shared:
 
     def pinning(self, server: str) -> tuple[str, Hold]:
         """See `ClientScope.pinning`."""
-        entry = self.settings.config.servers.get(server)
-        return ("", "changed") if entry is None else (pinned_as(entry), entry.pins)
+        config = self.settings.config
+        entry = config.servers.get(server)
+        return ("", "changed") if entry is None else (pinned_as(entry, config.path == Path()), entry.pins)
 
     @property
     def evidence(self) -> AuditSink:

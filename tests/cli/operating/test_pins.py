@@ -12,7 +12,7 @@ import pytest
 from mcpguard.adapters.system.own_process import operating_system_user
 from mcpguard.cli import main
 from mcpguard.cli.operating import pins
-from mcpguard.config.loading import load_config
+from mcpguard.config.loading import Config, Server, load_config
 from mcpguard.core.model import Listed
 from mcpguard.core.policy.pins import UNSHOWN, Hold, Standing
 from mcpguard.serve import interventions
@@ -48,6 +48,17 @@ def listed(
         about = {"name": own, "description": "Reads.", **more}
         one = Listed(server, own, own, about, {}, digest or repr(sorted(about.items())), kind or "tool")
         found |= given_by(store_of(config).pin(pinned_as(config.served[server]), [one], hold))
+    return found
+
+
+def wrapped(command: str, **more: str) -> dict[str, Standing]:
+    """What the server lists that `mcpguard wrap` starts with that command."""
+    config = Config(Path(), {"server": Server(name="server", command=command)})
+    about = {"name": "read", "description": "Reads.", **more}
+    one = Listed("server", "read", "read", about, {}, repr(sorted(about.items())))
+    found: dict[str, Standing] = given_by(
+        store_of(config).pin(pinned_as(config.servers["server"], wrapped=True), [one], "changed")
+    )
     return found
 
 
@@ -234,3 +245,41 @@ def test_a_server_of_which_nothing_more_can_be_remembered_is_named_with_what_hel
     assert "mail" not in shown
     said(capsys, "forget", "files")
     assert said(capsys) == f"{pins.NONE}\n"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_without_a_configuration_it_is_about_the_servers_that_wrap_starts(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("builtins.input", lambda _question: "y")
+    for command in ("x", "y"):
+        wrapped(command)
+        assert wrapped(command, description=f"Sends by {command}.")
+    shown = said(capsys, "show", "server/read")
+    assert [line for line in shown.splitlines() if line.startswith("+")] == [
+        '+description: "Sends by x."',
+        '+description: "Sends by y."',
+    ]
+    assert "accepted 2 definitions" in said(capsys, "accept", "server/read")
+    assert wrapped("x", description="Sends by x.") == {}
+    assert wrapped("y", description="Sends by x.")
+    assert "no server is called 'x'" in wrong(capsys, "forget", "x")
+    assert "forgotten server" in said(capsys, "forget", "server")
+    assert said(capsys, "--all") == "no definition is known: no server was listed yet\n"
+
+
+def test_with_a_configuration_what_wrap_starts_is_listed_too(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    config = home / "mcpguard.yaml"
+    config.write_text(config.read_text().replace("session: {path: sessions}\n", ""))
+    listed(home, "read")
+    listed(home, "read", description="Sends.")
+    wrapped("x")
+    assert wrapped("x", description="Sends.")
+    names = [line.split()[0] for line in said(capsys).splitlines() if "/read " in line]
+    assert names[:2] == ["files/read", "server/read"]

@@ -6,10 +6,11 @@ from __future__ import annotations
 import argparse
 import re
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import broken, coloured, counted, plain, style, table
-from mcpguard.cli.parser import add_config, configured, confirmed, person_for, same_config
+from mcpguard.cli.parser import add_config, configured_if_any, confirmed, person_for, same_config
 from mcpguard.core.errors import SessionError
 from mcpguard.core.legible import utc
 from mcpguard.core.policy.pins import UNSHOWN, HeldPin, Pin, held_now
@@ -59,13 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0; 1 where the person does not accept anything, 2 where nothing has that name, or where a change is not
     made from a terminal."""
+    from mcpguard.config.loading import Config
     from mcpguard.serve.interventions import forget_pins, full_of_pins, pins_of, store_of
 
-    config, option = configured(args.config), same_config(args.config)
+    # `mcpguard wrap` has no configuration.
+    config = configured_if_any(args.config) or Config(Path("no configuration"), {})
+    option = same_config(args.config)
     with closing(store_of(config)) as store:
         if args.what == "forget":
             by = person_for("`mcpguard pins forget`")
-            if args.name not in config.servers:
+            if args.name not in config.servers and not _knows(config, store, args.name):
                 raise SessionError(f"no server is called {args.name!r}; name one as in the configuration")
             forget_pins(config, store, args.name, by)
             print(f"{style('forgotten', 'green')} {plain(args.name)}: what it lists next counts as the first")
@@ -85,6 +89,12 @@ def execute(args: argparse.Namespace) -> int:
         for one in chosen:
             print(_shown(one))
     return 0
+
+
+def _knows(config: Config, store: SharedState, server: str) -> bool:
+    from mcpguard.serve.interventions import pins_of
+
+    return any(one.server == server for one in pins_of(config, store))
 
 
 def _accept(config: Config, store: SharedState, chosen: list[HeldPin]) -> int:

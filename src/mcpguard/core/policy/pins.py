@@ -96,10 +96,10 @@ class HeldPin(Struct, frozen=True):
 
 def held_now(known: Iterable[Pin]) -> list[HeldPin]:
     """Of each name in `known`, where the latest is last, the latest definition that is held."""
-    held: dict[tuple[str, str, str], Pin] = {}
-    accepted: dict[tuple[str, str, str], str] = {}
+    held: dict[tuple[str, str, str, str], Pin] = {}
+    accepted: dict[tuple[str, str, str, str], str] = {}
     for one in known:
-        name = one.server, one.kind, one.name
+        name = one.server, one.place, one.kind, one.name
         if one.accepted:
             accepted[name] = one.text
         else:
