@@ -59,7 +59,7 @@ COST_OF_A_JUDGEMENT = 40
 _KNOWN, _HARMLESS = 1_000, 4_000
 _LONG = 256
 _TABLES = "tables"
-_COST_OF_A_LINE, _COST_OF_A_TABLE, _COST_OF_A_LABEL, _COST_OF_A_GROUP = 4, 3, 12, 48
+_COST_OF_A_LINE, _COST_OF_A_TABLE, _COST_OF_A_LABEL, _COST_OF_A_GROUP = 4, 3, 20, 48
 _COST_OF_NO_LABEL = 2
 """Each line of a log may have its time where others have a user."""
 COST_OF_A_CELL = 2
@@ -291,11 +291,11 @@ class ViewReading:
 
     def _label(self, _text: bytes, end: int) -> bool:
         """Whether a value that has one of its first bytes before `end` stands behind a label or below."""
+        if self._joined:
+            return False
         label = self._beside.label(end - 1)
         self._trigger(_COST_OF_A_LABEL + (end - label) // 3 if label >= 0 else _COST_OF_NO_LABEL)
-        if label < 0 or self._joined:
-            return False
-        return any([self._found(hit) for hit in self._beside.labelled(label)])
+        return label >= 0 and any([self._found(hit) for hit in self._beside.labelled(label)])
 
     def _group(self, _text: bytes, end: int) -> bool:
         """Whether there is anything in the groups before `end` or behind it, shortly before which a label

@@ -29,6 +29,7 @@ _BEFORE, _BEHIND = 4 * 1024, 16 * 1024
 of names in quotes, and what was printed is mostly short, or one line."""
 _NEAR, _HOPS = 256, 8
 _CALLED = expression(rb"[\w\])](?=[(\[])")
+_FIRST_OF_A_CALL = expression(rb"\w\(\"")
 _TEXT = expression(
     rb"""((?<![\w"'\\])[bBuUrR]?'(?:[^'\\\n\x1f\xff]|\\[^\n\x1f\xff])*+'"""
     # What has such a text behind a bracket in it stands around what was printed.
@@ -240,6 +241,9 @@ class PrintedText:
         print than JSON too: Ruby and Elixir use them throughout, Python and JavaScript around what has an
         apostrophe."""
         if quote == b'"':
+            opening = opening_before(self._text, end)
+            if opening > 1 and _FIRST_OF_A_CALL.match(self._text, opening - 2):
+                return [], at, False  # As nothing stands in JSON.
             found, reach = self.documents.secrets(at)
             if found or not self._is_of_others(end):
                 nothing = self.documents.names_nothing

@@ -88,14 +88,15 @@ _SAYING = _OF_ROWS | {str, NumberedLeaf}
 """What a list has to have in it to say anything: most lists of a map or a matrix are points and rows."""
 _DIGIT, _OPTION = expression("[0-9]"), expression(r"--?[A-Za-z][\w-]*")
 _NAME = expression(r"[A-Za-z][A-Za-z_. -]*[0-9]{0,2}")
-_ENDS_LABEL = r"(?i:password|passwd|passphrase|passcode|pwd|token|secret|key|credential)s?"
+_LABELS = "password", "passwd", "passphrase", "passcode", "pwd", "token", "secret", "key", "credential"
+_ENDING = rf"(?i:{'|'.join(_LABELS)})s?"
+_LAST_LETTERS = frozenset(f"{one}{end}"[-3:] for one in _LABELS for end in ("", "s"))
 _LABEL = expression(
-    r"[^0-9A-Za-z]{0,16}((?:[A-Za-z][\w./-]{0,32} ){0,4}[\w./-]{0,48}"
-    rf"{_ENDS_LABEL})[^0-9A-Za-z]{{0,16}}"
+    rf"[^0-9A-Za-z]{{0,16}}((?:[A-Za-z][\w./-]{{0,32}} ){{0,4}}[\w./-]{{0,48}}{_ENDING})[^0-9A-Za-z]{{0,16}}"
 )
 """A text of a few words, or the last line of one."""
 _AROUND_A_VALUE = " \t\r\n\"'`*"
-LABELLED = rf"{_ENDS_LABEL}[^0-9A-Za-z\x1f\xff]{{0,8}}\x1f[^\s0-9\x1f\xff]{{0,64}}[0-9]"
+LABELLED = rf"{_ENDING}[^0-9A-Za-z\x1f\xff]{{0,8}}\x1f[^\s0-9\x1f\xff]{{0,64}}[0-9]"
 """Where a text with a digit may follow its label."""
 _LOGINS = frozenset(["auth", "basicAuth", "basic_auth", "credentials", "login"])
 """Names of lists of a user and a password."""
@@ -304,6 +305,8 @@ class ObjectReading:
         for label, text in pairwise(items):
             if not (isinstance(label, str) and isinstance(text, str)):
                 continue
+            if label[-1:].isalnum() and label[-3:].lower() not in _LAST_LETTERS:
+                continue  # As most texts: it ends neither as a label does nor with a mark behind one.
             value = text.strip(_AROUND_A_VALUE)
             if len(value.split()) == 1 and _DIGIT.search(value) and (strength := _said_of_label(label)):
                 data = _bytes(value)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from mcpguard.core.redaction.detectors.named.apart import ApartFromName
 from mcpguard.core.redaction.redactor import Redactor
 from tests.rows import each
 
@@ -49,6 +51,25 @@ PACKAGE = {
 )
 def test_a_password_is_found_beside_or_below_its_name(form: str) -> None:
     assert cleaned(form.format(HUMAN)) == form.format("[REDACTED:password#1]")
+
+
+@each("ahead", ["", "x" * 5000])
+def test_the_headings_of_a_table_are_read_once(ahead: str) -> None:
+    heads = "<th>password</th>" * 3
+    text = f"{ahead}<table><tr>{heads}</tr><tr>{f'<td>{HUMAN}</td>' * 3}</tr></table>".encode()
+    judged: list[bytes] = []
+    reader = ApartFromName(text, lambda _strength, value, _end: not judged.append(value), lambda _cost: None)
+    ends = [found.end() for found in re.finditer(b"</th>", text)]
+    assert [len(reader.headed(at)[0]) for at in ends] == [3, 0, 0]
+    assert judged == [HUMAN.encode()] * 3
+
+
+def test_headings_far_behind_where_their_row_begins_are_not_read() -> None:
+    text = f"<tr>{'<th>password</th>' * 400}</tr><tr>{f'<td>{HUMAN}</td>' * 400}</tr>"
+    judged: list[bytes] = []
+    reader = ApartFromName(text.encode(), lambda *_: not judged.append(b""), lambda _cost: None)
+    assert reader.headed(text.index("</tr>")) == ([], text.index("</tr>"))
+    assert not judged
 
 
 def test_a_token_is_found_below_its_name() -> None:

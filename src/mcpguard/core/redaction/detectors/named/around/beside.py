@@ -15,6 +15,7 @@ from mcpguard.core.redaction.detectors.named.values import (
     DIGIT,
     WORDS_OF_LINE,
     Found,
+    Judge,
     Values,
     given,
     name_at_end,
@@ -191,7 +192,11 @@ _TAIL, _LONGEST_TAIL = b"\"': [{\n", 4
 class BesideName(Values):
     """What stands beside its name in one text. Each method reads from the end of a literal on."""
 
-    __slots__ = ()
+    __slots__ = ("_headed",)
+
+    def __init__(self, text: bytes, judge: Judge) -> None:
+        super().__init__(text, judge)
+        self._headed = -_AROUND  # Where no row begins.
 
     def number(self, at: int) -> Seen:
         """A private number of a key as OpenSSL prints it."""
@@ -382,8 +387,12 @@ class BesideName(Values):
         return [hit] if hit else [], end
 
     def headed(self, at: int) -> Seen:
-        """A table of HTML, from the end of its first heading on."""
-        end = self._text.find(b">", self._text.rfind(b"<tr", max(0, at - _AROUND), at)) + 1
+        """A table of HTML, from the end of its first heading on; nothing where its row was read before."""
+        row = self._text.rfind(b"<tr", max(0, at - _AROUND), at)
+        if row == self._headed or (row < 0 and at > _AROUND):
+            return [], at
+        self._headed = row
+        end = self._text.find(b">", row) + 1 if row >= 0 else 0
         names: list[bytes] = []
         sure = True
         while len(names) < CELLS and (heading := _HEADING.match(self._text, end)):
@@ -393,13 +402,13 @@ class BesideName(Values):
         columns, hits = columns_of(tuple(names)), list[Found]()
         while columns.any() and (begins := _NEXT_ROW.match(self._text, end)):
             end = begins.end()
-            row: list[tuple[int, int, bytes]] = []
-            while len(row) < CELLS and (found := _CELL.match(self._text, end)):
-                row.append((*found.span(1), found[1]))
+            cells: list[tuple[int, int, bytes]] = []
+            while len(cells) < CELLS and (found := _CELL.match(self._text, end)):
+                cells.append((*found.span(1), found[1]))
                 end = found.end()
-            if len(row) != columns.count:
+            if len(cells) != columns.count:
                 break
-            hits += self._of_row(columns, row, sure)
+            hits += self._of_row(columns, cells, sure)
         return hits, max(at, end)
 
     def _one(self, name: bytes, start: int, end: int) -> Seen:

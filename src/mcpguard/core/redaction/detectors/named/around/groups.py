@@ -27,6 +27,8 @@ GROUPED = (
 )
 """What stands behind that in a pair up to its end, and in a row of names up to a digit in the next one."""
 _LABEL = expression(rf"(?i:{'|'.join(NAMES)})s?(?=[\s\"'`,\])}}])".encode())
+_LAST_LABEL = expression(rf"(?<=[\s\"'`,\])}}])(?i:s?(?:{'|'.join(one[::-1] for one in NAMES)}))".encode())
+"""The same backwards, so that the last one is met first."""
 _PHP = expression(
     rb"\[(\"?[\w:]{1,24}\"?)\](?=\s{0,4}=>)|(?:string|array)\([0-9]{1,6}\)(?=[ ][\"{])|int\(([0-9]{1,20})\)"
 )
@@ -66,7 +68,8 @@ class Groups(Grids):
         if _OF_PHP.search(window, at - begin - _NEAR, at - begin + _NEAR):
             self._spend(_COST_OF_PHP)
             window = _PHP.sub(lambda found: (found[1] or found[2] or b"").rjust(len(found[0])), window)
-        label = max((one.end() for one in _LABEL.finditer(window, 0, at - begin)), default=0)
+        last = _LAST_LABEL.search(window[: at - begin][::-1])
+        label = at - begin - last.start() if last else 0
         opening = max(window.rfind(one, 0, label) for one in _OPENS)
         found = _GROUP.match(window, opening) if opening >= 0 else None
         if found is None or found.end() <= label:

@@ -24,6 +24,7 @@ BEHIND_LABEL = (
 )
 """What stands behind that up to the first digit, which may be of a value."""
 _IN_A_CALL = expression(rb"[A-Za-z]{0,32}[(<]")
+_NO_CALL = b" \t\"'`:="
 _OF_TEXTS = b"tring "
 _WORD = expression(
     rb"(?i)(?:(edoc ?ssap|esarhp ssap|nip[ _])|drowssap|dwssap|esarhpssap|dwp|ksp|nekot|terces|yek"
@@ -113,13 +114,15 @@ class Labels(Statements):
     def label(self, at: int) -> int:
         """Where the last label before a place ends, of whose value one of the first digits may be there, but
         for a call such as `ApiKey(…)`; -1 if it is that of a simple pair."""
-        back = self._text[max(0, at - _REACH - _LONGEST_WORD) : at][::-1]
+        text = self._text
+        back = text[max(0, at - _REACH - _LONGEST_WORD) : at][::-1]
         word = _WORD.search(back)
-        if word and _IN_A_CALL.match(self._text, at - word.start()):
+        if word is None:
+            return -1
+        if text[at - word.start()] not in _NO_CALL and _IN_A_CALL.match(text, at - word.start()):
             word = _WORD.search(back, word.end()) or word
-        end = at - word.start() if word else -1
-        plain = _PLAIN.match(self._text, end, at) if word and not word[1] else None
-        return -1 if plain and plain.end() == at else end
+        end = at - word.start()
+        return -1 if word[1] is None and _PLAIN.fullmatch(text, end, at) else end
 
     def labelled(self, end: int) -> list[Found]:
         """What stands behind the label that ends at a place, or below."""
