@@ -11,6 +11,7 @@ from re import Match
 from threading import RLock, Thread
 from typing import Protocol
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled
 from mcpguard.core.redaction.detectors.named import apart, pairs
@@ -56,8 +57,7 @@ _AROUND: dict[apart.Read, int] = {
     apart.ApartFromName.filled: 6,
 }
 """The same where it costs more, or less."""
-
-
+_AHEAD_OF_IT = expression(r"^\(\?<![^()]*\)")
 _COSTS: dict[apart.Read, int] = {apart.ApartFromName.ruled: 3, apart.ApartFromName.gridded: 1}
 
 
@@ -222,7 +222,8 @@ class OfPair(TriggerLiteral):
         self.kind = read.__name__ if read in pairs.LENGTHS else ""
 
     def _peek(self) -> str:
-        return self._pattern.replace(ENDS, "")  # It is looked for where nothing shows the end of a text.
+        # It is looked for where nothing shows where a text begins or ends.
+        return _AHEAD_OF_IT.sub("", self._pattern).replace(ENDS, "")
 
     def look(self, reader: ContinuedReader, flat: bytes, start: int, _most: int) -> bool:
         return reader.pair(self, flat, start)

@@ -81,7 +81,40 @@ ASKED_FOR = [
     "mattermost user password bob {}",
     "redis-cli AUTH {}",
     "redis-cli AUTH {}\n",
+    "AUTH {}\n",
+    "AUTH app {}\n",
+    "bw unlock {}",
+    "netlify deploy --auth {}",
+    "consul acl set-agent-token agent {}",
+    "/msg NickServ identify bob {}",
+    "iface wlan0 inet dhcp\n    wpa-psk {}\n",
+    "$USER3$={}\n",
+    "radtest bob word localhost 0 {}",
+    'smtp.login("bob@x.example", "{}")',
+    "server.login('bob', '{}')",
+    'token.SignedString([]byte("{}"))',
+    "app.use(cookieParser('{}'))",
+    'config :app, :secret_key_base, "{}"',
+    "Log in with bob / {}",
 ]
+
+
+@each(
+    "form",
+    [
+        "ALTER CURRENT USER SET PASSWORD FROM '{}' TO '{}'",
+        "the password was changed from {} to {}",
+        "(echo {}; echo {}) | smbpasswd -a bob",
+        "printf '{}\\n{}\\n' | pdbedit -a bob",
+        "radtest bob {} localhost 0 {}",
+    ],
+)
+def test_each_of_two_passwords_of_a_command_is_removed(form: str) -> None:
+    said = cleaned(form.format("kXw4PqZvL", "7q-Zt2Wb"))
+    assert "kXw4PqZvL" not in said
+    assert "7q-Zt2Wb" not in said
+    assert said.startswith(form.partition("{")[0])
+    assert said.rpartition("]")[2].lstrip("'") == form.rpartition("}")[2].lstrip("\\n'")
 
 
 @each("form", ASKED_FOR)
@@ -145,6 +178,16 @@ def test_a_user_and_a_password_in_base64_are_removed(form: str) -> None:
 
 
 LEFT_ALONE = [
+    "nuget setapikey -Source x1 -Verbose",
+    "mvn sonar:sonar -Dsonar.login=administrator",
+    "(echo yes1234; echo no12345) | tee answers",
+    "printf 'one12345\\ntwo12345\\n' | tee lines",
+    'page.login("bob", "the second page")',
+    "jwt.decode(token, 'RS256')",
+    "connect to the database as the user you are using now2",
+    'dsn := "bob@tcp(h:3306)/db"',
+    "SELECT crypt('harbour12', stored) = stored",
+    "set_password is called with spice and vnc2",
     'user = "bob:users"',
     "login=alice:staff",
     f"    checksum/secret: {'3f9a0c4e' * 8}\n",

@@ -97,6 +97,7 @@ _USER = expression(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
 _IDENTIFIED = expression(
     rb"(?i)(?: with \S{1,32})? by (?:\\?(['\"])|(?=[\w$#!-]{0,48}[0-9][\w$#!-]{0,48}(?:[\s;]|$)))"
 )
+_OF_ACCOUNT = expression(rb"(?i)user|grant |connect to |alter role")
 _LOGIN = expression(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
 
 _WORDED = expression(
@@ -203,7 +204,7 @@ class Commands(Values):
         if found is None:
             return None
         # Without a user it may be a sentence, in which a word is a word.
-        of_user = b"user" in self._text[max(0, at - BACK) : at].lower()
+        of_user = _OF_ACCOUNT.search(self._text, max(0, at - BACK), at) is not None
         if found[1] is None:
             return self._judged(found.end(), "password", b"", ends=SPACE) if of_user else None
         return self._judged(found.end(), GIVEN if of_user else "token", found[1])

@@ -18,8 +18,8 @@ _OF_LEADS = {
     "ALONG": r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]",
     "QUOTE": r"""\\?["']?""",
     # Programs that read a password from a pipe.
-    "READS": r"(?:(?:sudo )?(?:sudo -S|cryptsetup |gpg |docker login|kinit|hdiutil |passwd --stdin"
-    r"|smbpasswd|wg pubkey)"
+    "READS": r"(?:(?:sudo )?(?:sudo -S|cryptsetup |gpg |docker login|kinit|hdiutil |passwd "
+    r"|smbpasswd|wg pubkey|sshfs |encfs |gocryptfs |samba-tool |pdbedit )"
     r"|[\w./-]{1,32}(?: [^\s|;&\x00-\x1f\xff]{1,64}){0,6}? (?:--(?:with-token|pass(?:word|wd)(?:-on)?-stdin)"
     r"|secrets? (?:set|put|create)|secrets versions add|env add ))",
     "NAME": r"[A-Za-z0-9][\w.@+-]{0,63}",
