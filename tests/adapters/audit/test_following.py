@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.audit.checking import CheckedFollowing
-from mcpguard.adapters.audit.following import Following, unread
+from mcpguard.adapters.audit.following import MOST_GONE, Following, unread
 from mcpguard.adapters.audit.retention import compress
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
@@ -174,15 +174,53 @@ def test_a_chain_that_is_compressed_while_it_is_listed_is_neither_altered_nor_re
     assert not warned
 
 
-def test_a_chain_that_is_removed_is_forgotten(folder: Path, cursor: Path) -> None:
-    path = chain(folder, DECIDED)
+def test_of_chains_that_were_removed_only_the_latest_are_remembered(folder: Path, cursor: Path) -> None:
+    paths = [chain(folder, DECIDED) for _ in range(MOST_GONE + 2)]
+    following = Following(folder, cursor, from_start=True)
+    following.begin()
+    while found := following.read(100):
+        following.keep(found, {})
+    for path in paths:
+        path.unlink()
+    assert following.read(9) == []
+    following.keep([], {})
+    names = sorted(path.name for path in paths)
+    assert sorted(json.loads(cursor.read_text())["read"]) == names[-MOST_GONE:]
+
+
+def test_of_a_folder_that_was_moved_away_nothing_is_read_twice_when_it_is_back(
+    folder: Path, cursor: Path, tmp_path: Path
+) -> None:
+    chain(folder, DECIDED)
     following = Following(folder, cursor, from_start=True)
     following.begin()
     following.keep(following.read(9), {})
-    path.unlink()
-    assert following.read(9) == []
-    following.keep([], {})
-    assert path.name not in json.loads(cursor.read_text())["read"]
+    folder.rename(tmp_path / "elsewhere")
+    chain(folder, OUTCOME)
+    found = following.read(9)
+    assert ids(found) == ["opened", "n-1", "closed"]
+    following.keep(found, {})
+    following.close()
+    for path in (tmp_path / "elsewhere").iterdir():
+        path.rename(folder / path.name)
+    following.begin()
+    assert (following.read(9), following.lag()) == ([], 0)
+
+
+def test_a_file_in_place_of_the_folder_is_no_chain_and_loses_no_place(
+    folder: Path, cursor: Path, tmp_path: Path
+) -> None:
+    chain(folder, DECIDED)
+    following = Following(folder, cursor, from_start=True)
+    following.begin()
+    following.keep(following.read(9), {})
+    folder.rename(tmp_path / "elsewhere")
+    folder.write_text('{"kind":"opened"}\n')
+    with pytest.raises(AuditError, match="no audit log at"):
+        following.read(9)
+    folder.unlink()
+    (tmp_path / "elsewhere").rename(folder)
+    assert (following.read(9), following.lag()) == ([], 0)
 
 
 def test_lines_that_are_still_open_are_given_to_whoever_goes_on(folder: Path, cursor: Path) -> None:
@@ -210,7 +248,7 @@ def test_one_process_at_a_time_has_a_cursor(folder: Path, cursor: Path) -> None:
 def test_one_chain_can_be_read_alone(folder: Path) -> None:
     path = chain(folder, DECIDED)
     chain(folder, OUTCOME)
-    following = Following(path, from_start=True)
+    following = Following(path, from_start=True, alone=True)
     following.begin()
     assert ids(following.read(10)) == ["opened", "n-1", "closed"]
 

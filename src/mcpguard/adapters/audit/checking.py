@@ -229,9 +229,10 @@ class CheckedFollowing(Following):
         *,
         from_start: bool = False,
         own: bool = True,
+        alone: bool = False,
         warn: Callable[[str], None],
     ) -> None:
-        super().__init__(folder, cursor, from_start=from_start, own=own)
+        super().__init__(folder, cursor, from_start=from_start, own=own, alone=alone)
         self.check = LineCheck()
         self.removed: dict[str, None] = {}
         """Names of chains that were removed before they were read."""

@@ -22,6 +22,9 @@ from mcpguard.core.evidence.chain import SUFFIXES
 
 MOST_BYTES = 4 << 20
 """How much is read at once, unless a single line is longer."""
+MOST_GONE = 64
+"""Of how many chains that are gone, the latest ones, it is known how far they were read: a folder that was
+moved away, or replaced, may come back."""
 _CLOSED = b'{"kind":"closed"'
 
 
@@ -71,8 +74,8 @@ def unread(cursor: Path, chain: Path, most: int = maxsize) -> int:
 
 
 class Following:
-    """Reads the chains of `folder` (or the one chain that it is) on from `cursor`, a file that is made when
-    something is kept; None for a cursor that ends with the process.
+    """Reads the chains of `folder` (with `alone` the one chain that it is) on from `cursor`, a file that is
+    made when something is kept; None for a cursor that ends with the process.
 
     What was in the folder before a cursor was made is not read, unless `from_start`, or it is a chain of this
     process and `own`. Not thread-safe.
@@ -86,8 +89,10 @@ class Following:
         from_start: bool = False,
         own: bool = True,
         only_own: bool = False,
+        alone: bool = False,
     ) -> None:
         """With `only_own` no other process's chains are read."""
+        self._alone = alone
         self._only = f"-{os.getpid()}-" if only_own else ""
         self._folder = folder
         self._own = own
@@ -250,10 +255,10 @@ class Following:
 
     def _forget(self, now: Mapping[str, object]) -> None:
         places = self._begun()
-        for name in places.read.keys() - now.keys():
-            # A list that is made while a chain is compressed may have neither of its files.
-            if _still_there(self._folder / name) is None:
-                del places.read[name]
+        # A list that is made while a chain is compressed may have neither of its files.
+        gone = (name for name in places.read.keys() - now.keys() if not _still_there(self._folder / name))
+        for name in sorted(gone)[:-MOST_GONE]:
+            del places.read[name]
 
     # --- files -----------------------------------------------------------------------------------
 
@@ -261,7 +266,7 @@ class Following:
         """Name of a chain -> its file and size; the plain one where a chain is being compressed."""
         found: dict[str, tuple[Path, int]] = {}
         try:
-            if self._folder.is_file():
+            if self._alone:
                 return {chain_name(self._folder): (self._folder, self._folder.stat().st_size)}
             with os.scandir(self._folder) as entries:
                 for entry in entries:

@@ -65,11 +65,13 @@ def export(path: Path, args: argparse.Namespace) -> int:
     from mcpguard.config.evidence import taken_for_chain
 
     host = machine_name()
-    if "://" not in args.to and taken_for_chain(path.parent if path.is_file() else path, args.to):
+    alone = path.is_file()
+    if "://" not in args.to and taken_for_chain(path.parent if alone else path, args.to):
         raise TelemetryError(f"{args.to} would be mistaken for a chain of this evidence: name another folder")
-    if not args.follow or path.is_file():
+    if not args.follow or alone:
         chain_files(path)  # It raises if this is not a chain, or does not exist.
-    source = CheckedFollowing(path, args.cursor, from_start=True, warn=partial(warn, place=same_place(args)))
+    warned = partial(warn, place=same_place(args))
+    source = CheckedFollowing(path, args.cursor, from_start=True, alone=alone, warn=warned)
     sink = sink_of(args.to, args.format, host)
     said: list[tuple[str, str]] = []
     report = _print_problem if args.follow else lambda line, level: said.append((line, level))

@@ -88,7 +88,8 @@ def add_tail(parser: argparse.ArgumentParser) -> None:
 def tail(path: Path, args: argparse.Namespace) -> int:
     """Print the last lines, and follow; 1 where a line was altered. Raises AuditError where there is nothing
     and nothing is followed."""
-    following = CheckedFollowing(path, own=False, warn=partial(warn, place=same_place(args)))
+    warned = partial(warn, place=same_place(args))
+    following = CheckedFollowing(path, own=False, alone=path.is_file(), warn=warned)
     check = LineCheck()
     try:
         begun = args.follow and _begin(following)
