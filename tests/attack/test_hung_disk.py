@@ -100,7 +100,7 @@ def test_probes_are_answered_while_the_disk_hangs_and_calls_go_on_afterwards(dis
     assert other.header("retry-after") == "1"
     disk.unlink()
     assert call.answer()["result"]["content"][0]["text"] == "during"
-    guard.wait_stderr("the event loop runs again")
+    guard.wait_stderr("info mcpguard: the event loop runs again")
     assert guard.open("GET", "/healthz").status == 200
 
 
@@ -182,7 +182,7 @@ def test_a_disk_that_hangs_under_the_state_is_said_and_holds_up_neither_probes_n
         assert probe.status == status
     disk.unlink()
     assert "result" in call.answer()  # It was made, or refused where that took 10 seconds.
-    guard.wait_stderr("the event loop runs again")
+    guard.wait_stderr("info mcpguard: the event loop runs again")
     eventually(lambda: cause(client.call("echo", text="after")) == "", "the state")
     disk.touch()
     client.open_call("echo", text="again")

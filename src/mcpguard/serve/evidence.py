@@ -56,7 +56,7 @@ def upkeep(
     sink: AuditFile,
     folder: Path,
     audit: Audit,
-    report: Callable[[str], None],
+    report: Callable[[str, Level], None],
     credentials: Credentials,
     over_http: bool,
     sinks: SinkPositions,
@@ -71,7 +71,7 @@ def upkeep(
         key = partial(private_key, partial(credentials.get, audit.key, to), audit.key)
     heads = audit.heads
     if heads is not None and heads.stdout and not over_http:
-        report("`audit.heads.stdout` has no effect here: a client reads this output")
+        report("`audit.heads.stdout` has no effect here: a client reads this output", "warning")
     send = None
     if heads is not None:
         from mcpguard.serve.kept_heads import head_sender

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mcpguard.adapters.system.disk import to_loop
 from mcpguard.config.terms import DESKTOP, NotifyTerms
@@ -33,12 +33,12 @@ def notifying(
     entries: tuple[NotifyTerms, ...],
     credentials: Credentials,
     redactor: Redactor,
-    report: Callable[[str, str], None],
+    report: Callable[[str, str, Literal["info", "warning"]], None],
     loop: asyncio.AbstractEventLoop,
     option: Callable[[], str] = str,
 ) -> Notifier | None:
-    """What tells all targets, None where there are none. `report("", line)` takes a line for the operator, in
-    the loop. `option` as in `NotifyTarget`."""
+    """What tells all targets, None where there are none. `report("", line, level)` takes a line for the
+    operator, in the loop. `option` as in `NotifyTarget`."""
     if not entries:
         return None
     from mcpguard.adapters.approvals.notifying import Notifier, NotifyTarget

@@ -78,7 +78,11 @@ def alerts(*targets: NotifyTarget, pause: float = 0.0, seconds: float = 20.0) ->
     redactor = Redactor(b"k" * 32)
     redactor.hold("env:CANARY", Secret(SECRET))
     reports: list[str] = []
-    return Notifier(targets, redactor.inspect_text, reports.append, pause, seconds), reports
+
+    def report(line: str, level: str) -> None:
+        reports.append(line if level == "warning" else f"{level}: {line}")
+
+    return Notifier(targets, redactor.inspect_text, report, pause, seconds), reports
 
 
 def body(words: list[str]) -> str:
@@ -230,7 +234,7 @@ def test_a_program_that_is_missing_is_reported_once(tmp_path: Path, monkeypatch:
     told.send(ASKED)
     until(lambda: len(reports) > 1)
     assert "was not found" in reports[0]
-    assert reports[1] == "alerts to desktop arrive again; 2 were lost"
+    assert reports[1] == "info: alerts to desktop arrive again; 2 were lost"
     assert told.failing == ()
     assert len(reports) == 2
     assert desk.said

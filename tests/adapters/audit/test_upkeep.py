@@ -56,11 +56,13 @@ class Told:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.lines: list[str] = []
+        self.levels: list[str] = []
         self.heads: list[Anchor] = []
         self.problem = ""
         self._any = asyncio.Event()
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, level: str) -> None:
+        self.levels.append(level)
         self._tell(self.lines, line)
 
     def send(self, heads: Sequence[Anchor]) -> dict[str, Future[None]]:
@@ -287,6 +289,7 @@ async def test_a_head_that_cannot_be_sent_is_said_and_sent_again_though_nothing_
     await told.until(lambda: len(told.lines) > 1)
     assert one.warning == ""
     assert told.lines[1:] == ["heads of the chain are sent to there again"]
+    assert told.levels == ["warning", "info"]
 
 
 async def test_a_place_that_hangs_is_said_and_holds_up_nothing_else(
@@ -743,6 +746,7 @@ async def test_a_disk_that_is_nearly_full_is_said_when_it_begins_and_when_it_is_
     free[0] = 10_000
     await told.until(lambda: len(told.lines) > 1)
     assert told.lines == [f"the disk is nearly full: {warning}", "the disk has enough free space again"]
+    assert told.levels == ["warning", "info"]
     assert work.warning == ""
 
 

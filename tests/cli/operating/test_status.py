@@ -72,7 +72,7 @@ def looking(config: str, healths: Callable[[], tuple[Health, ...]]) -> Callable[
 
 def file_of(healths: tuple[Health, ...], reports: list[str] | None = None) -> StatusFile:
     said = reports if reports is not None else []
-    return StatusFile(looking("/c/mcpguard.yaml", lambda: healths), lambda _, line: said.append(line))
+    return StatusFile(looking("/c/mcpguard.yaml", lambda: healths), lambda _, line, _level: said.append(line))
 
 
 def put(
@@ -508,7 +508,9 @@ async def test_on_a_full_disk_the_file_takes_no_more_room(
     folder: Path, monkeypatch: pytest.MonkeyPatch, room: bool
 ) -> None:
     healths, reports = [GOOD], list[str]()
-    file = StatusFile(looking("c", lambda: tuple(healths)), lambda _, line: reports.append(line), folder)
+    file = StatusFile(
+        looking("c", lambda: tuple(healths)), lambda _, line, _level: reports.append(line), folder
+    )
     file.start()
     await written(file)
     (path,) = folder.iterdir()
@@ -550,7 +552,7 @@ async def test_after_a_write_that_failed_it_is_written_again(
         while not running():
             await asyncio.sleep(0.001)
     file.close()
-    assert len(reports) == 1
+    assert reports[1:] == ["the status file can be written again"]
 
 
 async def test_a_disk_that_hangs_is_said_and_holds_nothing_up(
@@ -565,7 +567,9 @@ async def test_a_disk_that_hangs_is_said_and_holds_nothing_up(
 
     healths: list[Health] = [GOOD]
     reports: list[str] = []
-    file = StatusFile(looking("c", lambda: tuple(healths)), lambda _, line: reports.append(line), folder)
+    file = StatusFile(
+        looking("c", lambda: tuple(healths)), lambda _, line, _level: reports.append(line), folder
+    )
     file.start()
     async with asyncio.timeout(10):
         await written(file)
@@ -594,7 +598,7 @@ async def test_a_disk_that_hangs_is_said_and_holds_nothing_up(
         while list(folder.glob("*")):
             await asyncio.sleep(0.001)
     assert reports[0].endswith("/status/" + f"{os.getpid()}.json: the disk does not respond")
-    assert len(set(reports)) == 1
+    assert set(reports[1:]) <= {reports[0], "the status file can be written again"}
 
 
 def test_a_process_without_a_file_has_nothing_to_remove(folder: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from threading import Lock, Thread
 from time import sleep, time
+from typing import Literal
 
 from msgspec import Struct, structs
 
@@ -65,13 +66,13 @@ class NotifyTarget(Struct, frozen=True):
 
 
 class Notifier:
-    """Tells all targets. `report(line)` takes a line for the operator, from any thread."""
+    """Tells all targets. `report(line, level)` takes a line for the operator, from any thread."""
 
     def __init__(
         self,
         targets: Iterable[NotifyTarget],
         inspect: Callable[[str], str],
-        report: Callable[[str], None],
+        report: Callable[[str, Literal["info", "warning"]], None],
         pause: float = PAUSE_SECONDS,
         seconds: float = SECONDS,
     ) -> None:
@@ -97,7 +98,7 @@ class _Outbox:
         self,
         target: NotifyTarget,
         inspect: Callable[[str], str],
-        report: Callable[[str], None],
+        report: Callable[[str, Literal["info", "warning"]], None],
         pause: float,
         seconds: float,
     ) -> None:
@@ -142,12 +143,12 @@ class _Outbox:
         name, before = self._target.name, self.failing
         if problem and before is None:
             self.failing = LostAlerts(name, time(), 1, problem)
-            self._report(f"alerts to {name} are failing (reported once): {problem}")
+            self._report(f"alerts to {name} are failing (reported once): {problem}", "warning")
         elif before is not None and problem:
             self.failing = structs.replace(before, lost=before.lost + 1)
         elif before is not None:
             self.failing = None
-            self._report(f"alerts to {name} arrive again; {before.lost} were lost")
+            self._report(f"alerts to {name} arrive again; {before.lost} were lost", "info")
 
     def _sent(self, ticket: Ticket, more: int) -> str:
         """Why the alert was not sent, "" where it was."""

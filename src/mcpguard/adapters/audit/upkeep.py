@@ -17,7 +17,7 @@ from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mcpguard.adapters.audit.chain_file import ChainFile, GrowthLimit
 from mcpguard.adapters.audit.retention import HELD_SECONDS, compress, expired
@@ -108,13 +108,13 @@ class Upkeep:
         audit: AuditFile,
         folder: Path,
         terms: UpkeepTerms,
-        report: Callable[[str], None],
+        report: Callable[[str, Literal["info", "warning"]], None],
         key: Callable[[], Secret] | None = None,
         send: SendHeads | None = None,
         sinks: SinkPositions | None = None,
     ) -> None:
-        """`report` takes a line for the operator in any thread. `key` reads the private key, and may block;
-        `send` is given the head of each checkpoint, and the last one of each chain."""
+        """`report` takes a line for the operator, and its level, in any thread. `key` reads the private key,
+        and may block; `send` is given the head of each checkpoint, and the last one of each chain."""
         self._disk = self._large = self._held = ""
         self._sinks = sinks
         self._catches_up = time.monotonic() + CATCH_UP_SECONDS
@@ -185,7 +185,7 @@ class Upkeep:
         if self._send is not None and file.chain.seq:
             for place, problem in unsent(self._send(self._heads(file.head)), LAST_SECONDS).items():
                 said = f"the last head of the chain could not be sent to {place} ({problem})"
-                self._report(f"{said}: keep {file.head.file}:{file.head.head}")
+                self._report(f"{said}: keep {file.head.file}:{file.head.head}", "warning")
 
     # --- the thread ------------------------------------------------------------------------------
 
@@ -218,11 +218,11 @@ class Upkeep:
     def _complain(self, what: str, said: str) -> None:
         if said != self._failing.get(what) and not self._ended.is_set():
             self._failing[what] = said
-            self._report(said)
+            self._report(said, "warning")
 
     def _settle(self, what: str, said: str) -> None:
         if self._failing.pop(what, "") and not self._ended.is_set():
-            self._report(said)
+            self._report(said, "info")
 
     def _pause(self) -> float:
         if not self._terms.rotate_seconds or self._aged:
@@ -268,11 +268,11 @@ class Upkeep:
         if not room:
             self._disk = ""
             if before:
-                self._report("the disk has enough free space again")
+                self._report("the disk has enough free space again", "info")
             return
         self._disk = f"{room} in {self._folder}; requests are refused when evidence cannot be written"
         if not before:
-            self._report(f"the disk is nearly full: {self._disk}")
+            self._report(f"the disk is nearly full: {self._disk}", "warning")
 
     def _rotates(self) -> bool:
         terms, file = self._terms, self._audit.file
@@ -370,7 +370,7 @@ class Upkeep:
         kept = f"chains that are due to be removed are kept for up to {days:g} more days"
         self._held = f"{kept}, since they have not arrived: {', '.join(sinks)}" if sinks else ""
         if sinks and not before:
-            self._report(self._held)
+            self._report(self._held, "warning")
 
     def _tell_surplus(self, surplus: int) -> None:
         """Warn where the folder stays larger than it should be."""
@@ -379,7 +379,7 @@ class Upkeep:
         kept = f"{surplus / 1e6:.1f} MB more than `audit.keep_bytes` in {self._folder} {why}"
         self._large = kept if surplus else ""
         if surplus and not before:
-            self._report(kept)
+            self._report(kept, "warning")
 
     # --- the loop --------------------------------------------------------------------------------
 

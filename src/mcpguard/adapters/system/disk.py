@@ -18,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -128,8 +128,10 @@ _ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 class Standby:
     """One per process that serves."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, report: Callable[[str], None]) -> None:
-        """`report` takes a line for the operator, in any thread."""
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, report: Callable[[str, Literal["info", "warning"]], None]
+    ) -> None:
+        """`report` takes a line for the operator, and its level, in any thread."""
         self._loop = loop
         self._report = report
         self._listener: socket.socket | None = None
@@ -173,14 +175,16 @@ class Standby:
     def _stand_in(self, turned: threading.Event) -> None:
         began = time.monotonic()
         self._report(
-            "the event loop is blocked, for example by a disk that does not respond: nothing is served now"
+            "the event loop is blocked, for example by a disk that does not respond: nothing is served now",
+            "warning",
         )
         while not turned.wait(0.05) and not self._ended.is_set():
             self._obey()
             if self._listener is not None and select.select([self._listener], [], [], 0.05)[0]:
                 self._answer(self._listener)
         if not self._ended.is_set():
-            self._report(f"the event loop runs again, after {time.monotonic() - began + STUCK_SECONDS:.1f} s")
+            seconds = time.monotonic() - began + STUCK_SECONDS
+            self._report(f"the event loop runs again, after {seconds:.1f} s", "info")
 
     def _obey(self) -> None:
         assert self._woken is not None  # noqa: S101 - without it there is no thread
@@ -192,7 +196,8 @@ class Standby:
             return
         self._told_at = self._told_at or time.monotonic()
         if time.monotonic() - self._told_at >= END_SECONDS:
-            self._report("asked to stop, but the event loop is blocked: stopping without the last records")
+            said = "asked to stop, but the event loop is blocked: stopping without the last records"
+            self._report(said, "warning")
             # What was started is ended by the watchdog of each, as after a kill.
             os._exit(1)
 

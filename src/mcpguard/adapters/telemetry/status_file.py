@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from mcpguard import __version__
 from mcpguard.adapters.system.disk import to_loop
 from mcpguard.adapters.system.files import read_regular
+from mcpguard.adapters.telemetry.diagnostics import Level
 from mcpguard.config.user_state import state_folder
 from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 
@@ -141,9 +142,12 @@ class StatusFile:
     """The file of this process. One per process; its first write is soon after `start`."""
 
     def __init__(
-        self, look: Callable[[], Status], report: Callable[[str, str], None], folder: Path | None = None
+        self,
+        look: Callable[[], Status],
+        report: Callable[[str, str, Level], None],
+        folder: Path | None = None,
     ) -> None:
-        """`look()` gives the status now; `report("", line)` takes a line for the operator; `folder` is
+        """`look()` gives the status now; `report("", line, level)` takes a line for the operator; `folder` is
         `default_folder()` if it is None."""
         self._look = look
         self._unwritable = False
@@ -207,7 +211,7 @@ class StatusFile:
         if problem:
             self._failed(problem)
         else:
-            self._unwritable = False
+            self._succeeded()
         if self._changed and self._timer is not None:
             self._changed = False
             self._timer.cancel()
@@ -216,8 +220,13 @@ class StatusFile:
     def _failed(self, problem: str) -> None:
         if not self._unwritable and self._timer is not None:
             where = self._path or self._folder or default_folder()
-            self._report("", f"the status file cannot be written: {where}: {problem}")
+            self._report("", f"the status file cannot be written: {where}: {problem}", "warning")
         self._unwritable = True
+
+    def _succeeded(self) -> None:
+        if self._unwritable:
+            self._report("", "the status file can be written again", "info")
+        self._unwritable = False
 
     def _now(self) -> Status:
         status = self._look()
