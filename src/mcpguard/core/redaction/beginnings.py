@@ -40,6 +40,11 @@ _NEAR = 48
 _SHORT = 3
 _COST_OF_A_FORMAT = 2
 _COST_OF_A_SEARCH = 5
+_COST_OF_A_PAIR = 2
+_PASSED_OVER = expression(r"\[\^(?![^\]]*\\s)[^\]]*\]\{[0-9]+,([0-9]{2,4})\}")
+"""How much of what may have blanks in it may stand ahead of a value."""
+_FOR_ONE = 24
+"""Bytes of it that take as long as a unit of WORK."""
 _COST_OF_A_READING_AROUND = 16
 """Each row of a dump of a database may begin so."""
 _AROUND: dict[apart.Read, int] = {
@@ -58,7 +63,12 @@ _AROUND: dict[apart.Read, int] = {
 }
 """The same where it costs more, or less."""
 _AHEAD_OF_IT = expression(r"^\(\?<![^()]*\)")
-_COSTS: dict[apart.Read, int] = {apart.ApartFromName.ruled: 3, apart.ApartFromName.gridded: 1}
+_COSTS: dict[apart.Read, int] = {
+    apart.ApartFromName.ruled: 3,
+    apart.ApartFromName.gridded: 1,
+    apart.ApartFromName.foreign: 12,
+    apart.ApartFromName.foreign_key: 12,
+}
 
 
 class ContinuedReader(Protocol):
@@ -209,12 +219,13 @@ class OfFormat(TriggerLiteral):
 class OfPair(TriggerLiteral):
     """What stands before the value of a pair."""
 
-    __slots__ = ("_pattern", "kind", "length", "near", "reads")
-    cost = 2
+    __slots__ = ("_pattern", "cost", "kind", "length", "near", "reads")
 
     def __init__(self, literal: bytes, pattern: str, read: pairs.Read) -> None:
         super().__init__(literal)
         self._pattern = pattern
+        # What is passed over, where nothing is found.
+        self.cost = _COST_OF_A_PAIR + sum(map(int, _PASSED_OVER.findall(pattern))) // _FOR_ONE
         self.reads = read
         self.near = read in pairs.NEAR_ALONE
         # In what it covers no other one begins.

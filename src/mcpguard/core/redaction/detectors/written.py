@@ -149,7 +149,8 @@ WRITTEN: tuple[Detector, ...] = (
     Format(
         "bitlocker-recovery-key",
         pattern=r"(?:[Rr]ecovery ?(?:[Kk]ey|Password)|Numerical Password)"
-        r"(?:[^\x00-\x08\x0b-\x1f\xff]|\r){1,160}?(?<![0-9-])"
+        r"(?=[^0-9\x00-\x08\x0b\x0c\x0e-\x1f\xff]{1,160}+[0-9])"
+        r"[^\x00-\x08\x0b\x0c\x0e-\x1f\xff]{1,160}?(?<![0-9-])"
         rf"([0-9]{{6}}(?:-[0-9]{{6}}){{7}}){END}",
         starts=(
             *("Recovery Key", "Recovery key", "RecoveryKey", "Recovery Password", "RecoveryPassword"),

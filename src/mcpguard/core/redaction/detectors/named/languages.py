@@ -119,6 +119,8 @@ def _bytes(words: tuple[str, ...]) -> str:
 
 _QUOTES = r"(?:[\"'`*]|\xc2\xab(?: |\xc2\xa0)?|\xe2\x80[\x98-\x9f]|\xe3\x80\x8c)"
 LEADS = (
+    # Most words of a language that stand for a password have no digit behind them.
+    rf"(?=[^0-9\x1f\xff]{{0,520}}+[0-9])"
     rf"{_ANY}{{0,4}}(?:[ _-]{_LETTER}{{1,20}}){{0,6}}?{_QUOTES}{{0,3}}[ \t]{{0,8}}"
     rf"(?:(?:=>|->|[:=]|{_bytes(_SIGNS)})[ \t]{{0,32}}(?:\r?\n[ \t]{{0,8}}){{0,2}}"
     rf"|(?<= )(?:{_bytes(_VERBS)}):?[ ]|[\"'][ \t]{{1,4}}value=|>(?=[^<\s\x1f]{{6,128}}</))"

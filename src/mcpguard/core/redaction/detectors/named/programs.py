@@ -8,14 +8,18 @@ import re
 from functools import cache
 from typing import NamedTuple
 
+from mcpguard.core.expressions import expression
 from mcpguard.core.redaction.detectors.named.values import ENDS
 from mcpguard.core.tables import read_table
 
 _QUOTED = r"""[\"'][^\"'\x00-\x1f\xff]{1,256}[\"']"""
+_OF_COMMAND = r"\n\r|;&\x00-\x08\x0b-\x1f\xff"
+_GOES_ON = r"(?<=\\)\r?\n"
 _OF_LEADS = {
     "WORD": r"[^\s\x00-\x1f\xff]",
-    # What may stand between a program and its option, within one command.
-    "ALONG": r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]",
+    # What may stand between a program and what it takes, within one command; and an option behind that.
+    "ALONG": rf"(?:[^ \t{_OF_COMMAND}]{{0,240}}+(?:[ \t]|{_GOES_ON})){{1,40}}?(?<=[ \t\n])",
+    "OPTION": rf"(?:[^{_OF_COMMAND}-]{{0,240}}+(?:-|{_GOES_ON})){{1,48}}?(?<=[ \t\n]-)",
     "QUOTE": r"""\\?["']?""",
     # Programs that read a password from a pipe.
     "READS": r"(?:(?:sudo )?(?:sudo -S|cryptsetup |gpg |docker login|kinit|hdiutil |passwd "
@@ -39,6 +43,8 @@ _OF_LEADS = {
     "STATE": r"(?: \[[a-z]{1,12}(?:=[\w-]{1,12})?\])",
     "ENDS": ENDS,
 }
+_NAMED = expression("<([A-Z]+)>")
+_BEFORE_AN_OPTION = expression(r"(?:\(\?:<ALONG>\)\?|<ALONG>)-")
 _WRITTEN = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
@@ -69,7 +75,7 @@ def _entry(text: str) -> ProgramPasswords:
     names, leads, until, hits, misses = lines.values()
     return ProgramPasswords(
         tuple(_written(name) for line in names for name in line.removesuffix("]").split("|")),
-        re.sub("<([A-Z]+)>", lambda found: _OF_LEADS[found[1]], "".join(leads)),
+        _NAMED.sub(lambda found: _OF_LEADS[found[1]], _BEFORE_AN_OPTION.sub("<OPTION>", "".join(leads))),
         "".join(until).encode(),
         tuple(map(_written, hits)),
         tuple(map(_written, misses)),
