@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from msgspec.json import decode
 from rich.console import Console
 
 from mcpguard.adapters.store import default_folder
@@ -22,7 +23,7 @@ from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import Status, birth_of
 from mcpguard.cli import main
 from mcpguard.cli.operating import top
-from mcpguard.gateway.ports import Health
+from mcpguard.gateway.ports import Health, LostAlerts, Need, SinkState
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.store.test_store import TICKET
 from tests.cli.audit.test_story import CALL, DONE, folder_of
@@ -201,6 +202,52 @@ def test_a_ticket_that_cannot_be_read_hides_no_other(audit: str, capsys: Capture
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert any(line.startswith("t1 40 s os-user:ada") for line in lines)
     assert any(line.startswith("bad os-user:ada it cannot be read: `mcpguard approvals`") for line in lines)
+
+
+def test_what_is_wrong_with_a_process_is_in_the_picture(
+    audit: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = (Path(audit).parent / "status").iterdir()
+    status = decode(path.read_bytes(), type=Status)
+    path.write_bytes(
+        encode(
+            structs.replace(
+                status,
+                needs=(
+                    Need("serving", True, 2.0),
+                    Need("evidence", False, 2.0, "the disk\x1b[31m is full; " + "x" * 100),
+                    Need("keychain", True, 2.0, warning="it was locked"),
+                ),
+                sinks=(
+                    SinkState("https://otel.example", "otlp", since=2.0, problem="it does not answer"),
+                    SinkState("calls.csv", "csv"),
+                ),
+                alerts=(LostAlerts("desktop", 2.0, 3, "there is none"),),
+                waiting=2,
+            )
+        )
+    )
+    monkeypatch.setattr(top, "_TROUBLES", 3)
+    assert main(["top", "--once"]) == 0
+    said = capsys.readouterr().out
+    pid = os.getpid()
+    wrong = [line.rstrip() for line in said.splitlines() if line.startswith(f"{pid} ") and ": " in line]
+    assert wrong[0].startswith(f"{pid} evidence failing: the disk\\x1b[31m is full; xxx")
+    assert wrong[1:] == [
+        f"{pid} otlp to https://otel.example failing: it does not answer",
+        f"{pid} alerts to desktop failing: there is none (3 lost)",
+    ]
+    assert "and 1 more: `mcpguard status`" in said
+    assert f"{pid} mcpguard (stdio) failing" in [" ".join(line.split()) for line in said.splitlines()]
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_of_a_process_that_hangs_the_picture_says_so(
+    audit: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_file, "is_outdated", lambda _status: True)
+    assert main(["top", "--once"]) == 0
+    assert f"{os.getpid()} status outdated: this is its state at that time" in capsys.readouterr().out
 
 
 def test_processes_of_a_server_that_are_alike_are_one_row(audit: str) -> None:

@@ -196,6 +196,16 @@ def _needs(status: Status) -> Iterator[_Line]:
             yield need.name, "warning", 0, said
 
 
+def troubles(status: Status) -> Iterator[_Line]:
+    """What is wrong with a process, apart from its tool servers."""
+    from mcpguard.adapters.telemetry.status_file import is_outdated
+
+    late = "" if status.not_in_force is None else status.not_in_force.state
+    wrong = {"failing", "warning", late, "outdated" if is_outdated(status) else ""} - {""}
+    lines = (*_needs(status), *_remarks(status), *map(_sink, status.sinks), *map(_lost, status.alerts))
+    yield from (line for line in lines if line[1] in wrong)
+
+
 def _remarks(status: Status) -> Iterator[_Line]:
     if status.in_use:
         shown = (counted(count, what.removesuffix("s")) for what, count in status.in_use.items())

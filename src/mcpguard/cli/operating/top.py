@@ -1,5 +1,5 @@
 """`mcpguard top`: what is going on now: processes and servers, calls a second, the latest denials, the tools
-in use and the calls that wait for a person.
+in use, the calls that wait for a person, and what is wrong.
 
 Law of this file: it only reads, a second apart, and every character of others is made plain. A terminal gets
 one picture that changes; anything else, or `--once`, gets one frame.
@@ -26,6 +26,7 @@ from mcpguard.adapters.system.terminal import at_terminal, counted
 from mcpguard.cli.audit.query import same_place
 from mcpguard.cli.audit.rows import caller, cut, detail_of, sparkline, target_of
 from mcpguard.cli.audit.verb import audit_folder
+from mcpguard.cli.operating.status import troubles
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import AuditError, DocumentError, McpGuardError
 from mcpguard.core.evidence.bounds import NO_CALLS, only_counted
@@ -45,7 +46,7 @@ EXAMPLES = ("mcpguard top", "mcpguard top --once")
 LOOK_SECONDS = 1.0
 SECONDS = 60
 """How much of the past counts for calls a second and for the tools in use."""
-_DENIALS, _TOOLS, _SERVERS, _TICKETS = 6, 8, 12, 5
+_DENIALS, _TOOLS, _SERVERS, _TICKETS, _TROUBLES = 6, 8, 12, 5, 6
 _WIDE, _WIDEST = 30, 200
 ALTERED = "{} was altered: `mcpguard audit verify{}` says where"
 _DAMAGED = "it cannot be read: `mcpguard approvals` says what to do"
@@ -224,7 +225,20 @@ class TopView:
         # Processes of other configurations may record elsewhere, and are listed all the same.
         where = Text(f"calls and denials on record in {cut(str(self._folder), _WIDEST)}", "dim")
         last = [Text(ends, "dim", justify="right")] if ends else []
-        return Group(self._head(), where, *altered, Text(), *self._tables(), *last)
+        return Group(self._head(), where, *altered, *self._troubles(), Text(), *self._tables(), *last)
+
+    def _troubles(self) -> Iterator[Text]:
+        """A line for each thing that is wrong with a process, apart from its tool servers."""
+        from rich.text import Text
+
+        found = [(status.pid, *line) for status in self._processes for line in troubles(status)]
+        found.sort(key=lambda one: one[2] == "warning")
+        for pid, what, state, _since, problem in found[:_TROUBLES]:
+            said = cut(f"{pid} {what} {state}: {problem}", _WIDEST)
+            colour = "yellow" if state == "warning" else "red"
+            yield Text(said, colour, no_wrap=True, overflow="ellipsis")
+        if (more := len(found) - _TROUBLES) > 0:
+            yield Text(f"and {more} more: `mcpguard status`", "red")
 
     def _head(self) -> Text:
         from rich.text import Text
@@ -255,8 +269,8 @@ class TopView:
 
         rows: list[tuple[str, ...]] = []
         for status in self._processes:
-            stopping = any(one.name == "serving" and not one.ok for one in status.needs)
-            state = "stopping" if stopping else "running"
+            lacks = {one.name for one in status.needs if not one.ok}
+            state = "stopping" if "serving" in lacks else "failing" if lacks else "running"
             rows.append((str(status.pid), f"mcpguard ({status.transport})", state, "", ""))
             for health, count in status.alike():
                 counts = (str(health.open), str(health.restarts))
