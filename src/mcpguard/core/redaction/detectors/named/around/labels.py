@@ -117,12 +117,10 @@ class Labels(Statements):
         text = self._text
         back = text[max(0, at - _REACH - _LONGEST_WORD) : at][::-1]
         word = _WORD.search(back)
-        if word is None:
-            return -1
-        if text[at - word.start()] not in _NO_CALL and _IN_A_CALL.match(text, at - word.start()):
+        if word and text[at - word.start()] not in _NO_CALL and _IN_A_CALL.match(text, at - word.start()):
             word = _WORD.search(back, word.end()) or word
-        end = at - word.start()
-        return -1 if word[1] is None and _PLAIN.fullmatch(text, end, at) else end
+        end = at - word.start() if word else -1
+        return -1 if word and word[1] is None and _PLAIN.fullmatch(text, end, at) else end
 
     def labelled(self, end: int) -> list[Found]:
         """What stands behind the label that ends at a place, or below."""
