@@ -10,6 +10,7 @@ import pytest
 from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.pins import Hold, Standing
 from mcpguard.core.policy.terms import Observation
+from mcpguard.gateway.lists.notices import RELIST_SECONDS
 from mcpguard.gateway.lists.pinning import LOOK_SECONDS
 from tests.fakes import World, text, tool
 from tests.gateway.scenes import ALLOW_ALL, envelope, last, legacy
@@ -43,6 +44,7 @@ def changes(world: World, tools: list[Any], server: str = "one") -> list[str]:
     """What is noted of a list that is another one now."""
     world.upstreams[server].tools = tools
     world.audit.records.clear()
+    world.clock.wind(RELIST_SECONDS)
     world.gateway.notified(server, "notifications/tools/list_changed", {})
     world.turn()
     world.send("tools/list", {}, 9)

@@ -69,7 +69,8 @@ class Listing:
         self.failed: Callable[[str, str, Caller, RequestId | None], None] = lambda *_: None
         """Hears why a server is not in a list, and of the request that it was for."""
         self.announced: dict[_Key, Wait[None]] = {}
-        """By server and capability: over when the list that a server says has changed is read again."""
+        """By server and capability: over when a list that may have changed is read again, as its server says
+        so or was restarted."""
         self._told: dict[str, str] = {}
         self._left_out: dict[_Key, Wait[None]] = {}
         """The client is told when these are listed, which they are when it is over."""
@@ -207,7 +208,7 @@ class Listing:
         where a server that could have it is not available."""
         if kind in ("tool", "prompt"):
             found = self.catalogue.find(kind, name)
-            if found is None and await self._read_again(KINDS[kind], self.catalogue.possible(kind, name)):
+            if await self._read_again(KINDS[kind], self._awaited(kind, name, found)):
                 found = self.catalogue.find(kind, name)
             return found or await self._settled(KINDS[kind], name, caller)
         catalogue, visible = self.catalogue, self.visible
@@ -236,9 +237,16 @@ class Listing:
         await self.fetching.pinning.look(entry.server, KINDS[entry.kind], caller, entry.name)
         return self.catalogue.named.get((entry.kind, entry.exposed), entry)
 
+    def _awaited(self, kind: str, name: str, found: Listed | None) -> Iterable[str]:
+        """The servers whose changes may decide what this name is. One that is known waits for them only where
+        another definition would be held back."""
+        if found is None:
+            return self.catalogue.possible(kind, name)
+        return [found.server] if self.fetching.pinning.holds(found.server) else []
+
     async def _read_again(self, kind: Kind, servers: Iterable[str]) -> bool:
-        """Wait, as long as a list does, until what these servers say has changed is read; False where none
-        does."""
+        """Wait, as long as a list does, until what may have changed at these servers is read; False where
+        nothing may."""
         scope, over = self._scope, self._scope.clock.seconds() + self._scope.list_seconds
         keys = [(server, kind.capability) for server in servers]
         waits = [self.announced[key] for key in keys if key in self.announced]

@@ -81,8 +81,16 @@ class Notices:
                 Flight(self._compared(server, method, client))
 
     async def _compared(self, server: str, method: str, client: Caller) -> None:
-        if await self._listing.fetching.has_changed(server, method.split("/")[1], client):
-            self._tell_changed(server, method, client)
+        key, announced = (server, method.split("/")[1]), self._listing.announced
+        read = Wait[None]()
+        announced.setdefault(key, read)
+        try:
+            if await self._listing.fetching.has_changed(*key, client):
+                self._tell_changed(server, method, client)
+        finally:
+            read.set(None)
+            if announced.get(key) is read:
+                del announced[key]
 
     def _listed_anew(self, server: str, kind: Kind, client: Caller) -> None:
         self._tell_changed(server, f"notifications/{kind.capability}/list_changed", client)

@@ -56,6 +56,10 @@ class Pinning:
         self.released: Callable[[str, Kind, Caller], None] = lambda *_: None
         """Hears of a list some of which was held and is accepted now."""
 
+    def holds(self, server: str) -> bool:
+        """Whether another definition of a tool or prompt of `server` would be held back."""
+        return self._scope.store is not None and self._scope.pinning(server)[1] != "report"
+
     async def standings(self, server: str, kind: Kind, listed: Sequence[Listed]) -> Mapping[str, Standing]:
         """Those of these tools or prompts that are held, or have changed. Raises UpstreamError where that
         cannot be known."""
