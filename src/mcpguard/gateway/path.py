@@ -116,12 +116,12 @@ class RequestPath:
 
     async def _allowed(self, request: Request) -> _Allowed | None:
         """The request as policy allows it, None where its client has its answer."""
-        scope, handles, anew = self._scope, self._scope.handles, self._listing.announced
+        scope, handles, due = self._scope, self._scope.handles, self._listing.announced
         read = calls.read_call(request.method, request.params, request.caller.modern)
         call, owner = handles.named(read) if handles.any else (read, "")
         request.progress_token = call.progress_token
         target = self._listing.catalogue.named.get((call.kind, call.name))
-        found = await self._found(request, call, owner) if target is None or anew else (target.server, target)
+        found = await self._found(request, call, owner) if target is None or due else (target.server, target)
         if found is None:
             return None
         server, target = found
