@@ -367,6 +367,24 @@ async def test_nothing_can_be_cut_off_chains_that_went_on_in_others(folder: Path
     await asyncio.to_thread(work.close, 5)
 
 
+async def test_what_is_written_just_before_growth_is_watched_has_an_old_chain_rotated(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, told, loop = Owner(folder), Told(), asyncio.get_running_loop()
+    await owner.stored(OPENED)
+    first, plain, written = owner.sink.path, Upkeep._due, []
+
+    def due(self: Upkeep, aged: bool) -> chain_file.GrowthLimit:
+        if aged and not written:
+            written.append(asyncio.run_coroutine_threadsafe(owner.stored(DECIDED), loop).result(10))
+        return plain(self, aged)
+
+    monkeypatch.setattr(Upkeep, "_due", due)
+    start(owner.sink, told, UpkeepTerms(rotate_seconds=0.02))
+    await told.later(lambda: owner.sink.path != first)
+    assert kinds(first) == ["opened", "decision", "closed"]
+
+
 async def test_nothing_can_be_cut_off_a_chain_that_ends_with_a_gap(
     folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

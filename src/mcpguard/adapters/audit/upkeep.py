@@ -151,7 +151,7 @@ class Upkeep:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin; `loop` is where evidence is written."""
         self._loop = loop
-        self._audit.due = self._due()
+        self._audit.due = self._due(self._aged)
         self._thread.start()
         if self._key is not None:
             read = threading.Thread(target=self._read_key, args=(self._key,), daemon=True)
@@ -200,15 +200,25 @@ class Upkeep:
                     self._wake.set()
                     continue
                 reason = getattr(error, "strerror", None) or str(error)
+                failed = True
                 self._complain("upkeep", f"maintenance of the evidence failed and will be retried: {reason}")
             else:
+                failed = False
                 self._settle("upkeep", "maintenance of the evidence works again")
-            self._audit.due = self._due()
-            self._rest()
+            aged = self._aged
+            self._audit.due = due = self._due(aged)
+            # Of what was written before that, nobody tells.
+            if failed or not self._has_come(due):
+                self._rest(self._pause(aged))
 
-    def _rest(self) -> None:
+    def _has_come(self, due: GrowthLimit) -> bool:
+        file = self._audit.file
+        grown = file.chain.seq >= due.length or file.size >= due.size
+        return grown and self._audit.health.ok and file.in_place
+
+    def _rest(self, seconds: float) -> None:
         """Until something is due, or the chain is not where readers look for it any more."""
-        until = time.monotonic() + self._pause()
+        until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._wake.wait(min(left, PLACE_SECONDS)):
             if self._audit.health.ok and not self._audit.file.in_place:
                 return
@@ -224,8 +234,8 @@ class Upkeep:
         if self._failing.pop(what, "") and not self._ended.is_set():
             self._report(said, "info")
 
-    def _pause(self) -> float:
-        if not self._terms.rotate_seconds or self._aged:
+    def _pause(self, aged: bool) -> float:
+        if not self._terms.rotate_seconds or aged:
             return self._terms.checkpoint_seconds
         left = self._began + self._terms.rotate_seconds - time.monotonic()
         return min(self._terms.checkpoint_seconds, max(left, 0.01))
@@ -325,8 +335,8 @@ class Upkeep:
             self._settle(place, f"heads of the chain are sent to {place} again")
         self._unsent = {*problems}
 
-    def _due(self) -> GrowthLimit:
-        length = self._least + 1 if self._aged else self._done[1] + CHECKPOINT_RECORDS
+    def _due(self, aged: bool) -> GrowthLimit:
+        length = self._least + 1 if aged else self._done[1] + CHECKPOINT_RECORDS
         return GrowthLimit(self._wake.set, length, self._terms.rotate_bytes or sys.maxsize)
 
     def _tidies(self) -> bool:
